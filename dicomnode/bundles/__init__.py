@@ -1,0 +1,1 @@
+"""MONAI bundles: load, check, identify by digest, deploy."""

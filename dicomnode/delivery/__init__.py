@@ -1,0 +1,1 @@
+"""How evidence goes out: the outbox, C-STORE and STOW-RS senders."""

@@ -1,0 +1,1 @@
+"""DICOM knowledge without I/O of its own: UIDs, codes, geometry, pixels."""

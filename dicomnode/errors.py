@@ -1,0 +1,124 @@
+"""The one error tree of the node.
+
+    DicomNodeError
+    ├── SettingsError            a setting is wrong or missing (exit status 2)
+    ├── UsageError               a command was called wrongly (exit status 2)
+    ├── InputError               what came in cannot be used
+    │   ├── NotDicomError        the bytes are not a DICOM instance
+    │   ├── IdentityError        patient or study identity contradicts what is known
+    │   ├── ConflictError        same SOP Instance UID, other content
+    │   └── ImageError           a series cannot be read as an image that can be trusted
+    │       ├── GeometryError    positions, orientations or spacings are inconsistent or missing
+    │       └── PixelError       pixels cannot be decoded or interpreted
+    ├── ScopeError               the input is sound but not what the model is made for
+    ├── BundleError              a model bundle is incomplete, altered or not approved
+    ├── RecipeError              a training recipe or its data layout is wrong
+    ├── GateError                an evidence object failed the checks before sending
+    ├── ArchiveError             the archive cannot keep or find something
+    │   ├── ArchiveFullError     no space: refuse for now, the sender tries again
+    │   └── NotFoundError        no such study, series, instance or job
+    └── PeerError                another system did not do what was asked
+        ├── PeerUnavailableError the peer is away, refused the association or timed out: try again
+        └── PeerRefusedError     the peer answered, and the answer is no
+
+Each message names the thing, what was wrong and what to do. Messages carry UIDs, never names or
+patient IDs.
+"""
+
+from __future__ import annotations
+
+
+class DicomNodeError(Exception):
+    """Root of every error that the node raises on purpose."""
+
+
+class SettingsError(DicomNodeError):
+    """A setting is wrong or missing."""
+
+
+class UsageError(DicomNodeError):
+    """A command was called wrongly."""
+
+
+class InputError(DicomNodeError):
+    """What came in cannot be used."""
+
+
+class NotDicomError(InputError):
+    """The bytes are not a DICOM instance (PS3.10), or lack what identifies one."""
+
+
+class IdentityError(InputError):
+    """Patient or study identity contradicts what is known of the study."""
+
+
+class ConflictError(InputError):
+    """An instance of this SOP Instance UID is here already, with other content."""
+
+
+class ImageError(InputError):
+    """A series cannot be read as an image that can be trusted."""
+
+
+class GeometryError(ImageError):
+    """Positions, orientations or spacings are inconsistent or missing."""
+
+
+class PixelError(ImageError):
+    """Pixels cannot be decoded or interpreted."""
+
+
+class ScopeError(DicomNodeError):
+    """The input is sound but not what the model is made for."""
+
+
+class BundleError(DicomNodeError):
+    """A model bundle is incomplete, altered or not approved."""
+
+
+class RecipeError(DicomNodeError):
+    """A training recipe or the data layout it expects is wrong."""
+
+
+class GateError(DicomNodeError):
+    """An evidence object failed the checks before sending.
+
+    Attributes:
+        problems: One sentence per failed check.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class ArchiveError(DicomNodeError):
+    """The archive cannot keep or find something."""
+
+
+class ArchiveFullError(ArchiveError):
+    """No space is left; the sender is asked to try again later."""
+
+
+class NotFoundError(ArchiveError):
+    """No such study, series, instance, job or delivery."""
+
+
+class PeerError(DicomNodeError):
+    """Another system did not do what was asked."""
+
+
+class PeerUnavailableError(PeerError):
+    """The peer is away, refused the association or timed out; trying again may help."""
+
+
+class PeerRefusedError(PeerError):
+    """The peer answered, and the answer is no.
+
+    Attributes:
+        status: The DIMSE status (PS3.7 Annex C) or HTTP status code.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status

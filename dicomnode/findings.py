@@ -1,0 +1,193 @@
+"""The values that a model answers with: codes, regions, measurements, findings, results.
+
+Coordinates are those of the source image's pixel grid as SCOORD counts them (PS3.3 C.18.6.1.2) and
+torchvision's boxes do: column then row, the top-left corner of the top-left pixel is (0, 0), its
+centre (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from dicomnode.study import SourceReference
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded concept: Code Value, Coding Scheme Designator, Code Meaning (PS3.3 8.8)."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+class Outcome(StrEnum):
+    """How a model's run on a study ended; each is a coded answer of its own."""
+
+    FINDINGS = "findings"
+    NO_FINDINGS = "no_findings"
+    OUT_OF_SCOPE = "out_of_scope"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Presence(StrEnum):
+    """Whether the concept asked for is in the study."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model answered (TID 4019, PS3.3 10.8 Contributing Equipment).
+
+    Attributes:
+        name: Bundle name, such as ``brain_mri_tumor_classifier``.
+        version: Version of the bundle.
+        manufacturer: Who made the model.
+        digest: Hex SHA-256 over the bundle's files; changes at every retraining.
+        parameters: Operating threshold and the like, one line of text (TID 4019 row 3).
+    """
+
+    name: str
+    version: str
+    manufacturer: str
+    digest: str
+    parameters: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A number with its unit.
+
+    Attributes:
+        concept: What was measured.
+        value: In ``unit``.
+        unit: UCUM code, such as ``mm``.
+    """
+
+    concept: Code
+    value: float
+    unit: Code
+
+
+@dataclass(frozen=True, slots=True)
+class Polygon:
+    """A closed outline on one source image.
+
+    Attributes:
+        image: Where it lies.
+        points: (N, 2) column, row in source pixels, N >= 3; the first point is not repeated.
+        is_box: True if it is the four corners of a bounding box, not an outline.
+    """
+
+    image: SourceReference
+    points: npt.NDArray[np.float64]
+    is_box: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A segmented region over one or more source images.
+
+    Attributes:
+        images: One per plane of ``pixels``.
+        pixels: (len(images), Rows, Columns) bool, on the source pixel grid.
+    """
+
+    images: tuple[SourceReference, ...]
+    pixels: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One lesion or other region that a model points at.
+
+    Attributes:
+        concept: What it is, such as (4147007, SCT, Mass).
+        label: Short human name, such as ``Lesion 1``; also the tracking identifier.
+        tracking_uid: Same in SR group and SEG segment.
+        score: 0..1.
+        contours: One closed outline per image it shows on; the first is the key image.
+        site: Anatomic location.
+        mask: Its pixels, or None.
+        measurements: Sizes; empty where spacing cannot be trusted.
+    """
+
+    concept: Code
+    label: str
+    tracking_uid: str
+    score: float
+    contours: tuple[Polygon, ...]
+    site: Code | None = None
+    mask: Mask | None = None
+    measurements: tuple[Measurement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """Score of one output class for the whole study, 0..1."""
+
+    concept: Code
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyAnswer:
+    """The model's one answer for the whole study.
+
+    Attributes:
+        concept: What was asked for, such as (126952004, SCT, Neoplasm of brain).
+        presence: Present, absent or undetermined.
+        score: 0..1, of ``concept``.
+        calibrated: True if ``score`` was calibrated and may be called a probability.
+        threshold: Operating point that ``score`` was compared with.
+        classes: Scores of the single classes, highest first; empty for a detector.
+        carried_by: The images that carried the answer, most important first.
+        method: One sentence: how images answer for the series, and at which level the threshold holds.
+        site: Anatomic location, or None.
+    """
+
+    concept: Code
+    presence: Presence
+    score: float
+    calibrated: bool
+    threshold: float
+    classes: tuple[ClassScore, ...]
+    carried_by: tuple[SourceReference, ...]
+    method: str
+    site: Code | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one model says of one study.
+
+    Attributes:
+        study_instance_uid: Study that was analysed.
+        model: Which model.
+        outcome: One of five coded outcomes.
+        reason: One line: why this outcome.
+        answer: None unless the outcome is FINDINGS or NO_FINDINGS.
+        findings: Regions, strongest first.
+        images: Every source image that the model was given, in reading order; may be empty if refused.
+        input_digest: Hex SHA-256 over the content of the selected instances and the settings that change evidence.
+        created: When the result was first made, with time zone; stored once and reused.
+    """
+
+    study_instance_uid: str
+    model: ModelIdentity
+    outcome: Outcome
+    reason: str
+    answer: StudyAnswer | None
+    findings: tuple[Finding, ...]
+    images: tuple[SourceReference, ...]
+    input_digest: str
+    created: datetime

@@ -1,0 +1,1 @@
+"""From instances to findings: image reading, pre- and postprocessing, devices."""

@@ -1,0 +1,1 @@
+"""How instances come in: C-STORE SCP, STOW-RS, pollers, study completion."""

@@ -1,0 +1,1 @@
+"""From a complete study to a finished job: routing, traces, leases, workers."""

@@ -1,0 +1,1 @@
+"""Network architectures, each a plain torch.nn.Module."""

@@ -1,0 +1,1 @@
+"""What other systems are asked: echo, QIDO-RS, WADO-RS."""

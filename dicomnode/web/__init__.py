@@ -1,0 +1,1 @@
+"""The web role: REST API, DICOMweb origin server, pages, health."""
