@@ -27,6 +27,9 @@ patient IDs.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import PurePath
+
 
 class DicomNodeError(Exception):
     """Root of every error that the node raises on purpose."""
@@ -122,3 +125,17 @@ class PeerRefusedError(PeerError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+def describe(error: BaseException) -> str:
+    """Say what went wrong in one line that is safe to log.
+
+    The message of our own errors carries no names; that of any other may quote a data set, so only
+    its class and place are told.
+    """
+    if isinstance(error, DicomNodeError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "dicomnode" in PurePath(frame.filename).parts] or frames
+    place = f" at {PurePath(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}" if ours else ""
+    return f"unexpected {type(error).__name__}{place}"
