@@ -1,1 +1,53 @@
-"""MONAI bundles: load, check, identify by digest, deploy."""
+"""MONAI bundles: load, check, identify by digest, build.
+
+Importing this package imports neither torch nor MONAI; `build_network` and `build_preprocessing` do.
+"""
+
+from typing import TYPE_CHECKING
+
+from dicomnode.bundles.bundle import BrokenBundle, Bundle, model_identity
+from dicomnode.bundles.digest import bundle_digest, node_file
+from dicomnode.bundles.loading import list_bundles, load_bundle
+from dicomnode.bundles.metadata import (
+    Accepts,
+    Aggregation,
+    Algorithm,
+    Calibration,
+    NodeMetadata,
+    OperatingPoint,
+    OutputClass,
+    Task,
+)
+from dicomnode.bundles.scope import why_out_of_scope
+
+if TYPE_CHECKING:
+    from dicomnode.bundles.building import build_network, build_preprocessing
+
+__all__ = [
+    "Accepts",
+    "Aggregation",
+    "Algorithm",
+    "BrokenBundle",
+    "Bundle",
+    "Calibration",
+    "NodeMetadata",
+    "OperatingPoint",
+    "OutputClass",
+    "Task",
+    "build_network",
+    "build_preprocessing",
+    "bundle_digest",
+    "list_bundles",
+    "load_bundle",
+    "model_identity",
+    "node_file",
+    "why_out_of_scope",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("build_network", "build_preprocessing"):
+        from dicomnode.bundles import building
+
+        return getattr(building, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,142 @@
+"""Read a bundle from its folder and check it, without running anything of it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from dicomnode.bundles.bundle import BrokenBundle, Bundle
+from dicomnode.bundles.configuration import (
+    REQUIRED_KEYS,
+    Value,
+    check_targets,
+    code_places,
+    read_configuration,
+    targets,
+)
+from dicomnode.bundles.digest import bundle_digest, node_file
+from dicomnode.bundles.metadata import NodeMetadata, Task
+from dicomnode.errors import BundleError
+
+_KEY = "dicomnode"
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read and check the bundle in a folder; nothing of it is imported, evaluated or unpickled.
+
+    Args:
+        path: Folder that holds ``configs/metadata.json``.
+
+    Raises:
+        BundleError: A file is missing, a key is missing or wrong, a class lies outside the allowed packages,
+            or a bundle made for this node holds ``$`` expressions. Names the key and what to do.
+    """
+    path = path.absolute()
+    try:
+        return _load(path)
+    except BundleError as error:
+        raise BundleError(f"bundle {path.name}: {error}") from error
+
+
+def list_bundles(folder: Path) -> list[Bundle | BrokenBundle]:
+    """Every bundle in a folder, in the order of their names; those that cannot be used say why."""
+    found: list[Bundle | BrokenBundle] = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if not (path / "configs").is_dir():
+            continue
+        try:
+            found.append(load_bundle(path))
+        except BundleError as error:
+            found.append(BrokenBundle(path.absolute(), path.name, str(error)))
+    return found
+
+
+def _load(path: Path) -> Bundle:
+    if not path.is_dir():
+        raise BundleError(f"{path} is not a folder; name the folder that holds configs/metadata.json")
+    metadata = read_configuration(_present(path, "configs/metadata.json"))
+    config = _present(path, "configs/inference.json", "configs/inference.yaml", "configs/inference.yml")
+    content = read_configuration(config)
+    node, from_elsewhere = _node_metadata(path, metadata)
+    runs_code = _check_configuration(content, config.name, from_elsewhere)
+    return Bundle(
+        path=path,
+        name=path.name,
+        version=_text(metadata, "version"),
+        description=_text(metadata, "description"),
+        node=node,
+        digest=bundle_digest(path),
+        config=config,
+        weights=_weights(path, from_elsewhere),
+        runs_code=runs_code,
+        targets=tuple(sorted(set(targets(content).values()))),
+    )
+
+
+def _present(path: Path, *names: str) -> Path:
+    for name in names:
+        if (path / name).is_file():
+            return path / name
+    raise BundleError(f"{names[0]} is missing; a MONAI bundle has it")
+
+
+def _weights(path: Path, from_elsewhere: bool) -> Path:
+    names = ("models/model.safetensors", "models/model.pt") if from_elsewhere else ("models/model.safetensors",)
+    return _present(path, *names)
+
+
+def _text(metadata: dict[str, Value], key: str) -> str:
+    value = metadata.get(key)
+    if not isinstance(value, str) or not value:
+        raise BundleError(f"metadata.json: key {key!r} must be a text that is not empty")
+    return value
+
+
+def _node_metadata(path: Path, metadata: dict[str, Value]) -> tuple[NodeMetadata, bool]:
+    if _KEY in metadata:
+        return _parse(metadata[_KEY], f"metadata.json: {_KEY}"), False
+    beside = node_file(path)
+    if not beside.is_file():
+        raise BundleError(
+            f"metadata.json has no key {_KEY!r}, and there is no {beside.name} beside the bundle; add one"
+        )
+    try:
+        content = tomllib.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{beside.name} is not valid TOML: {error}") from error
+    return _parse(content, beside.name), True
+
+
+def _parse(content: Value, where: str) -> NodeMetadata:
+    try:
+        node = TypeAdapter(NodeMetadata).validate_python(content)
+    except ValidationError as error:
+        problems = (f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in error.errors())
+        raise BundleError(f"{where}: {'; '.join(problems)}") from error
+    _check_classes(node, where)
+    return node
+
+
+def _check_classes(node: NodeMetadata, where: str) -> None:
+    names = [item.name for item in node.classes]
+    if len(set(names)) != len(names):
+        raise BundleError(f"{where}: classes: two have the same name; give each its own")
+    negatives = sum(not item.is_finding for item in node.classes)
+    if node.task is Task.CLASSIFICATION and (len(names) < 2 or negatives != 1):
+        raise BundleError(f"{where}: classes: a classifier needs two or more, exactly one with is_finding = false")
+    if node.task is Task.DETECTION and negatives:
+        raise BundleError(f"{where}: classes: a detector's classes are all findings; leave the background out")
+
+
+def _check_configuration(content: dict[str, Value], name: str, from_elsewhere: bool) -> bool:
+    for key in REQUIRED_KEYS:
+        if key not in content:
+            raise BundleError(f"{name}: key {key!r} is missing")
+    places = code_places(content)
+    if places and not from_elsewhere:
+        raise BundleError(f"{name}: {places[0]} holds code ($, % or _mode_); use only _target_ and @ references")
+    if not places:
+        check_targets(content)
+    return bool(places)

@@ -1,0 +1,172 @@
+"""What a node must know of a model and MONAI's metadata does not say: typed, frozen, checked when read.
+
+The same fields stand under the key ``dicomnode`` of ``configs/metadata.json`` or, for a bundle from
+elsewhere, in ``<name>.node.toml`` beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from dicomnode.findings import Code
+
+Text = Annotated[str, Field(min_length=1)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+_CLOSED = ConfigDict(extra="forbid")
+
+
+class Task(StrEnum):
+    """What kind of answer the network gives."""
+
+    CLASSIFICATION = "classification"
+    DETECTION = "detection"
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """Algorithm identification (TID 4019)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    name: Text
+    version: Text
+    manufacturer: Text
+    family: Code
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """The input that a model is made for; an empty list accepts everything.
+
+    Attributes:
+        modality: (0008,0060) values.
+        sop_class_uid: (0008,0016) values.
+        body_part_examined: (0018,0015) values, upper case; a series that names none is accepted.
+        minimum_images: Fewest images (frames counted) in a series.
+        minimum_rows: Fewest Rows (0028,0010), in pixels.
+        minimum_columns: Fewest Columns (0028,0011), in pixels.
+        photometric: Photometric Interpretations (0028,0004).
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    modality: tuple[Text, ...] = ()
+    sop_class_uid: tuple[Text, ...] = ()
+    body_part_examined: tuple[Text, ...] = ()
+    minimum_images: Annotated[int, Field(ge=1)] = 1
+    minimum_rows: Annotated[int, Field(ge=1)] = 1
+    minimum_columns: Annotated[int, Field(ge=1)] = 1
+    photometric: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutputClass:
+    """One output of the network as a coded concept.
+
+    Attributes:
+        name: Short name, as in training.
+        code: The concept.
+        is_finding: False for the class that says "nothing found".
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    name: Text
+    code: Code
+    is_finding: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregation:
+    """How slices answer for a series.
+
+    Attributes:
+        unit: What the network sees at once.
+        method: ``mean_of_top_k``: mean over the ``k`` slices with the highest score; ``maximum``: the highest.
+        k: Slices that carry the answer.
+        level: What the operating point was fitted on.
+        statement: One sentence for the report.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    statement: Text
+    unit: Literal["slice"] = "slice"
+    method: Literal["mean_of_top_k", "maximum"] = "mean_of_top_k"
+    k: Annotated[int, Field(ge=1)] = 1
+    level: Text = "slice"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """The threshold a score is compared with: on 1 - p(no finding), or on a detector's box score.
+
+    Attributes:
+        threshold: 0..1; a score at or above it says present.
+        target: What it was chosen for, such as ``sensitivity 0.99``.
+        chosen_on: Which part of the data.
+        level: ``slice`` or ``series``.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    threshold: Fraction
+    target: str = ""
+    chosen_on: str = ""
+    level: str = "slice"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Temperature scaling (Guo et al., ICML 2017): logits are divided by ``temperature``.
+
+    Attributes:
+        temperature: Above 0.
+        ece: Expected calibration error after it, 0..1.
+        fitted_on: Which part of the data.
+        method: The only one there is.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    temperature: Annotated[float, Field(gt=0.0)]
+    ece: Fraction | None = None
+    fitted_on: str = ""
+    method: Literal["temperature"] = "temperature"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMetadata:
+    """Everything under the key ``dicomnode``.
+
+    Attributes:
+        task: Kind of answer.
+        algorithm: Who made it, which version.
+        accepts: Input it is made for.
+        classes: In the order of the network's outputs; a detector's labels 1..n.
+        finding_site: Anatomic site of every finding.
+        study_concept: What the study answer says is present or absent.
+        aggregation: How slices answer for a series.
+        operating_point: Threshold.
+        calibration: None if scores are not calibrated.
+        not_for: What the model must not be used for.
+        reference_set: Where the figures of the model card were measured, or empty.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    task: Task
+    algorithm: Algorithm
+    accepts: Accepts
+    classes: Annotated[tuple[OutputClass, ...], Field(min_length=1)]
+    finding_site: Code
+    study_concept: Code
+    aggregation: Aggregation
+    operating_point: OperatingPoint
+    calibration: Calibration | None = None
+    not_for: str = ""
+    reference_set: str = ""

@@ -1,0 +1,161 @@
+"""Loading a bundle checks it and runs nothing of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomnode.bundles import BrokenBundle, Bundle, Task, bundle_digest, list_bundles, load_bundle, model_identity
+from dicomnode.errors import BundleError
+from dicomnode.findings import Code
+
+
+def test_load_bundle_gives_typed_values(make_bundle: Any) -> None:
+    bundle = load_bundle(make_bundle(weights=False))
+    assert (bundle.name, bundle.version, bundle.runs_code) == ("small", "0.1.0", False)
+    assert bundle.node.task is Task.CLASSIFICATION
+    assert bundle.node.finding_site == Code("12738006", "SCT", "Brain")
+    assert bundle.node.calibration is not None
+    assert bundle.node.accepts.modality == ("MR",)
+    assert "monai.networks.nets.Classifier" in bundle.targets
+    assert bundle.digest == bundle_digest(bundle.path)
+
+
+def test_model_identity_states_the_operating_point(make_bundle: Any) -> None:
+    identity = model_identity(load_bundle(make_bundle(weights=False)))
+    assert identity.name == "small"
+    assert identity.parameters == (
+        "threshold 0.5 per slice chosen for sensitivity 0.99 on validation; mean of top 3 slices; temperature 2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("task", "segmentation", "task"),
+        ("algorithm", {"name": "x"}, "algorithm.version"),
+        ("operating_point", {"threshold": 1.5}, "operating_point.threshold"),
+        ("calibration", {"temperature": 0}, "calibration.temperature"),
+        ("accepts", {"modalities": ["MR"]}, "accepts.modalities"),
+        ("classes", [], "classes"),
+        ("surprise", 1, "surprise"),
+    ],
+)
+def test_an_error_names_the_key(make_bundle: Any, key: str, value: Any, message: str) -> None:
+    path = make_bundle(node={key: value}, weights=False)
+    with pytest.raises(BundleError, match=f"bundle small: metadata.json: dicomnode: .*{message}"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize("name", ["configs/metadata.json", "configs/inference.json", "models/model.safetensors"])
+def test_a_missing_file_is_named(make_bundle: Any, name: str) -> None:
+    path = make_bundle(weights=False)
+    (path / name).unlink()
+    with pytest.raises(BundleError, match=f"{name} is missing"):
+        load_bundle(path)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is not a folder"):
+        load_bundle(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\xff"])
+def test_broken_metadata_is_named(make_bundle: Any, text: str) -> None:
+    path = make_bundle(weights=False)
+    (path / "configs" / "metadata.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(BundleError, match=r"metadata\.json"):
+        load_bundle(path)
+
+
+def test_a_classifier_needs_one_class_that_is_no_finding(make_bundle: Any) -> None:
+    code = {"value": "1", "scheme": "99X", "meaning": "x"}
+    path = make_bundle(node={"classes": [{"name": "a", "code": code}, {"name": "b", "code": code}]}, weights=False)
+    with pytest.raises(BundleError, match="exactly one with is_finding = false"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize("value", ["$import os", "%../other.json::x", "$__import__('os').getcwd()"])
+def test_code_in_a_bundle_for_the_node_is_refused(make_bundle: Any, value: str) -> None:
+    path = make_bundle(inference={"more": {"deep": [value]}}, weights=False)
+    with pytest.raises(BundleError, match=r"inference\.json: more\.deep\.0 holds code"):
+        load_bundle(path)
+
+
+def test_a_mode_counts_as_code(make_bundle: Any) -> None:
+    path = make_bundle(inference={"more": {"_target_": "torch.nn.Identity", "_mode_": "debug"}}, weights=False)
+    with pytest.raises(BundleError, match=r"more\._mode_ holds code"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize("target", ["os.system", "torch.load", "torch.hub.load", "scripts.net.Net", "Classifier", 5])
+def test_a_class_from_elsewhere_is_refused(make_bundle: Any, target: Any) -> None:
+    path = make_bundle(inference={"more": {"_target_": target}}, weights=False)
+    with pytest.raises(BundleError, match=r"more\._target_"):
+        load_bundle(path)
+
+
+def test_a_bundle_from_elsewhere_is_described_beside_it_and_its_code_reported(make_bundle: Any) -> None:
+    path = make_bundle(inference={"device": "$torch.device('cpu')"}, weights=False, foreign=True)
+    (path / "models" / "model.safetensors").rename(path / "models" / "model.pt")
+    bundle = load_bundle(path)
+    assert bundle.runs_code
+    assert bundle.weights.name == "model.pt"
+    assert bundle.node.calibration is not None
+
+
+def test_the_description_beside_counts_in_the_digest(make_bundle: Any) -> None:
+    path = make_bundle(weights=False, foreign=True)
+    before = bundle_digest(path)
+    beside = path.parent / "small.node.toml"
+    beside.write_text(beside.read_text().replace("threshold = 0.5", "threshold = 0.1"))
+    assert bundle_digest(path) != before
+
+
+def test_the_digest_counts_names_and_bytes_and_not_times(make_bundle: Any, tmp_path: Path) -> None:
+    first, second = make_bundle(weights=False), make_bundle(folder=tmp_path / "other", weights=False)
+    assert bundle_digest(first) == bundle_digest(second)
+    (second / "models" / "model.safetensors").rename(second / "models" / "model.pt")
+    assert bundle_digest(first) != bundle_digest(second)
+    (first / "models" / "model.safetensors").write_bytes(b"not loadee")
+    assert bundle_digest(first) != bundle_digest(make_bundle(folder=tmp_path / "third", weights=False))
+
+
+def test_a_symbolic_link_is_refused(make_bundle: Any, tmp_path: Path) -> None:
+    path = make_bundle(weights=False)
+    (path / "models" / "extra").symlink_to(tmp_path)
+    with pytest.raises(BundleError, match="symbolic link"):
+        bundle_digest(path)
+
+
+def test_a_bundle_without_node_metadata_says_where_it_goes(make_bundle: Any) -> None:
+    path = make_bundle(weights=False, foreign=True)
+    (path.parent / "small.node.toml").unlink()
+    with pytest.raises(BundleError, match=r"no small\.node\.toml beside"):
+        load_bundle(path)
+    (path.parent / "small.node.toml").write_text("task =")
+    with pytest.raises(BundleError, match="not valid TOML"):
+        load_bundle(path)
+
+
+def test_list_bundles_says_why_one_cannot_be_used(make_bundle: Any) -> None:
+    good = make_bundle("b_good", weights=False)
+    bad = make_bundle("a_bad", weights=False)
+    (bad / "configs" / "metadata.json").unlink()
+    (good.parent / "notes").mkdir()
+    found = list_bundles(good.parent)
+    assert [type(item) for item in found] == [BrokenBundle, Bundle]
+    assert isinstance(found[0], BrokenBundle)
+    assert "metadata.json is missing" in found[0].problem
+    assert list_bundles(good.parent / "nowhere") == []
+
+
+def test_loading_imports_neither_torch_nor_monai(make_bundle: Any) -> None:
+    path = make_bundle(weights=False)
+    code = (
+        "import sys; from pathlib import Path; from dicomnode.bundles import load_bundle; "
+        f"load_bundle(Path({str(path)!r})); sys.exit('torch' in sys.modules or 'monai' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
