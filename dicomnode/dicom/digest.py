@@ -1,0 +1,128 @@
+"""What an instance says, as one digest that survives being sent from node to node.
+
+Peers may write the same data set with other sequence lengths, group lengths, trailing padding, file
+meta information, value padding or, for uncompressed pixels, another transfer syntax. None of that
+changes the digest; any changed value does. Value representations are left out, because Implicit VR
+does not carry them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from io import BytesIO
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.datadict import dictionary_VR, private_dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_fragments
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element
+from pydicom.tag import BaseTag
+
+from dicomnode.dicom.header import PARSE_ERRORS
+
+_PIXEL_DATA = 0x7FE00010
+_LEFT_OUT = frozenset({0xFFFCFFFC, 0x00080001})  # Data Set Trailing Padding; Length to End, retired
+_WORD_BYTES = {
+    **dict.fromkeys(("AT", "OW", "SS", "US"), 2),
+    **dict.fromkeys(("FL", "OF", "OL", "SL", "UL"), 4),
+    **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), 8),
+}
+_BINARY = frozenset(_WORD_BYTES) | {"OB", "OB or OW", "US or SS", "US or OW", "US or SS or OW"}
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+
+def content_digest(path: Path) -> str:
+    """Digest of a stored instance's content, independent of how it was transferred.
+
+    A file that cannot be parsed is digested byte by byte.
+
+    Args:
+        path: A DICOM file, with or without File Meta Information.
+
+    Returns:
+        Hex SHA-256.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    content = path.read_bytes()
+    digest = hashlib.sha256()
+    try:
+        dataset = dcmread(BytesIO(content), force=True)
+        _add_dataset(digest, dataset)
+    except PARSE_ERRORS:
+        return hashlib.sha256(content).hexdigest()
+    return digest.hexdigest() if dataset else hashlib.sha256(content).hexdigest()
+
+
+def _add_dataset(digest: _Hash, dataset: Dataset) -> None:
+    for tag in sorted(dataset.keys()):
+        if tag.element == 0 or tag in _LEFT_OUT:
+            continue
+        digest.update(int(tag).to_bytes(4, "big"))
+        vr = _value_representation(dataset, tag)
+        if vr == "SQ":
+            _add_sequence(digest, dataset, tag)
+        else:
+            _add_value(digest, _value(dataset, tag, vr))
+
+
+def _value_representation(dataset: Dataset, tag: BaseTag) -> str:
+    named = dataset.get_item(tag).VR
+    if named not in (None, "UN"):
+        return str(named)
+    try:
+        return private_dictionary_VR(tag, _creator(dataset, tag)) if tag.is_private else dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+
+
+def _creator(dataset: Dataset, tag: BaseTag) -> str:
+    block = BaseTag(tag.group << 16 | tag.element >> 8)
+    element = dataset.get_item(block) if block in dataset else None
+    value = element.value if element is not None else None
+    return value.decode("ascii", "replace").strip(" \0") if isinstance(value, bytes) else str(value or "")
+
+
+def _add_sequence(digest: _Hash, dataset: Dataset, tag: BaseTag) -> None:
+    items = dataset[tag].value or ()
+    digest.update(b"S" + len(items).to_bytes(8, "big"))
+    for item in items:
+        digest.update(b"I")
+        _add_dataset(digest, item)
+    digest.update(b"E")
+
+
+def _add_value(digest: _Hash, value: bytes) -> None:
+    digest.update(b"V" + len(value).to_bytes(8, "big"))
+    digest.update(value)
+
+
+def _value(dataset: Dataset, tag: BaseTag, vr: str) -> bytes:
+    """Raw value bytes, little endian, without what only transport put there."""
+    element: RawDataElement | DataElement = dataset.get_item(tag)
+    value = _encoded(element) if isinstance(element, DataElement) else element.value or b""
+    if tag == _PIXEL_DATA and isinstance(element, RawDataElement) and element.length == 0xFFFFFFFF:
+        fragments = list(generate_fragments(value))
+        return b"".join(fragments[1:])  # the first item is the Basic Offset Table
+    if isinstance(element, RawDataElement) and not element.is_little_endian and vr in _WORD_BYTES:
+        value = np.frombuffer(value, dtype=f">u{_WORD_BYTES[vr]}").byteswap().tobytes()
+    if tag.is_private or vr not in _BINARY:
+        return value.rstrip(b"\0 ")
+    return value
+
+
+def _encoded(element: DataElement) -> bytes:
+    # pydicom converts a few attributes while it reads: Specific Character Set, Pixel Representation.
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = True, True
+    write_data_element(buffer, element)
+    return buffer.getvalue()[8:]  # behind tag and length
