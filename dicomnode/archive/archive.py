@@ -1,0 +1,80 @@
+"""The archive as one thing: files, index and the stores on it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from dicomnode.archive.associations import AssociationStore
+from dicomnode.archive.audit import AuditStore
+from dicomnode.archive.database import Database
+from dicomnode.archive.deliveries import DeliveryStore
+from dicomnode.archive.deployments import DeploymentStore
+from dicomnode.archive.evidence import EvidenceStore
+from dicomnode.archive.files import FileStore, full_disk_is_refusal
+from dicomnode.archive.instances import InstanceStore
+from dicomnode.archive.jobs import JobStore
+from dicomnode.archive.migrate import migrate
+from dicomnode.archive.studies import StudyStore
+from dicomnode.archive.traces import TraceStore
+from dicomnode.archive.watermarks import WatermarkStore
+from dicomnode.settings import Settings
+
+
+class Archive:
+    """Files and index of one node; opened by every process of it.
+
+    Every method of every store is one transaction; any process may be killed at any instruction.
+
+    Attributes:
+        instances: What came in.
+        studies: Studies, their completion, and QIDO-RS searches.
+        associations: Associations that may still bring instances.
+        traces: What happened to each study, and why.
+        jobs: Work for the models.
+        evidence: What the models answered.
+        deliveries: Evidence on its way out.
+        watermarks: How far pollers have come.
+        deployments: Which bundles are approved, and what they do.
+        audit: What an administrator must be able to look up.
+    """
+
+    def __init__(self, database: Database, files: FileStore) -> None:
+        self._database = database
+        self._files = files
+        self.instances = InstanceStore(database, files)
+        self.studies = StudyStore(database, files)
+        self.associations = AssociationStore(database, files)
+        self.traces = TraceStore(database)
+        self.jobs = JobStore(database, files)
+        self.evidence = EvidenceStore(database, files)
+        self.deliveries = DeliveryStore(database, files)
+        self.watermarks = WatermarkStore(database)
+        self.deployments = DeploymentStore(database)
+        self.audit = AuditStore(database)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open the archive that the settings name; makes folders and schema where they are missing.
+
+        Raises:
+            ArchiveError: The index cannot be opened.
+        """
+        with full_disk_is_refusal():
+            files = FileStore(settings.node.data_dir)
+        database = Database(settings.database_url)
+        migrate(database, files.root)
+        return cls(database, files)
+
+    def close(self) -> None:
+        """Close the index and give up what this process had staged."""
+        self._database.close()
+        self._files.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,72 @@
+"""Associations that may still bring instances of a study: completion waits for their release."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from dicomnode.archive import tables
+from dicomnode.archive.database import Database
+from dicomnode.archive.files import FileStore
+
+
+class AssociationStore:
+    """Who is sending what."""
+
+    def __init__(self, database: Database, files: FileStore) -> None:
+        self._database = database
+        self._files = files
+
+    def opened(self, association_id: str, now: datetime) -> None:
+        """Note an association (or an HTTP request) that may bring instances."""
+        owner = self._files.claim_owner()
+        with self._database.write() as connection:
+            connection.execute(
+                insert(tables.associations).values(association_id=association_id, owner=owner, opened_at=now)
+            )
+
+    def touched(self, association_id: str, study_instance_uid: str) -> None:
+        """Note, before its first instance is stored, that the association brings this study."""
+        rows = tables.association_studies
+        key = {"association_id": association_id, "study_instance_uid": study_instance_uid}
+        with self._database.write() as connection:
+            if connection.execute(select(rows.c.association_id).filter_by(**key)).first() is None:
+                connection.execute(insert(rows).values(**key))
+
+    def closed(self, association_id: str, now: datetime) -> None:
+        """Note that the association ended, by release or abort."""
+        with self._database.write() as connection:
+            _close(connection, association_id, now)
+
+    def close_dead(self, now: datetime) -> int:
+        """Close the associations of processes that no longer run; their quiet period starts now."""
+        rows = tables.associations
+        query = select(rows.c.association_id, rows.c.owner).where(rows.c.closed_at.is_(None))
+        with self._database.write() as connection:
+            dead = [row.association_id for row in connection.execute(query) if not self._files.is_alive(row.owner)]
+            for association_id in dead:
+                _close(connection, association_id, now)
+        return len(dead)
+
+
+def forget_closed(connection: Connection, study_instance_uid: str) -> None:
+    """Drop what a complete study no longer needs; open associations stay, they may bring a late instance."""
+    rows, studies = tables.associations, tables.association_studies
+    closed = select(rows.c.association_id).where(rows.c.closed_at.is_not(None))
+    connection.execute(
+        delete(studies).where(studies.c.study_instance_uid == study_instance_uid, studies.c.association_id.in_(closed))
+    )
+    connection.execute(
+        delete(rows).where(
+            rows.c.closed_at.is_not(None), rows.c.association_id.not_in(select(studies.c.association_id))
+        )
+    )
+
+
+def _close(connection: Connection, association_id: str, now: datetime) -> None:
+    rows, studies = tables.associations, tables.association_studies
+    connection.execute(update(rows).where(rows.c.association_id == association_id).values(closed_at=now))
+    brought = select(studies.c.study_instance_uid).where(studies.c.association_id == association_id)
+    if connection.execute(brought).first() is None:
+        connection.execute(delete(rows).where(rows.c.association_id == association_id))

@@ -1,0 +1,119 @@
+"""The index's engine: one write transaction at a time, durable at commit, on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, DateTime, Engine, Row, create_engine, event, text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeDecorator
+
+from dicomnode.errors import ArchiveError, ArchiveFullError
+
+BUSY_TIMEOUT_SECONDS = 30.0
+_WRITES = "dicomnode_writes"
+_WRITER_LOCK = 0x4449434F  # an arbitrary key of our own for PostgreSQL's advisory locks
+
+IndexRow = Row[Any]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime, also where the database knows no time zones (SQLite)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times, which would be off by the zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the index takes times with a time zone only")
+        return value.astimezone(UTC).replace(tzinfo=None if dialect.name == "sqlite" else UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Database:
+    """Transactions on the index; safe among threads and processes.
+
+    Writers queue for the whole transaction (SQLite: BEGIN IMMEDIATE; PostgreSQL: one advisory
+    lock), so that a check and the insert that rests on it cannot be split by another process.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the index."""
+        with _translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that changes the index; durable once the block is left without an error.
+
+        Raises:
+            ArchiveFullError: The disk is full.
+            ArchiveError: The index cannot be written or stayed locked.
+        """
+        with _translated(), self.engine.connect() as plain:
+            connection = plain.execution_options(**{_WRITES: True})
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    sqlite = url.startswith("sqlite")
+    arguments = {"timeout": BUSY_TIMEOUT_SECONDS} if sqlite else {}
+    engine = create_engine(url, connect_args=arguments, pool_size=8, max_overflow=56)
+    event.listen(engine, "begin", _begin_sqlite if sqlite else _begin_server)
+    if sqlite:
+        event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing of its own: _begin_sqlite does
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
+    # SQLite does not wait out a lock while it changes the journal mode, so change it only if needed.
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_server(connection: Connection) -> None:
+    if connection.get_execution_options().get(_WRITES, False):
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})"))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
+        if "full" in reason or "No space left" in reason:
+            raise ArchiveFullError(f"the index has no space left ({reason}): free some disk") from error
+        raise ArchiveError(f"the index refused a transaction: {reason}") from error

@@ -1,0 +1,222 @@
+"""The files on disk: staged while they arrive, durable before they are named, never overwritten by others.
+
+A process stages in a folder of its own, guarded by a lock that dies with the process; so another
+one can tell files that are still arriving from those that nobody will ever finish.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dicomnode.errors import ArchiveFullError
+
+INSTANCES = "instances"
+EVIDENCE = "evidence"
+CONFLICTS = "conflicts"
+QUARANTINE = "quarantine"
+STAGING = "staging"
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def full_disk_is_refusal() -> Iterator[None]:
+    """Turn the system's words for 'no space' into `ArchiveFullError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise ArchiveFullError(f"the archive has no space left ({error.strerror}): free some disk") from error
+        raise
+
+
+class StagedFile:
+    """A file that arrives; left behind nowhere unless the archive takes it.
+
+    Attributes:
+        path: Where its bytes are for now.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._digest = hashlib.sha256()
+        with full_disk_is_refusal():
+            self._file = path.open("xb", buffering=1024 * 1024)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append bytes.
+
+        Raises:
+            ArchiveFullError: The disk is full.
+        """
+        self._digest.update(data)
+        with full_disk_is_refusal():
+            self._file.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the bytes so far."""
+        return self._digest.hexdigest()
+
+    def finish(self) -> None:
+        """Make the bytes survive a power cut (the name follows by `FileStore.keep`)."""
+        if self._file.closed:
+            return
+        with full_disk_is_refusal():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def flush(self) -> None:
+        """Hand the bytes to the system, so that the file can be read by its path."""
+        if not self._file.closed:
+            with full_disk_is_refusal():
+                self._file.flush()
+
+    def discard(self) -> None:
+        """Drop what was not taken; harmless afterwards."""
+        # The last buffer may not fit on a full disk: the file goes anyway.
+        with suppress(OSError):
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self.discard()
+
+
+class FileStore:
+    """Folders below the data folder.
+
+    Paths in the index are relative to the root, so that the data folder can be moved.
+
+    Attributes:
+        root: The data folder, absolute.
+        owner: Name of this process among those that share the folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.owner = secrets.token_hex(8)
+        self._lock: int | None = None
+        self._guard = threading.Lock()
+        for name in (INSTANCES, EVIDENCE, CONFLICTS, QUARANTINE, STAGING):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+
+    def stage(self) -> StagedFile:
+        """A new file in the same file system as its final place."""
+        return StagedFile(self._own_staging() / secrets.token_hex(16))
+
+    def keep(self, staged: StagedFile, folder: str) -> Path:
+        """Give a finished file its final name, derived from its content, durably; relative to the root.
+
+        The name holds no UID: what a sender writes never becomes a path.
+        """
+        staged.finish()
+        relative = Path(folder, staged.sha256[:2], f"{staged.sha256}.dcm")
+        self._rename(staged.path, self.root / relative)
+        return relative
+
+    def move(self, relative: Path, folder: str) -> Path:
+        """Move a kept file to another folder, durably."""
+        target = Path(folder, *relative.parts[1:])
+        self._rename(self.root / relative, self.root / target)
+        return target
+
+    def write(self, data: bytes, relative: Path) -> None:
+        """Write a whole file durably; readers see the old content or the new, nothing between."""
+        with self.stage() as staged:
+            staged.write(data)
+            staged.finish()
+            self._rename(staged.path, self.root / relative)
+
+    def claim_owner(self) -> str:
+        """The name of this process, with its sign of life set up."""
+        self._own_staging()
+        return self.owner
+
+    def is_alive(self, owner: str) -> bool:
+        """Whether the process of that name still runs."""
+        if owner == self.owner:
+            return True
+        try:
+            handle = os.open(self._lock_path(owner), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def remove_dead_staging(self) -> int:
+        """Remove files that a dead process never finished; none of them was acknowledged."""
+        removed = 0
+        for folder in (self.root / STAGING).iterdir():
+            if folder.is_dir() and not self.is_alive(folder.name):
+                removed += sum(1 for _ in folder.iterdir())
+                shutil.rmtree(folder, ignore_errors=True)
+                self._lock_path(folder.name).unlink(missing_ok=True)
+        return removed
+
+    def close(self) -> None:
+        """Give up the sign of life."""
+        with self._guard:
+            if self._lock is None:
+                return
+            shutil.rmtree(self.root / STAGING / self.owner, ignore_errors=True)
+            self._lock_path(self.owner).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    def _own_staging(self) -> Path:
+        folder = self.root / STAGING / self.owner
+        with self._guard:
+            if self._lock is None:
+                # The lock comes before the folder: a folder without a held lock is a dead one.
+                self._lock = os.open(self._lock_path(self.owner), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+                folder.mkdir()
+        return folder
+
+    def _lock_path(self, owner: str) -> Path:
+        return self.root / STAGING / f"{owner}.lock"
+
+    def _rename(self, source: Path, target: Path) -> None:
+        with full_disk_is_refusal():
+            if not target.parent.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                sync_folder(target.parent.parent)
+            source.replace(target)
+            sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,301 @@
+"""Jobs: durable, leased to one worker at a time, superseded when their study changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+
+from dicomnode.archive import tables
+from dicomnode.archive.database import Database, IndexRow
+from dicomnode.archive.files import FileStore
+from dicomnode.archive.finishing import Answer, add_answer
+from dicomnode.archive.records import Job, JobKind, JobState, NewEvidence, NewJob, StudyState, TraceEntry
+from dicomnode.archive.traces import add_trace
+from dicomnode.errors import ArchiveError, NotFoundError
+
+_JOBS = tables.jobs.c
+_UNFINISHED = (JobState.WAITING, JobState.LEASED)
+
+
+class JobStore:
+    """Rows of jobs and of the results' creation times."""
+
+    def __init__(self, database: Database, files: FileStore) -> None:
+        self._database = database
+        self._files = files
+
+    def unrouted(self) -> list[tuple[str, int]]:
+        """Complete studies with the generation that routing has yet to decide on."""
+        rows = tables.studies.c
+        query = select(rows.study_instance_uid, rows.generation).where(
+            rows.state == StudyState.COMPLETE, rows.generation > rows.routed_generation
+        )
+        with self._database.read() as connection:
+            return [(row.study_instance_uid, row.generation) for row in connection.execute(query)]
+
+    def add_all(
+        self,
+        study_instance_uid: str,
+        generation: int,
+        jobs: Sequence[NewJob],
+        lines: Sequence[tuple[str | None, str]],
+        now: datetime,
+    ) -> bool:
+        """Write a whole routing decision; a generation that is routed already stays as it is.
+
+        Unfinished jobs of earlier generations become superseded.
+
+        Args:
+            study_instance_uid: A complete study.
+            generation: The completion that was decided on.
+            jobs: At most one per model.
+            lines: Trace lines: model name (or None) and text.
+            now: Time of the decision.
+
+        Returns:
+            False if another process routed this generation, or a later one, before.
+        """
+        rows = tables.studies
+        with self._database.write() as connection:
+            study = rows.c.study_instance_uid == study_instance_uid
+            routed = connection.execute(select(rows.c.routed_generation).where(study)).scalar_one_or_none()
+            if routed is None:
+                raise NotFoundError(f"study {study_instance_uid} is not in the archive")
+            if routed >= generation:
+                return False
+            connection.execute(update(rows).where(study).values(routed_generation=generation))
+            _supersede(connection, study_instance_uid, generation, now)
+            for job in jobs:
+                connection.execute(insert(tables.jobs).values(_new_row(study_instance_uid, generation, job, now)))
+            for model_name, text in lines:
+                add_trace(connection, TraceEntry(study_instance_uid, generation, "routing", model_name, text, now))
+        return True
+
+    def lease(self, owner: str, now: datetime, lease_seconds: float) -> Job | None:
+        """Take the next job that is due, or whose worker fell silent; None if there is none.
+
+        Args:
+            owner: Name of the worker, unique among processes and restarts.
+            now: Present time.
+            lease_seconds: The job is given to another worker after this, unless renewed.
+        """
+        due = or_(
+            and_(_JOBS.state == JobState.WAITING, _JOBS.next_attempt_at <= now),
+            and_(_JOBS.state == JobState.LEASED, _JOBS.lease_until < now),
+        )
+        query = select(tables.jobs).where(due).order_by(_JOBS.next_attempt_at, _JOBS.job_id).limit(1)
+        with self._database.read() as connection:
+            if connection.execute(query).first() is None:
+                return None  # an idle worker asks often, and must not queue with the writers for it
+        with self._database.write() as connection:
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                return None
+            taken = {
+                "state": JobState.LEASED,
+                "attempts": row.attempts + 1,
+                "lease_owner": owner,
+                "lease_until": now + timedelta(seconds=lease_seconds),
+            }
+            connection.execute(update(tables.jobs).where(_JOBS.job_id == row.job_id).values(taken))
+            return _job(connection.execute(select(tables.jobs).where(_JOBS.job_id == row.job_id)).one())
+
+    def renew(self, job_id: int, owner: str, until: datetime) -> bool:
+        """Keep a lease; False if it was lost (taken over, or the job superseded)."""
+        with self._database.write() as connection:
+            return _change_leased(connection, job_id, owner, {"lease_until": until})
+
+    def finish(
+        self,
+        job_id: int,
+        owner: str,
+        evidence: Sequence[NewEvidence],
+        result_json: str,
+        now: datetime,
+        *,
+        targets: Sequence[str] | None = None,
+        error: str = "",
+    ) -> bool:
+        """End a job with its answer: state, evidence, deliveries and trace in one transaction.
+
+        Evidence that is here already keeps its stored bytes; what was queued for a target before is
+        not queued again.
+
+        Args:
+            job_id: A leased job.
+            owner: Worker that leased it.
+            evidence: What was written; quarantined objects go to no target.
+            result_json: The answer, for pages and `status`.
+            now: Time of the end.
+            targets: Names of targets, in place of the job's own. A silent job goes to none.
+            error: If not empty, the job counts as failed, for this reason; its evidence says so.
+
+        Returns:
+            False if the lease was lost; nothing was written then.
+        """
+        answer = Answer.read(evidence, self._files.root)
+        state = JobState.FAILED if error else JobState.DONE
+        ended = _ended(state, error, now) | {"result_json": result_json}
+        with self._database.write() as connection:
+            if not _change_leased(connection, job_id, owner, ended):
+                return False
+            job = _job(connection.execute(select(tables.jobs).where(_JOBS.job_id == job_id)).one())
+            if targets is not None:
+                job = replace(job, targets=tuple(targets))
+            add_answer(connection, job, answer, now)
+        return True
+
+    def retry_later(self, job_id: int, owner: str, error: str, at: datetime, now: datetime) -> bool:
+        """Give a job back for another attempt, not before `at`; False if the lease was lost."""
+        values = {"state": JobState.WAITING, "error": error, "next_attempt_at": at} | _NO_LEASE
+        with self._database.write() as connection:
+            if not _change_leased(connection, job_id, owner, values):
+                return False
+            _trace(connection, job_id, "attempt failed", error, now)
+        return True
+
+    def fail(self, job_id: int, owner: str, error: str, now: datetime) -> bool:
+        """End a job without any answer; False if the lease was lost."""
+        with self._database.write() as connection:
+            if not _change_leased(connection, job_id, owner, _ended(JobState.FAILED, error, now)):
+                return False
+            _trace(connection, job_id, "failed", error, now)
+        return True
+
+    def retry(self, job_id: int, now: datetime) -> None:
+        """Let a failed job (or one that waits for its next attempt) start anew at once.
+
+        Raises:
+            NotFoundError: No such job.
+            ArchiveError: It is running, done or superseded.
+        """
+        values = {"state": JobState.WAITING, "attempts": 0, "next_attempt_at": now, "finished_at": None} | _NO_LEASE
+        with self._database.write() as connection:
+            state = connection.execute(select(_JOBS.state).where(_JOBS.job_id == job_id)).scalar_one_or_none()
+            if state is None:
+                raise NotFoundError(f"there is no job {job_id}")
+            if state not in (JobState.FAILED, JobState.WAITING):
+                raise ArchiveError(f"job {job_id} is {state}: only failed and waiting jobs can be retried")
+            connection.execute(update(tables.jobs).where(_JOBS.job_id == job_id).values(values))
+            _trace(connection, job_id, "retry", "asked for again", now)
+
+    def get(self, job_id: int) -> Job:
+        """One job.
+
+        Raises:
+            NotFoundError: No such job.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(select(tables.jobs).where(_JOBS.job_id == job_id)).one_or_none()
+        if row is None:
+            raise NotFoundError(f"there is no job {job_id}")
+        return _job(row)
+
+    def list(
+        self, study_instance_uid: str | None = None, state: JobState | None = None, limit: int | None = None
+    ) -> list[Job]:
+        """Jobs in the order in which they were made, of one study or of all."""
+        query = select(tables.jobs).order_by(_JOBS.job_id).limit(limit)
+        if study_instance_uid is not None:
+            query = query.where(_JOBS.study_instance_uid == study_instance_uid)
+        if state is not None:
+            query = query.where(_JOBS.state == state)
+        with self._database.read() as connection:
+            return [_job(row) for row in connection.execute(query)]
+
+    def counts(self) -> dict[JobState, int]:
+        """How many jobs are in each state."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(_JOBS.state, func.count()).group_by(_JOBS.state))
+            return {JobState(state): count for state, count in rows}
+
+    def begin_result(
+        self, study_instance_uid: str, model_name: str, input_digest: str, now: datetime, bundle_digest: str = ""
+    ) -> datetime:
+        """The time at which this result was first made: `now` the first time, the stored one ever after."""
+        rows = tables.results
+        key = {
+            "study_instance_uid": study_instance_uid,
+            "model_name": model_name,
+            "bundle_digest": bundle_digest,
+            "input_digest": input_digest,
+        }
+        with self._database.write() as connection:
+            created: datetime | None = connection.execute(select(rows.c.created).filter_by(**key)).scalar_one_or_none()
+            if created is None:
+                connection.execute(insert(rows).values(created=now, **key))
+                created = now
+        return created
+
+
+_NO_LEASE: dict[str, object] = {"lease_owner": None, "lease_until": None}
+
+
+def _ended(state: JobState, error: str, now: datetime) -> dict[str, object]:
+    return {"state": state, "error": error, "finished_at": now} | _NO_LEASE
+
+
+def _change_leased(connection: Connection, job_id: int, owner: str, values: dict[str, object]) -> bool:
+    held = and_(_JOBS.job_id == job_id, _JOBS.state == JobState.LEASED, _JOBS.lease_owner == owner)
+    return connection.execute(update(tables.jobs).where(held).values(values)).rowcount == 1
+
+
+def _supersede(connection: Connection, study_instance_uid: str, generation: int, now: datetime) -> None:
+    old = and_(
+        _JOBS.study_instance_uid == study_instance_uid,
+        _JOBS.generation < generation,
+        _JOBS.state.in_(_UNFINISHED),
+    )
+    for row in connection.execute(select(_JOBS.job_id).where(old)).all():
+        _trace(connection, row.job_id, "superseded", f"the study came to generation {generation}", now)
+    connection.execute(update(tables.jobs).where(old).values(_ended(JobState.SUPERSEDED, "", now)))
+
+
+def _trace(connection: Connection, job_id: int, event: str, text: str, now: datetime) -> None:
+    job = connection.execute(select(tables.jobs).where(_JOBS.job_id == job_id)).one()
+    add_trace(connection, TraceEntry(job.study_instance_uid, job.generation, event, job.model_name, text, now))
+
+
+def _new_row(study_instance_uid: str, generation: int, job: NewJob, now: datetime) -> dict[str, object]:
+    return {
+        "study_instance_uid": study_instance_uid,
+        "generation": generation,
+        "model_name": job.model_name,
+        "bundle_digest": job.bundle_digest,
+        "kind": job.kind,
+        "reason": job.reason,
+        "series_instance_uids": json.dumps(job.series_instance_uids),
+        "targets": json.dumps(job.targets),
+        "silent": job.silent,
+        "state": JobState.WAITING,
+        "attempts": 0,
+        "next_attempt_at": now,
+        "error": "",
+    }
+
+
+def _job(row: IndexRow) -> Job:
+    return Job(
+        job_id=row.job_id,
+        study_instance_uid=row.study_instance_uid,
+        generation=row.generation,
+        model_name=row.model_name,
+        bundle_digest=row.bundle_digest,
+        kind=JobKind(row.kind),
+        reason=row.reason,
+        series_instance_uids=tuple(json.loads(row.series_instance_uids)),
+        targets=tuple(json.loads(row.targets)),
+        silent=row.silent,
+        state=JobState(row.state),
+        attempts=row.attempts,
+        lease_owner=row.lease_owner,
+        lease_until=row.lease_until,
+        next_attempt_at=row.next_attempt_at,
+        error=row.error,
+        result_json=row.result_json,
+        finished_at=row.finished_at,
+    )

@@ -1,0 +1,50 @@
+"""What happened to each study, and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from dicomnode.archive import tables
+from dicomnode.archive.database import Database
+from dicomnode.archive.records import TraceEntry
+
+
+class TraceStore:
+    """The traces of all studies, one line per event."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, study_instance_uid: str, generation: int, event: str, model_name: str | None, text: str, now: datetime
+    ) -> None:
+        """Add a line."""
+        entry = TraceEntry(study_instance_uid, generation, event, model_name, text, now)
+        with self._database.write() as connection:
+            add_trace(connection, entry)
+
+    def list(self, study_instance_uid: str) -> list[TraceEntry]:
+        """A study's lines in the order in which they happened."""
+        rows = tables.traces
+        query = select(rows).where(rows.c.study_instance_uid == study_instance_uid).order_by(rows.c.trace_id)
+        with self._database.read() as connection:
+            return [
+                TraceEntry(row.study_instance_uid, row.generation, row.event, row.model_name, row.text, row.at)
+                for row in connection.execute(query)
+            ]
+
+
+def add_trace(connection: Connection, entry: TraceEntry) -> None:
+    """Add a line in a transaction that does more; line breaks become spaces."""
+    connection.execute(
+        insert(tables.traces).values(
+            study_instance_uid=entry.study_instance_uid,
+            generation=entry.generation,
+            event=entry.event,
+            model_name=entry.model_name,
+            text=" ".join(entry.text.split()),
+            at=entry.at,
+        )
+    )
