@@ -1,0 +1,106 @@
+"""Sending by C-STORE (PS3.4 Annex B): the file's own bytes, one association a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import _config, build_context
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from dicomnode.delivery.document import Document
+from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome, dimse_outcome
+from dicomnode.errors import PeerRefusedError, PeerUnavailableError, describe
+from dicomnode.peers.association import MAXIMUM_CONTEXTS, DimsePeer, associated
+
+# The two that need no more than rewriting lengths and VRs between them.
+_UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+
+
+class CStoreSender:
+    """Sends documents to one application entity."""
+
+    def __init__(self, peer: DimsePeer) -> None:
+        self._peer = peer
+        # Documented in pynetdicom: a path is then sent as it is, instead of read and encoded anew.
+        _config.STORE_SEND_CHUNKED_DATASET = True
+
+    def send(self, documents: Sequence[Document]) -> Iterator[tuple[Document, SendOutcome]]:
+        """Send documents in order over as few associations as their kinds allow (128 contexts each)."""
+        for batch in _batches(documents):
+            yield from self._send_batch(batch)
+
+    def _send_batch(self, batch: Sequence[Document]) -> Iterator[tuple[Document, SendOutcome]]:
+        answered = 0
+        try:
+            with associated(self._peer, _contexts(batch)) as association:
+                for number, document in enumerate(batch, start=1):
+                    outcome = _store(association, document, number)
+                    answered += 1
+                    yield document, outcome
+                    if not association.is_established:
+                        break
+        except PeerUnavailableError as error:
+            yield from _all(batch[answered:], OutcomeKind.TRANSIENT, str(error))
+        except PeerRefusedError as error:
+            yield from _all(batch[answered:], OutcomeKind.PERMANENT, str(error))
+        else:
+            yield from _all(batch[answered:], OutcomeKind.TRANSIENT, "the association ended early; not sent yet")
+
+
+def _all(documents: Sequence[Document], kind: OutcomeKind, status: str) -> Iterator[tuple[Document, SendOutcome]]:
+    for document in documents:
+        yield document, SendOutcome(kind, status)
+
+
+def _batches(documents: Sequence[Document]) -> Iterator[list[Document]]:
+    batch: list[Document] = []
+    for document in documents:
+        if len(_proposals([*batch, document])) > MAXIMUM_CONTEXTS:
+            yield batch
+            batch = []
+        batch.append(document)
+    if batch:
+        yield batch
+
+
+def _proposals(documents: Sequence[Document]) -> dict[tuple[str, str], None]:
+    """Pairs of SOP class and transfer syntax, each in a context of its own, in the order of first need."""
+    pairs: dict[tuple[str, str], None] = {}
+    for document in documents:
+        syntax = document.transfer_syntax_uid
+        pairs[document.sop_class_uid, syntax] = None
+        if syntax in _UNCOMPRESSED:
+            pairs.update({(document.sop_class_uid, other): None for other in _UNCOMPRESSED})
+    return pairs
+
+
+def _contexts(documents: Sequence[Document]) -> list[PresentationContext]:
+    return [build_context(sop_class, syntax) for sop_class, syntax in _proposals(documents)]
+
+
+def _store(association: Association, document: Document, message_id: int) -> SendOutcome:
+    accepted = {
+        context.transfer_syntax[0]
+        for context in association.accepted_contexts
+        if context.abstract_syntax == document.sop_class_uid
+    }
+    if not accepted:
+        return SendOutcome(OutcomeKind.PERMANENT, f"the peer does not accept SOP class {document.sop_class_uid}")
+    syntax = document.transfer_syntax_uid
+    if syntax not in accepted and (syntax not in _UNCOMPRESSED or not accepted & set(_UNCOMPRESSED)):
+        return SendOutcome(OutcomeKind.PERMANENT, f"the peer does not accept transfer syntax {syntax} for this class")
+    try:
+        content = document.path if syntax in accepted else dcmread(document.path)
+        status = association.send_c_store(content, msg_id=message_id % 65535 + 1)
+    except FileNotFoundError:
+        return SendOutcome(OutcomeKind.PERMANENT, "the file is gone from the archive")
+    except RuntimeError:
+        return SendOutcome(OutcomeKind.TRANSIENT, "the association ended early; not sent yet")
+    except Exception as error:  # noqa: BLE001  pydicom raises many kinds on files that it cannot encode
+        return SendOutcome(OutcomeKind.PERMANENT, f"cannot be encoded for sending: {describe(error)}")
+    if "Status" not in status:
+        return SendOutcome(OutcomeKind.TRANSIENT, "no answer: the peer aborted, timed out or closed the connection")
+    return dimse_outcome(int(status.Status))

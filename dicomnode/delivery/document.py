@@ -1,0 +1,35 @@
+"""What a sender is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from dicomnode.delivery.outcomes import SendOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A DICOM file to send.
+
+    Attributes:
+        path: A PS3.10 file.
+        sop_class_uid: (0008,0016).
+        sop_instance_uid: (0008,0018).
+        transfer_syntax_uid: (0002,0010).
+    """
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+class Sender(Protocol):
+    """A way to one target."""
+
+    def send(self, documents: Sequence[Document]) -> Iterator[tuple[Document, SendOutcome]]:
+        """Send documents in order; each is answered exactly once, as soon as its outcome is known."""
+        ...

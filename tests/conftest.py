@@ -1,0 +1,32 @@
+"""Fixtures of every test, and the rule that a peer that must be there may not be skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.node_fixtures import node_factory
+from tests.peers_fixtures import ORTHANC, ORTHANC_DICOMWEB, orthanc, store_scp
+
+__all__ = ["node_factory", "orthanc", "store_scp"]
+
+PEERS = {
+    "orthanc": lambda: ORTHANC.is_file() and ORTHANC_DICOMWEB.is_file(),
+    "dcmtk": lambda: all(shutil.which(tool) for tool in ("storescu", "echoscu", "findscu", "dsrdump")),
+    "dciodvfy": lambda: bool(shutil.which("dciodvfy")),
+    "data": lambda: Path(os.environ.get("DICOMNODE_TEST_DATA", "/nonexistent")).is_dir(),
+}
+REQUIRE = "DICOMNODE_REQUIRE_PEERS"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name, is_there in PEERS.items():
+        if item.get_closest_marker(name) and not is_there():
+            needed = item.config.getini("markers")
+            words = next(line for line in needed if line.startswith(f"{name}:"))
+            if os.environ.get(REQUIRE) and name != "data":
+                pytest.fail(f"{REQUIRE} is set, but {name} is absent; the test {words.split(': ', 1)[1]}")
+            pytest.skip(words.split(": ", 1)[1])
