@@ -32,6 +32,9 @@ class CStoreSender:
         for batch in _batches(documents):
             yield from self._send_batch(batch)
 
+    def close(self) -> None:
+        """Nothing is kept open between batches."""
+
     def _send_batch(self, batch: Sequence[Document]) -> Iterator[tuple[Document, SendOutcome]]:
         answered = 0
         try:

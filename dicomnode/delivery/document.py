@@ -33,3 +33,7 @@ class Sender(Protocol):
     def send(self, documents: Sequence[Document]) -> Iterator[tuple[Document, SendOutcome]]:
         """Send documents in order; each is answered exactly once, as soon as its outcome is known."""
         ...
+
+    def close(self) -> None:
+        """Give up what is kept open between batches."""
+        ...

@@ -1,0 +1,38 @@
+"""The models in the bundle folder together with what the administrator approved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dicomnode.archive.deployments import DeploymentStore
+from dicomnode.archive.records import Deployment, DeploymentState
+from dicomnode.bundles import BrokenBundle, Bundle, list_bundles
+from dicomnode.jobs.routing import DeployedModel
+
+
+def deployed_models(folder: Path, deployments: DeploymentStore) -> tuple[DeployedModel, ...]:
+    """Every bundle in the folder and every approved one that is missing from it, with what keeps it from running."""
+    approved = {deployment.model_name: deployment for deployment in deployments.list()}
+    found = [_deployed(bundle, approved.get(bundle.name)) for bundle in list_bundles(folder)]
+    present = {model.name for model in found}
+    missing = [
+        DeployedModel(name, deployment.digest, deployment.state, None, f"its bundle is not in {folder.name}/")
+        for name, deployment in approved.items()
+        if name not in present and deployment.state is not DeploymentState.OFF
+    ]
+    return (*found, *missing)
+
+
+def _deployed(bundle: Bundle | BrokenBundle, approved: Deployment | None) -> DeployedModel:
+    if isinstance(bundle, BrokenBundle):
+        return DeployedModel(bundle.name, "", DeploymentState.OFF, None, bundle.problem)
+    state = DeploymentState.OFF if approved is None else approved.state
+    return DeployedModel(bundle.name, bundle.digest, state, bundle.node.accepts, _problem(bundle, approved))
+
+
+def _problem(bundle: Bundle, approved: Deployment | None) -> str:
+    if approved is None:
+        return f"waits for approval: dicomnode models add {bundle.name}"
+    if approved.digest != bundle.digest:
+        return f"changed since it was approved: look at it, then dicomnode models add {bundle.name}"
+    return ""
