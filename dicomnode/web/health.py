@@ -1,0 +1,96 @@
+"""Whether the node lives, and whether what it depends on is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from dicomnode.archive.archive import Archive
+from dicomnode.errors import DicomNodeError, describe
+from dicomnode.settings import Settings
+from dicomnode.web.addresses import ArchiveOf, SettingsOf
+
+_LEAST_FREE_BYTES = 256 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One dependency and how it stands.
+
+    Attributes:
+        name: Of the dependency.
+        problem: What is wrong and what to do, empty if nothing is.
+    """
+
+    name: str
+    problem: str
+
+
+def add_health_routes(router: APIRouter) -> None:
+    """For a load balancer or a container engine."""
+    router.add_api_route("/health/live", live, methods=["GET"])
+    router.add_api_route("/health/ready", ready, methods=["GET"])
+
+
+def live() -> Response:
+    """This process answers; nothing else is looked at."""
+    return JSONResponse({"status": "ok"})
+
+
+def ready(archive: ArchiveOf, settings: SettingsOf) -> Response:
+    """Each dependency by name; 503 while one of them is not there."""
+    checks = check_dependencies(archive, settings)
+    good = not any(check.problem for check in checks)
+    content = {
+        "status": "ok" if good else "not ready",
+        "checks": {
+            check.name: {"status": "failed" if check.problem else "ok", "problem": check.problem} for check in checks
+        },
+    }
+    return JSONResponse(content, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def check_dependencies(archive: Archive, settings: Settings) -> tuple[Check, ...]:
+    """Look at everything that the node cannot work without."""
+    return (
+        Check("index", _attempt(lambda: _index(archive))),
+        Check("storage", _attempt(lambda: _storage(settings))),
+        Check("models", _attempt(lambda: _models(settings))),
+    )
+
+
+def _word(check: Check) -> str:
+    return "failed" if check.problem else "ok"
+
+
+def _attempt(look: Callable[[], str]) -> str:
+    try:
+        return look()
+    except (DicomNodeError, OSError) as error:
+        return describe(error)
+
+
+def _index(archive: Archive) -> str:
+    archive.studies.counts()
+    return ""
+
+
+def _storage(settings: Settings) -> str:
+    folder = settings.node.data_dir
+    if not os.access(folder, os.W_OK):
+        return "the data folder cannot be written: check that it exists and who owns it"
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE_BYTES:
+        return f"only {free // 1024**2} MiB are free in the data folder: make room"
+    return ""
+
+
+def _models(settings: Settings) -> str:
+    folder = settings.models.folder
+    return "" if folder.is_dir() else "the models folder does not exist: set models.folder"

@@ -1,0 +1,72 @@
+"""The web role as a process: uvicorn around the application."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from threading import Event, Thread
+
+import uvicorn
+
+from dicomnode.archive.archive import Archive
+from dicomnode.errors import SettingsError
+from dicomnode.settings import Settings
+from dicomnode.web.app import create_app
+
+_GRACE_SECONDS = 10
+_LOOK_SECONDS = 0.2
+
+
+def serve_web(archive: Archive, settings: Settings, ready: Callable[[int], None], stop: Event | None = None) -> None:
+    """Serve until told to end, by SIGTERM or SIGINT in the main thread or by ``stop`` in any.
+
+    Requests under way may end within some seconds.
+
+    Args:
+        archive: Open; stays the caller's to close.
+        settings: ``web.host`` and ``web.port`` say where to listen.
+        ready: Called with the port once connections are accepted.
+        stop: Ends the server.
+
+    Raises:
+        SettingsError: The address cannot be listened on.
+    """
+    with _listen(settings) as listener:
+        server = uvicorn.Server(_config(archive, settings))
+        if stop is not None:
+            Thread(target=_stop_when_told, args=(server, stop), name="web-stop", daemon=True).start()
+        ready(listener.getsockname()[1])
+        server.run(sockets=[listener])
+
+
+def _config(archive: Archive, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(archive, settings),
+        log_config=None,
+        access_log=False,  # query strings of QIDO-RS hold names and patient IDs
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        lifespan="off",
+        ws="none",
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.web.host, settings.web.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        # Connections queue from here on, so that "ready" is true before the first one is taken.
+        listener.listen(socket.SOMAXCONN)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"web.host {host}, web.port {port}: cannot listen there: {error.strerror}") from error
+    return listener
+
+
+def _stop_when_told(server: uvicorn.Server, stop: Event) -> None:
+    while not server.should_exit and not stop.wait(_LOOK_SECONDS):
+        pass
+    server.should_exit = True

@@ -1,0 +1,117 @@
+"""The plain pages: what they show, and what they must not."""
+
+import json
+
+import pytest
+
+from dicomnode.archive import Archive
+from dicomnode.archive.records import DeploymentState, JobKind, NewEvidence, NewJob
+from tests.unit.web.conftest import NOW, Client, Store, file_bytes, make_dataset
+
+RESULT = {
+    "outcome": "findings",
+    "reason": "1 lesion over the threshold",
+    "answer": {
+        "concept": {"value": "126952004", "scheme": "SCT", "meaning": "Neoplasm of brain"},
+        "presence": "present",
+        "score": 0.9712,
+        "calibrated": False,
+        "threshold": 0.5,
+    },
+    "findings": [
+        {
+            "label": "Lesion 1",
+            "concept": {"value": "52988006", "scheme": "SCT", "meaning": "Lesion"},
+            "site": {"value": "12738006", "scheme": "SCT", "meaning": "Brain"},
+            "score": 0.97,
+            "contours": [{}, {}, {}],
+            "measurements": [{"concept": {"meaning": "Long axis"}, "value": 28.31, "unit": "mm"}],
+        }
+    ],
+}
+
+
+@pytest.fixture
+def answered(archive: Archive, store: Store) -> str:
+    """A study with one answered job; gives the UID of its evidence."""
+    store(StudyDescription="Head <b>1</b>")
+    (study,) = archive.studies.open_studies()
+    archive.studies.complete("1.2.1", "released, quiet for 10 s", study.arrivals, NOW)
+    job = NewJob("lesions", "d" * 64, JobKind.INFER, "MR of the head", ("1.2.1.1",), ("pacs",), silent=False)
+    archive.jobs.add_all("1.2.1", 1, [job], [("lesions", "runs on series 1"), ("other", "not for MR")], NOW)
+    leased = archive.jobs.lease("worker", NOW, 60)
+    assert leased is not None
+    uid = "1.2.1.99.1"
+    report = make_dataset(series="99", Modality="SR", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.22")
+    path = archive.evidence.write_file(file_bytes(report), uid)
+    row = NewEvidence(uid, report.SOPClassUID, "1.2.1.99", "1.2.1", "lesions", "text", path, 1)
+    assert archive.jobs.finish(leased.job_id, "worker", [row], json.dumps(RESULT), NOW)
+    return uid
+
+
+def test_overview_of_an_empty_node_says_what_to_do(client: Client) -> None:
+    page = client.get("/").text
+    assert "Nothing has come in yet" in page
+    assert "TESTNODE" in page
+
+
+def test_overview_lists_studies_with_their_state(client: Client, archive: Archive, answered: str) -> None:
+    archive.deployments.approve("lesions", "d" * 64, DeploymentState.LIVE, NOW)
+    page = client.get("/").text
+    assert 'href="/studies/1.2.1"' in page
+    assert 'class="state complete"' in page
+    assert 'class="state done"' in page
+    assert 'class="state live"' in page
+
+
+def test_study_page_tells_answer_evidence_and_trace(client: Client, answered: str) -> None:
+    page = client.get("/studies/1.2.1").text
+    assert "Neoplasm of brain: present, score 0.971 (threshold 0.500)" in page
+    assert "Long axis 28.3 mm" in page
+    assert "not for MR" in page
+    assert f"/evidence/{answered}.dcm" in page
+    assert "pacs" in page
+
+
+def test_pages_escape_and_keep_patients_out(client: Client, answered: str) -> None:
+    for path in ("/", "/studies/1.2.1"):
+        page = client.get(path).text
+        assert "<b>1</b>" not in page
+        assert "Head &lt;b&gt;1&lt;/b&gt;" in page
+        assert "Müller" not in page
+        assert "P-1" not in page
+        assert "http://" not in page.replace("http://testserver", "")
+
+
+def test_evidence_can_be_downloaded(client: Client, answered: str) -> None:
+    answer = client.get(f"/evidence/{answered}.dcm")
+    assert answer.headers["content-type"] == "application/dicom"
+    assert answer.headers["content-disposition"] == f'attachment; filename="text-{answered}.dcm"'
+    assert answer.content[128:132] == b"DICM"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/studies/9.9", 404),
+        ("/studies/x", 400),
+        ("/evidence/9.9.dcm", 404),
+        ("/evidence/passwd", 400),
+        ("/?offset=-1", 400),
+    ],
+)
+def test_what_is_not_here_is_told(client: Client, path: str, status: int) -> None:
+    assert client.get(path).status_code == status
+
+
+def test_overview_pages_on(client: Client, store: Store) -> None:
+    for number in range(51):
+        store(study=str(1000 + number))
+    assert 'href="/?offset=50"' in client.get("/").text
+    assert client.get("/", params={"offset": 50}).text.count('href="/studies/') == 1
+
+
+def test_style_sheet_is_served(client: Client) -> None:
+    answer = client.get("/static/style.css")
+    assert answer.status_code == 200
+    assert "prefers-color-scheme: dark" in answer.text
