@@ -12,6 +12,7 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     namespace = argparse.Namespace(settings=None, json=False, verbose=False)
     try:
         parsed = parse(sys.argv[1:] if arguments is None else arguments, namespace)
-        return int(parsed.run(parsed))
+        with warnings.catch_warnings():
+            if not parsed.verbose:
+                # They are about code or quote values of data sets; errors are told in any case
+                warnings.simplefilter("ignore")
+            return int(parsed.run(parsed))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

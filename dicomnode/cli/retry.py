@@ -1,0 +1,55 @@
+"""`dicomnode retry`: repeat a failed job, or deliveries that were refused or wait for their next attempt."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+
+from dicomnode.archive import Archive
+from dicomnode.archive.records import JobState
+from dicomnode.errors import UsageError
+from dicomnode.settings import load_settings
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("retry", help="repeat a failed job or delivery", description=__doc__)
+    parser.add_argument("what", choices=("job", "delivery", "study"), help="study: its failed jobs and deliveries")
+    parser.add_argument("which", metavar="NUMBER_OR_UID", help="number of the job or delivery, or Study Instance UID")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask for another attempt."""
+    now = datetime.now(UTC)
+    jobs, deliveries = 0, 0
+    with Archive.open(load_settings(arguments.settings)) as archive:
+        if arguments.what == "job":
+            archive.jobs.retry(_number(arguments.which), now)
+            jobs = 1
+        elif arguments.what == "delivery":
+            deliveries = archive.deliveries.retry(now, delivery_id=_number(arguments.which))
+        else:
+            jobs, deliveries = _retry_study(archive, arguments.which, now)
+    if arguments.json:
+        print(json.dumps({"jobs": jobs, "deliveries": deliveries}))
+    else:
+        print(f"asked for again: {jobs} job(s), {deliveries} delivery(ies)")
+    return 0
+
+
+def _retry_study(archive: Archive, study_instance_uid: str, now: datetime) -> tuple[int, int]:
+    archive.studies.record(study_instance_uid)  # raises if there is no such study
+    failed = archive.jobs.list(study_instance_uid, JobState.FAILED)
+    newest = max((job.generation for job in archive.jobs.list(study_instance_uid)), default=0)
+    repeated = [job for job in failed if job.generation == newest]
+    for job in repeated:
+        archive.jobs.retry(job.job_id, now)
+    return len(repeated), archive.deliveries.retry(now, study_instance_uid=study_instance_uid)
+
+
+def _number(text: str) -> int:
+    if not text.isdigit():
+        raise UsageError(f"{text!r} is not a number; `dicomnode trace STUDY` lists jobs and deliveries")
+    return int(text)

@@ -1,0 +1,119 @@
+"""`dicomnode trace STUDY`: what happened to a study, and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from dicomnode.archive import Archive
+from dicomnode.archive.records import Delivery, Job, StudyRecord, TraceEntry
+from dicomnode.settings import load_settings
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("trace", help="what happened to a study, and why", description=__doc__)
+    parser.add_argument("study", metavar="STUDY", help="Study Instance UID")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the trace."""
+    with Archive.open(load_settings(arguments.settings)) as archive:
+        record = archive.studies.record(arguments.study)
+        entries = archive.traces.list(arguments.study)
+        jobs = archive.jobs.list(arguments.study)
+        deliveries = archive.deliveries.list(arguments.study)
+    if arguments.json:
+        print(json.dumps(_json(record, entries, jobs, deliveries), indent=2))
+    else:
+        _show(Console(soft_wrap=True), record, entries, jobs, deliveries)
+    return 0
+
+
+def why_lines(record: StudyRecord, entries: Sequence[TraceEntry]) -> dict[str, str]:
+    """For every model, why it ran on the latest routed generation or did not."""
+    return {
+        entry.model_name or "study": entry.text
+        for entry in entries
+        if entry.event == "routing" and entry.generation == record.routed_generation
+    }
+
+
+def _show(
+    console: Console,
+    record: StudyRecord,
+    entries: Sequence[TraceEntry],
+    jobs: Sequence[Job],
+    deliveries: Sequence[Delivery],
+) -> None:
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False)
+
+    conflict = f"; patient identity: {record.identity_conflict}" if record.identity_conflict else ""
+    counts = f"{record.source_instances} instance(s), {', '.join(record.modalities) or 'no modality'}"
+    say(f"study {record.study_instance_uid}: {record.state}, generation {record.generation}, {counts}{conflict}")
+    for entry in entries:
+        model = f" {entry.model_name}:" if entry.model_name else ""
+        say(f"  {entry.at:{_TIME}} [{entry.generation}] {entry.event}:{model} {entry.text}")
+    for title, lines in (
+        ("models", [f"{name}: {text}" for name, text in why_lines(record, entries).items()]),
+        ("jobs", [_job_line(job) for job in jobs]),
+        ("deliveries", [_delivery_line(delivery) for delivery in deliveries]),
+    ):
+        if lines:
+            say(f"{title}:")
+        for line in lines:
+            say(f"  {line}")
+
+
+def _job_line(job: Job) -> str:
+    error = f": {job.error}" if job.error else ""
+    return f"job {job.job_id} [{job.generation}] {job.model_name} {job.kind} {job.state}{error}"
+
+
+def _delivery_line(delivery: Delivery) -> str:
+    status = f" ({delivery.status})" if delivery.status else ""
+    tries = f"{delivery.attempts} attempt(s)"
+    return f"delivery {delivery.delivery_id} to {delivery.target}: {delivery.state}{status}, {tries}"
+
+
+def _json(
+    record: StudyRecord, entries: Sequence[TraceEntry], jobs: Sequence[Job], deliveries: Sequence[Delivery]
+) -> dict[str, object]:
+    return {
+        "study": record.study_instance_uid,
+        "state": str(record.state),
+        "generation": record.generation,
+        "identity_conflict": record.identity_conflict,
+        "models": why_lines(record, entries),
+        "events": [
+            {
+                "at": entry.at.isoformat(),
+                "generation": entry.generation,
+                "event": entry.event,
+                "model": entry.model_name,
+                "text": entry.text,
+            }
+            for entry in entries
+        ],
+        "jobs": [
+            {"job": job.job_id, "model": job.model_name, "state": str(job.state), "error": job.error} for job in jobs
+        ],
+        "deliveries": [
+            {
+                "delivery": item.delivery_id,
+                "object": item.sop_instance_uid,
+                "target": item.target,
+                "state": str(item.state),
+                "status": item.status,
+                "attempts": item.attempts,
+            }
+            for item in deliveries
+        ],
+    }
