@@ -54,6 +54,7 @@ class ModelIdentity:
         manufacturer: Who made the model.
         digest: Hex SHA-256 over the bundle's files; changes at every retraining.
         parameters: Operating threshold and the like, one line of text (TID 4019 row 3).
+        not_for: What the model must not be used for, one sentence; empty if its bundle does not say.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ModelIdentity:
     manufacturer: str
     digest: str
     parameters: str = ""
+    not_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
