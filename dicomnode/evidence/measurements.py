@@ -1,0 +1,164 @@
+"""Measurement groups: the study answer (TID 1501) and the lesions (TID 1410, TID 1411)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+from pydicom.dataset import Dataset
+
+from dicomnode.dicom.uids import derive_uid
+from dicomnode.evidence import concepts
+from dicomnode.evidence.content import algorithm, code, coded, region, text
+from dicomnode.findings import ClassScore, Code, Finding, Outcome, Polygon, Presence, Result, StudyAnswer
+from dicomnode.study import SourceReference
+
+_WHY_NO_NUMBER = {
+    Outcome.OUT_OF_SCOPE: concepts.MEASUREMENT_NOT_ATTEMPTED,
+    Outcome.REFUSED: concepts.MEASUREMENT_NOT_ATTEMPTED,
+    Outcome.FAILED: concepts.MEASUREMENT_FAILURE,
+}
+
+
+def answer_groups(result: Result) -> list[Dataset]:
+    """The study answer: one group for the concept asked for, one for each class score."""
+    if result.answer is None:
+        return [_unanswered(result)]
+    answer = result.answer
+    return [_study_group(result, answer), *(_class_group(result, answer, score) for score in answer.classes)]
+
+
+def lesion_groups(result: Result) -> list[Dataset]:
+    """One group for each finding, every one with an outline."""
+    return [_lesion_group(finding, result) for finding in result.findings if outlines(finding)]
+
+
+def outlines(finding: Finding) -> tuple[Polygon, ...]:
+    """A finding's outlines; those of a finding that has only a mask are its boxes, plane by plane."""
+    if finding.contours or finding.mask is None:
+        return finding.contours
+    planes = zip(finding.mask.images, finding.mask.pixels, strict=True)
+    return tuple(_box(reference, plane) for reference, plane in planes if plane.any())
+
+
+def _box(reference: SourceReference, plane: np.ndarray[Any, np.dtype[np.bool_]]) -> Polygon:
+    rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    corners = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    return Polygon(reference, np.array(corners, np.float64), is_box=True)
+
+
+def score_concept(concept: Code, calibrated: bool) -> Code:
+    """What a score is called: a probability of cancer only if it is calibrated, and of cancer."""
+    if calibrated and concepts.is_cancer(concept):
+        return concepts.PROBABILITY_OF_CANCER
+    return concepts.CERTAINTY_OF_FINDING
+
+
+def percent(score: float) -> float:
+    """A score of 0..1 in percent, rounded so that it fits a decimal string."""
+    return round(100.0 * score, 4)
+
+
+def _unanswered(result: Result) -> Dataset:
+    uid = derive_uid(result.study_instance_uid, result.model.name, "answer")
+    # A NUM without a value would be the other way to say it, but common readers fail on one.
+    why = hd.sr.QualitativeEvaluation(coded(concepts.CERTAINTY_OF_FINDING), coded(_WHY_NO_NUMBER[result.outcome]))
+    group: Dataset = hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(uid, "Study answer"),
+        algorithm_id=algorithm(result.model),
+        qualitative_evaluations=[_presence(Presence.UNDETERMINED), why],
+    )[0]
+    return group
+
+
+def _study_group(result: Result, answer: StudyAnswer) -> Dataset:
+    return _answer_group(
+        result,
+        answer.concept,
+        answer,
+        answer.score,
+        [_presence(answer.presence)],
+    )
+
+
+def _class_group(result: Result, answer: StudyAnswer, score: ClassScore) -> Dataset:
+    return _answer_group(result, score.concept, answer, score.score, [])
+
+
+def _answer_group(result: Result, concept: Code, answer: StudyAnswer, score: float, evaluations: list[Any]) -> Dataset:
+    what = "Study answer" if evaluations else f"Class: {concept.meaning}"
+    uid = derive_uid(result.study_instance_uid, result.model.name, "answer" if evaluations else concept.value)
+    group: Dataset = hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(uid, what),
+        finding_type=coded(concept),
+        finding_sites=_sites(answer.site),
+        algorithm_id=algorithm(result.model),
+        measurements=[_score(score_concept(concept, answer.calibrated), score)],
+        qualitative_evaluations=evaluations,
+        source_images=_source_images(answer.carried_by) or None,
+    )[0]
+    return group
+
+
+def _presence(presence: Presence) -> Any:
+    return hd.sr.QualitativeEvaluation(coded(concepts.PRESENCE), coded(concepts.PRESENCE_VALUES[presence]))
+
+
+def _score(concept: Code, score: float) -> Any:
+    return hd.sr.Measurement(coded(concept), percent(score), coded(concepts.PERCENT))
+
+
+def _sites(site: Code | None) -> list[Any] | None:
+    return None if site is None else [hd.sr.FindingSite(coded(site))]
+
+
+def _source_images(references: tuple[SourceReference, ...]) -> list[Any]:
+    return [
+        hd.sr.SourceImageForMeasurementGroup(
+            reference.sop_class_uid,
+            reference.sop_instance_uid,
+            None if reference.frame_number is None else [reference.frame_number],
+        )
+        for reference in references
+    ]
+
+
+def _lesion_group(finding: Finding, result: Result) -> Dataset:
+    polygons = outlines(finding)
+    regions = [region(polygon.points, polygon.image) for polygon in polygons]
+    sizes = [hd.sr.Measurement(coded(m.concept), float(m.value), coded(m.unit)) for m in finding.measurements]
+    # A lesion's own score was not calibrated, whatever the study's was.
+    certainty = _score(score_concept(finding.concept, calibrated=False), finding.score)
+    site = finding.site or (result.answer.site if result.answer else None)
+    planar = len(regions) == 1
+    template = (
+        hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
+        if planar
+        else hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations
+    )
+    group: Dataset = template(
+        tracking_identifier=hd.sr.TrackingIdentifier(finding.tracking_uid, finding.label),
+        finding_type=coded(finding.concept),
+        finding_sites=_sites(site),
+        algorithm_id=algorithm(result.model),
+        measurements=[certainty, *sizes],
+        geometric_purpose=coded(concepts.BOUNDED_BY) if all(p.is_box for p in polygons) else None,
+        **({"referenced_region": regions[0]} if planar else {"referenced_regions": regions}),
+    )[0]
+    return group
+
+
+def evaluations(result: Result) -> list[Dataset]:
+    """The coded outcome and its reason, for the root of the document (TID 1500 row 12: CODE, TEXT)."""
+    items = [
+        code(concepts.PROCESSING_SUMMARY, concepts.OUTCOME_SUMMARIES[result.outcome]),
+        code(concepts.SUMMARY_OF_ANALYSES, concepts.OUTCOME_STATUS[result.outcome]),
+    ]
+    if result.outcome in concepts.OUTCOME_CAUSES:
+        items.append(code(concepts.CONCLUSION, concepts.OUTCOME_CAUSES[result.outcome]))
+    items.append(text(concepts.COMMENT, result.reason))
+    if result.answer is not None:
+        items.append(text(concepts.COMMENT, result.answer.method))
+    return items

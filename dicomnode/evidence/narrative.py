@@ -1,0 +1,109 @@
+"""The result in full sentences, for the text document: what, where, how sure, by which model."""
+
+from __future__ import annotations
+
+from dicomnode.evidence.measurements import outlines, percent
+from dicomnode.evidence.sources import Sources
+from dicomnode.findings import Finding, Outcome, Presence, Result, StudyAnswer
+from dicomnode.study import SourceReference
+
+_MAXIMUM_IMAGES = 6
+
+_OUTCOMES = {
+    Outcome.FINDINGS: "The study was processed, with findings.",
+    Outcome.NO_FINDINGS: "The study was processed, without findings.",
+    Outcome.OUT_OF_SCOPE: (
+        "The study was not processed, because it is out of the model's scope. This is not a negative result."
+    ),
+    Outcome.REFUSED: (
+        "The study was not processed, because its images cannot be trusted. This is not a negative result."
+    ),
+    Outcome.FAILED: "Processing of the study failed. This is not a negative result.",
+}
+_PRESENCES = {
+    Presence.PRESENT: "is present",
+    Presence.ABSENT: "was not found",
+    Presence.UNDETERMINED: "could not be determined",
+}
+
+
+def findings_sentences(result: Result, sources: Sources) -> list[str]:
+    """What was found: the answer, the classes, and each lesion; or why there is no answer."""
+    if result.answer is None:
+        return [_OUTCOMES[result.outcome], f"Reason: {_sentence(result.reason)}"]
+    answer = result.answer
+    sentences = [_answer_sentence(answer)]
+    if answer.classes:
+        scores = ", ".join(f"{c.concept.meaning} {_percent(c.score)}" for c in answer.classes)
+        sentences.append(f"Scores of the classes: {scores}.")
+    sentences += [_lesion_sentence(finding, result, sources) for finding in result.findings]
+    if answer.carried_by:
+        sentences.append(f"The answer was carried by {_images(answer.carried_by, sources)}.")
+    return sentences
+
+
+def conclusion_sentences(result: Result, remarks: tuple[str, ...]) -> list[str]:
+    """What to make of it: not verified, which model, how it answers, what it is not for.
+
+    Args:
+        result: The result.
+        remarks: What a reader must know of the other documents, such as why there are no masks.
+    """
+    model = result.model
+    sentences = [
+        "Result of an artificial intelligence; not verified by a human.",
+        _OUTCOMES[result.outcome],
+        f"Model: {model.name}, version {model.version}, by {model.manufacturer} (SHA-256 {model.digest[:16]}).",
+    ]
+    if result.answer is not None:
+        sentences += [_sentence(result.reason), _sentence(result.answer.method)]
+    if model.parameters:
+        sentences.append(f"Operating point: {_sentence(model.parameters)}")
+    if result.images:
+        sentences.append(f"Images given to the model: {len(result.images)}.")
+    sentences += remarks
+    sentences.append("Not for use without review by a physician.")
+    if model.not_for:
+        sentences.append(f"Not for: {_sentence(model.not_for)}")
+    return [sentence for sentence in sentences if sentence]
+
+
+def _answer_sentence(answer: StudyAnswer) -> str:
+    where = f" ({answer.site.meaning})" if answer.site else ""
+    kind = "a calibrated probability" if answer.calibrated else "a certainty, not a calibrated probability"
+    return (
+        f"{answer.concept.meaning}{where} {_PRESENCES[answer.presence]}: score {_percent(answer.score)}, {kind}; "
+        f"threshold {_percent(answer.threshold)}."
+    )
+
+
+def _lesion_sentence(finding: Finding, result: Result, sources: Sources) -> str:
+    site = finding.site or (result.answer.site if result.answer else None)
+    what = finding.concept.meaning + (f", {site.meaning}" if site else "")
+    sizes = "".join(f", {m.concept.meaning} {m.value:.4g} {m.unit.value}" for m in finding.measurements)
+    places = tuple(polygon.image for polygon in outlines(finding))
+    where = f", on {_images(places, sources)}" if places else ""
+    return f"{finding.label}: {what}, certainty {_percent(finding.score)}{sizes}{where}."
+
+
+def _images(references: tuple[SourceReference, ...], sources: Sources) -> str:
+    named = [_image(reference, sources) for reference in references[:_MAXIMUM_IMAGES]]
+    more = len(references) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")
+
+
+def _image(reference: SourceReference, sources: Sources) -> str:
+    header = sources.of(reference)
+    instance, series = header.get("InstanceNumber"), header.get("SeriesNumber")
+    name = f"image {instance}" if instance not in (None, "") else f"image {reference.sop_instance_uid}"
+    name += f" of series {series}" if series not in (None, "") else ""
+    return name if reference.frame_number is None else f"frame {reference.frame_number} of {name}"
+
+
+def _percent(score: float) -> str:
+    return f"{percent(score):.3g} %"
+
+
+def _sentence(words: str) -> str:
+    words = words.strip()
+    return words if not words or words[-1] in ".!?" else words + "."

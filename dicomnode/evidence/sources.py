@@ -1,0 +1,206 @@
+"""The headers of the source images, read once, without their pixels."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom import config
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import dcmread
+from pydicom.multival import MultiValue
+from pydicom.valuerep import validate_value
+
+from dicomnode.errors import InputError
+from dicomnode.findings import Result
+from dicomnode.study import SourceReference
+
+# Patient, General Study and Patient Study modules (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2). Free-text
+# comments stay behind: they are no identity, and nobody expects them copied.
+TYPE_2_IDENTITY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+)
+OPTIONAL_IDENTITY = (
+    "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "OtherPatientIDsSequence",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "IssuerOfAccessionNumberSequence",
+    "StudyDescription",
+    "ProcedureCodeSequence",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "TimezoneOffsetFromUTC",
+)
+IDENTITY = ("StudyInstanceUID", *TYPE_2_IDENTITY, *OPTIONAL_IDENTITY)
+
+_IMAGE = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "Modality",
+    "SeriesNumber",
+    "InstanceNumber",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "FrameOfReferenceUID",
+    "PositionReferenceIndicator",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "LossyImageCompression",
+    "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "TotalPixelMatrixRows",
+    "TotalPixelMatrixColumns",
+)
+_TAGS = [tag for tag in map(tag_for_keyword, (*IDENTITY, *_IMAGE)) if tag is not None]
+# An identifier is copied even if it breaks the rules of its VR: another one would be another patient.
+_AS_IT_IS = ("PatientID", "IssuerOfPatientID", "AccessionNumber", "StudyID", "StudyInstanceUID")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The study's images as the evidence refers to them.
+
+    Attributes:
+        patient: Patient and study attributes, every Type 2 attribute present, text in unicode.
+        images: Header by SOP Instance UID of each instance that the documents cite, in reading order.
+    """
+
+    patient: Dataset
+    images: Mapping[str, Dataset]
+
+    def of(self, reference: SourceReference) -> Dataset:
+        """The header of the instance that a reference names."""
+        return self.images[reference.sop_instance_uid]
+
+    @property
+    def first(self) -> Dataset:
+        """The first cited instance."""
+        return next(iter(self.images.values()))
+
+
+def read_sources(result: Result, paths: Sequence[Path]) -> Sources:
+    """Read the headers that a result's documents need.
+
+    Cited are the images that the model was given; where it was given none, every instance that
+    can be read, images before others.
+
+    Raises:
+        InputError: No file can be read, or the result names an image that is not among the files.
+    """
+    headers = {header.SOPInstanceUID: header for header in map(_read, paths) if header is not None}
+    headers = {uid: h for uid, h in headers.items() if h.StudyInstanceUID == result.study_instance_uid}
+    if not headers:
+        raise InputError(
+            f"study {result.study_instance_uid}: none of its {len(paths)} files can be read as DICOM, so no "
+            "evidence can be written; send the study again"
+        )
+    wanted = list(dict.fromkeys(reference.sop_instance_uid for reference in _references(result)))
+    missing = [uid for uid in wanted if uid not in headers]
+    if missing:
+        raise InputError(f"result names image {missing[0]}, which is not among the source files; pass all of them")
+    images = {uid: headers[uid] for uid in wanted} or _images_first(headers)
+    return Sources(patient_and_study(next(iter(images.values()))), images)
+
+
+def _read(path: Path) -> Dataset | None:
+    try:
+        header = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+        complete = all(
+            header.get(k) for k in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+        )
+    except (InvalidDicomError, EOFError, OSError, ValueError, AttributeError, NotImplementedError):
+        return None
+    return header if complete else None
+
+
+def _references(result: Result) -> tuple[SourceReference, ...]:
+    carried = result.answer.carried_by if result.answer else ()
+    outlined = tuple(polygon.image for finding in result.findings for polygon in finding.contours)
+    masked = tuple(image for finding in result.findings if finding.mask for image in finding.mask.images)
+    return result.images + carried + outlined + masked
+
+
+def _images_first(headers: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    images = {uid: header for uid, header in headers.items() if "Rows" in header}
+    return images or dict(headers)
+
+
+def patient_and_study(header: Dataset) -> Dataset:
+    """Patient and study attributes of a source, fit to be written in ISO_IR 192.
+
+    Names and identifiers are taken as they are, decoded by the source's own character sets; other
+    values only if they are valid, else empty. Type 2 attributes that the source lacks are empty.
+    """
+    patient = Dataset()
+    for keyword in IDENTITY:
+        if keyword in header or keyword in TYPE_2_IDENTITY:
+            value = _clean(keyword, header.get(keyword))
+            patient.add(DataElement(keyword, dictionary_VR(keyword), value, validation_mode=config.IGNORE))
+    return patient
+
+
+def _clean(keyword: str, value: Any) -> Any:
+    vr = dictionary_VR(keyword)
+    if vr == "SQ":
+        return [_clean_item(item) for item in value or ()]
+    if vr == "PN":
+        return _names(value)
+    if value is None or (keyword not in _AS_IT_IS and not _valid(vr, value)):
+        return ""
+    if keyword == "PatientSex" and value not in ("M", "F", "O"):
+        return ""
+    return value
+
+
+def _valid(vr: str, value: Any) -> bool:
+    """Whether a value may be written under its VR (PS3.5 6.2)."""
+    try:
+        validate_value(vr, value, config.RAISE)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _names(value: Any) -> Any:
+    # A PersonName keeps the source's bytes and encodings; a plain string has neither, so it is
+    # encoded anew, all component groups of it.
+    if isinstance(value, MultiValue):
+        return [str(name) for name in value]
+    return "" if value is None else str(value)
+
+
+def _clean_item(item: Dataset) -> Dataset:
+    clean = Dataset()
+    for element in item:
+        if element.tag.is_private or element.keyword == "SpecificCharacterSet":
+            continue
+        if element.VR == "SQ":
+            value: Any = [_clean_item(nested) for nested in element.value]
+        else:
+            value = _names(element.value) if element.VR == "PN" else copy.copy(element.value)
+        clean.add(DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE))
+    return clean

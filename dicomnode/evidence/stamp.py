@@ -1,0 +1,141 @@
+"""What every document carries besides its content: identity, series, equipment, dates (PS3.3 C.7)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from dicomnode.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, NODE_MANUFACTURER
+from dicomnode.evidence import concepts
+from dicomnode.evidence.content import coded
+from dicomnode.evidence.identity import (
+    NodeIdentity,
+    PreviousEvidence,
+    Role,
+    device_uid,
+    evidence_uids,
+    series_description,
+    series_number,
+)
+from dicomnode.evidence.sources import Sources
+from dicomnode.findings import ModelIdentity, Result
+
+_OFFSET = re.compile(r"^([+-])(\d{2})(\d{2})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Everything that one document is made from.
+
+    Attributes:
+        role: Which document.
+        result: What it says.
+        sources: The images that it is about.
+        previous: The newest object in its series, or None.
+        node: Who writes it.
+    """
+
+    role: Role
+    result: Result
+    sources: Sources
+    previous: PreviousEvidence | None
+    node: NodeIdentity
+
+    @property
+    def series_instance_uid(self) -> str:
+        """The document's series."""
+        return evidence_uids(self.result, self.role)[0]
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """The document's UID."""
+        return evidence_uids(self.result, self.role)[1]
+
+    @property
+    def superseded(self) -> PreviousEvidence | None:
+        """The object that this one replaces; none if this very object was written before."""
+        if self.previous is None or self.previous.sop_instance_uid == self.sop_instance_uid:
+            return None
+        return self.previous
+
+    @property
+    def instance_number(self) -> int:
+        """One more than the object that is replaced; the same if this very object was written before."""
+        if self.superseded is not None:
+            return self.superseded.instance_number + 1
+        return self.previous.instance_number if self.previous is not None else 1
+
+
+def stamp(dataset: Dataset, draft: Draft) -> Dataset:
+    """Give a document its identity, series, equipment and dates; the same draft gives the same bytes."""
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    for element in draft.sources.patient:
+        dataset.add(element)
+    dataset.SeriesDescription = series_description(draft.result.model, draft.role)
+    dataset.SeriesNumber = series_number(draft.result.model.name, draft.role)
+    _stamp_equipment(dataset, draft)
+    _stamp_times(dataset, draft)
+    dataset.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    dataset.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    return dataset
+
+
+def local_time(created: datetime, timezone_offset: str) -> datetime:
+    """The moment of creation on the clock that the study's other times are told by.
+
+    Args:
+        created: With time zone.
+        timezone_offset: Timezone Offset From UTC (0008,0201) of the source, such as ``+0100``; where
+            it has none, the clock of this machine is taken.
+    """
+    match = _OFFSET.match(timezone_offset)
+    if match is None:
+        return created.astimezone()
+    sign, hours, minutes = match.groups()
+    offset = timedelta(hours=int(hours), minutes=int(minutes))
+    return created.astimezone(timezone(-offset if sign == "-" else offset))
+
+
+def _stamp_times(dataset: Dataset, draft: Draft) -> None:
+    moment = local_time(draft.result.created, str(draft.sources.patient.get("TimezoneOffsetFromUTC", "")))
+    date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
+    dataset.ContentDate = dataset.InstanceCreationDate = date
+    dataset.ContentTime = dataset.InstanceCreationTime = time
+
+
+def _stamp_equipment(dataset: Dataset, draft: Draft) -> None:
+    node, model = draft.node, draft.result.model
+    dataset.Manufacturer = NODE_MANUFACTURER
+    dataset.ManufacturerModelName = NODE_MANUFACTURER
+    dataset.SoftwareVersions = node.version
+    dataset.DeviceSerialNumber = node.ae_title
+    dataset.StationName = node.ae_title
+    dataset.ContributingEquipmentSequence = [_algorithm(model), _node(node)]
+
+
+def _algorithm(model: ModelIdentity) -> Dataset:
+    # One item for the algorithm (IHE AIR); the Device UID tells apart two trainings of one version.
+    item = _equipment(model.manufacturer, model.name, model.version)
+    item.DeviceUID = device_uid(model)
+    item.ContributionDescription = "Artificial intelligence model that made the result"
+    return item
+
+
+def _node(node: NodeIdentity) -> Dataset:
+    item = _equipment(NODE_MANUFACTURER, NODE_MANUFACTURER, node.version)
+    item.StationName = node.ae_title
+    item.ContributionDescription = "Node that ran the model and wrote this object"
+    return item
+
+
+def _equipment(manufacturer: str, model_name: str, version: str) -> Dataset:
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [coded(concepts.PROCESSING_EQUIPMENT)]
+    item.Manufacturer = manufacturer
+    item.ManufacturerModelName = model_name
+    item.SoftwareVersions = version
+    return item

@@ -1,0 +1,149 @@
+"""Results and sources that the evidence tests are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from dicomnode.dicom.uids import derive_uid
+from dicomnode.evidence import EvidenceObject, NodeIdentity, build_evidence
+from dicomnode.findings import (
+    ClassScore,
+    Code,
+    Finding,
+    Mask,
+    Measurement,
+    ModelIdentity,
+    Outcome,
+    Polygon,
+    Presence,
+    Result,
+    StudyAnswer,
+)
+from dicomnode.study import SourceReference
+
+NODE = NodeIdentity("DICOMNODE", "0.1.0")
+MODEL = ModelIdentity(
+    "brain_mri_lesion_detector",
+    "0.1.0",
+    "dicomnode",
+    "0123456789abcdef" * 4,
+    "threshold 0.5 on the box score, chosen on validation",
+    "diagnosis of children",
+)
+NEOPLASM = Code("126952004", "SCT", "Neoplasm of brain")
+GLIOMA = Code("393564001", "SCT", "Glioma")
+NORMAL = Code("17621005", "SCT", "Normal")
+MASS = Code("4147007", "SCT", "Mass")
+BRAIN = Code("12738006", "SCT", "Brain")
+LONG_AXIS = Code("103339001", "SCT", "Long axis")
+MILLIMETER = Code("mm", "UCUM", "mm")
+CREATED = datetime(2026, 1, 2, 11, 12, 13, tzinfo=UTC)
+SQUARE = np.array([[4.0, 5.0], [9.0, 5.0], [9.0, 11.0], [4.0, 11.0]])
+
+
+def references(paths: Sequence[Path]) -> tuple[SourceReference, ...]:
+    """Every image of the files; every frame of a multi-frame image."""
+    found: list[SourceReference] = []
+    for path in paths:
+        header = dcmread(path, stop_before_pixels=True)
+        frames = range(1, int(header.NumberOfFrames) + 1) if "NumberOfFrames" in header else [None]
+        uids = (str(header.SOPClassUID), str(header.SOPInstanceUID), str(header.SeriesInstanceUID))
+        found += [SourceReference(*uids, frame) for frame in frames]
+    return tuple(found)
+
+
+def square(images: Sequence[SourceReference], shape: tuple[int, int] = (16, 16)) -> Mask:
+    """The area of ``SQUARE`` on each image."""
+    pixels = np.zeros((len(images), *shape), bool)
+    pixels[:, 5:11, 4:9] = True
+    return Mask(tuple(images), pixels)
+
+
+def finding(label: str, images: Sequence[SourceReference], **changes: Any) -> Finding:
+    """A lesion outlined on the images, with a mask and a size."""
+    made = Finding(
+        concept=MASS,
+        label=label,
+        tracking_uid=derive_uid(label, images[0].sop_instance_uid),
+        score=0.87,
+        contours=tuple(Polygon(image, SQUARE) for image in images),
+        site=BRAIN,
+        mask=square(images),
+        measurements=(Measurement(LONG_AXIS, 24.0, MILLIMETER),),
+    )
+    return replace(made, **changes)
+
+
+def answer(carried_by: Sequence[SourceReference], **changes: Any) -> StudyAnswer:
+    """A positive answer."""
+    made = StudyAnswer(
+        concept=NEOPLASM,
+        presence=Presence.PRESENT,
+        score=0.93,
+        calibrated=False,
+        threshold=0.5,
+        classes=(ClassScore(GLIOMA, 0.9), ClassScore(NORMAL, 0.07)),
+        carried_by=tuple(carried_by),
+        method="Each slice is scored alone; the study's score is the mean of its 3 highest",
+        site=BRAIN,
+    )
+    return replace(made, **changes)
+
+
+def positive(paths: Sequence[Path], **changes: Any) -> Result:
+    """A result with two lesions: one on one image, one on two where there are two."""
+    images = references(paths)
+    header = dcmread(paths[0], stop_before_pixels=True)
+    shape = (int(header.Rows), int(header.Columns))
+    made = Result(
+        study_instance_uid=str(header.StudyInstanceUID),
+        model=MODEL,
+        outcome=Outcome.FINDINGS,
+        reason="score 0.93 reached the threshold 0.5",
+        answer=answer(images[:1]),
+        findings=(
+            finding("Lesion 1", images[:1], mask=square(images[:1], shape)),
+            finding("Lesion 2", images[-2:], mask=square(images[-2:], shape)),
+        ),
+        images=images,
+        input_digest="ab" * 32,
+        created=CREATED,
+    )
+    return replace(made, **changes)
+
+
+def negative(paths: Sequence[Path]) -> Result:
+    """A result without findings."""
+    images = references(paths)
+    return positive(
+        paths,
+        outcome=Outcome.NO_FINDINGS,
+        reason="score 0.02 is below the threshold 0.5",
+        answer=answer(images[:2], presence=Presence.ABSENT, score=0.02),
+        findings=(),
+    )
+
+
+def unanswered(paths: Sequence[Path], outcome: Outcome) -> Result:
+    """A result of a run that came to no answer, and read no image."""
+    return positive(
+        paths, outcome=outcome, reason="localizer and slices do not fit", answer=None, findings=(), images=()
+    )
+
+
+def documents(result: Result, paths: Sequence[Path], **changes: Any) -> Mapping[str, Dataset]:
+    """The datasets of a result by role."""
+    return {made.role: made.dataset for made in built(result, paths, **changes)}
+
+
+def built(result: Result, paths: Sequence[Path], **changes: Any) -> tuple[EvidenceObject, ...]:
+    """The evidence objects of a result."""
+    return build_evidence(result, paths, changes.get("previous", {}), changes.get("node", NODE))

@@ -1,0 +1,118 @@
+"""Every kind of document, before dicom3tools' dciodvfy, DCMTK's dsrdump, and highdicom's reader."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import highdicom as hd
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from dicomnode.evidence import check, to_bytes
+from dicomnode.findings import Outcome, Result
+from tests.evidence_cases import documents, negative, positive, unanswered
+from tests.factories import ENHANCED_CT, make_enhanced, make_instance, make_series, write_instance
+
+needs_dciodvfy = pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy is absent (dicom3tools)")
+needs_dsrdump = pytest.mark.skipif(shutil.which("dsrdump") is None, reason="dsrdump is absent (dcmtk)")
+pytestmark = [pytest.mark.dciodvfy, pytest.mark.dcmtk, needs_dciodvfy, needs_dsrdump]
+
+_DATA = Path(os.environ.get("DICOMNODE_TEST_DATA", "/nonexistent")) / "dicom_samples"
+needs_data = pytest.mark.skipif(not _DATA.is_dir(), reason="DICOMNODE_TEST_DATA does not name the real images")
+
+RESULTS: dict[Outcome, Callable[[Sequence[Path]], Result]] = {
+    Outcome.FINDINGS: positive,
+    Outcome.NO_FINDINGS: negative,
+    Outcome.OUT_OF_SCOPE: lambda paths: unanswered(paths, Outcome.OUT_OF_SCOPE),
+    Outcome.REFUSED: lambda paths: unanswered(paths, Outcome.REFUSED),
+    Outcome.FAILED: lambda paths: unanswered(paths, Outcome.FAILED),
+}
+
+
+def _series(modality: str) -> Callable[[Path], list[Path]]:
+    return lambda folder: make_series(folder, 5, modality=modality)
+
+
+def _single(modality: str) -> Callable[[Path], list[Path]]:
+    def make(folder: Path) -> list[Path]:
+        return [write_instance(make_instance(modality=modality, position=None, orientation=None), folder)]
+
+    return make
+
+
+SOURCES: dict[str, Callable[[Path], list[Path]]] = {
+    "CT": _series("CT"),
+    "MR": _series("MR"),
+    "PT": _series("PT"),
+    "enhanced MR": lambda folder: [write_instance(make_enhanced(), folder)],
+    "enhanced CT": lambda folder: [write_instance(make_enhanced(SOPClassUID=ENHANCED_CT, modality="CT"), folder)],
+    **{modality: _single(modality) for modality in ("MG", "DX", "CR", "OT", "XC", "GM", "SM", "US")},
+}
+
+
+def judge(made: dict[str, Dataset], paths: Sequence[Path], folder: Path) -> None:
+    """Fail unless every judge is content."""
+    headers = [dcmread(path, stop_before_pixels=True) for path in paths]
+    for role, dataset in made.items():
+        file = folder / f"{role}.evidence"
+        file.write_bytes(to_bytes(dataset))
+        verdict = subprocess.run(["dciodvfy", file], capture_output=True, text=True, check=False)
+        errors = [line for line in (verdict.stdout + verdict.stderr).splitlines() if line.startswith("Error")]
+        assert errors == [], f"{role}: {errors}"
+        assert check(dcmread(file), headers, companions=list(made.values())) == ()
+        if role == "segmentation":
+            hd.seg.segread(file)
+        else:
+            dump = subprocess.run(["dsrdump", file], capture_output=True, text=True, check=False)
+            assert dump.returncode == 0, dump.stderr
+            assert "UNVERIFIED" in dump.stdout
+            hd.sr.srread(file)
+
+
+@pytest.mark.parametrize("outcome", list(RESULTS))
+@pytest.mark.parametrize("source", list(SOURCES))
+def test_judges_accept_every_document(tmp_path: Path, source: str, outcome: Outcome) -> None:
+    paths = SOURCES[source](tmp_path)
+    judge(dict(documents(RESULTS[outcome](paths), paths)), paths, tmp_path)
+
+
+@pytest.mark.data
+@needs_data
+@pytest.mark.parametrize("outcome", [Outcome.FINDINGS, Outcome.NO_FINDINGS, Outcome.REFUSED])
+@pytest.mark.parametrize("name", ["ct_chest_Lung_Dx-A0002_B40f", "mr_head_t1w_every32nd"])
+def test_judges_accept_documents_on_real_series(tmp_path: Path, name: str, outcome: Outcome) -> None:
+    paths = sorted(path for path in (_DATA / "series" / name).rglob("*") if _is_dicom(path))
+    assert len(paths) >= 12
+    judge(dict(documents(RESULTS[outcome](paths), paths)), paths, tmp_path)
+
+
+@pytest.mark.data
+@needs_data
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "chrArab", "chrFren", "chrFrenMulti", "chrGerm", "chrGreek", "chrH31", "chrH32", "chrHbrw", "chrI2",
+        "chrJapMulti", "chrKoreanMulti", "chrRuss", "chrX1", "chrX2",
+    ],
+)  # fmt: skip
+def test_real_names_stay_intact(tmp_path: Path, name: str) -> None:
+    source = dcmread(_DATA / "pydicom_charset" / f"{name}.dcm")
+    expected = str(source.PatientName)
+    path = tmp_path / f"{name}.dcm"
+    source.SOPClassUID = source.get("SOPClassUID") or "1.2.840.10008.5.1.4.1.1.7"
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        setattr(source, keyword, source.get(keyword) or "1.2.3")
+    source.save_as(path, enforce_file_format=True)
+    for dataset in documents(unanswered([path], Outcome.REFUSED), [path]).values():
+        assert str(dcmread(BytesIO(to_bytes(dataset))).PatientName) == expected
+
+
+def _is_dicom(path: Path) -> bool:
+    return path.is_file() and path.read_bytes()[128:132] == b"DICM"
