@@ -105,7 +105,6 @@ _SIZES = ("Rows", "Columns")
 _WANTED = (
     "SpecificCharacterSet", *_UIDS, *_TEXTS, *_NUMBERS, *_SIZES, "ContributingEquipmentSequence"
 )  # fmt: skip
-_WANTED_TAGS = tuple(tag for tag in map(tag_for_keyword, _WANTED) if tag is not None)
 
 
 def read_header(source: BinaryIO | Path) -> InstanceHeader:
@@ -130,7 +129,7 @@ def read_header(source: BinaryIO | Path) -> InstanceHeader:
         sop_class_uid=_uid(dataset, "SOPClassUID"),
         series_instance_uid=_uid(dataset, "SeriesInstanceUID"),
         study_instance_uid=_uid(dataset, "StudyInstanceUID"),
-        transfer_syntax_uid=_transfer_syntax(dataset),
+        transfer_syntax_uid=transfer_syntax_of(dataset),
         modality=text("Modality"),
         patient_id=text("PatientID"),
         patient_name=text("PatientName"),
@@ -157,9 +156,20 @@ def read_header(source: BinaryIO | Path) -> InstanceHeader:
     )
 
 
+def transfer_syntax_of(dataset: FileDataset) -> str:
+    """Transfer syntax that a file was read in: as its meta information says, else as its bytes were found to be."""
+    named = dataset.file_meta.get("TransferSyntaxUID", None)
+    if named and valid_uid(str(named)):
+        return str(named)
+    implicit, little_endian = dataset.original_encoding
+    if implicit:
+        return str(ImplicitVRLittleEndian)
+    return str(ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian)
+
+
 def _head(source: BinaryIO | Path) -> FileDataset:
     try:
-        dataset = dcmread(source, stop_before_pixels=True, force=True, specific_tags=list(_WANTED_TAGS))
+        dataset = dcmread(source, stop_before_pixels=True, force=True, specific_tags=list(_WANTED))
     except PARSE_ERRORS as error:
         raise NotDicomError(f"the bytes are not a DICOM data set ({_reason(error)}); send DICOM instances") from error
     if not dataset:
@@ -209,17 +219,6 @@ def _size(dataset: Dataset, keyword: str) -> int | None:
     if len(value) < 2:
         return None
     return int.from_bytes(value[:2], "big" if little_endian is False else "little")
-
-
-def _transfer_syntax(dataset: FileDataset) -> str:
-    # A file may say it twice or not at all; without it, how pydicom read the data set decides.
-    named = dataset.file_meta.get("TransferSyntaxUID", None)
-    if named and valid_uid(str(named)):
-        return str(named)
-    implicit, little_endian = dataset.original_encoding
-    if implicit:
-        return str(ImplicitVRLittleEndian)
-    return str(ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian)
 
 
 def _contributing(dataset: Dataset, encodings: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,111 @@
+"""Stored pixel values of an image, decoded from whatever transfer syntax it came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy.typing as npt
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID
+
+from dicomnode.dicom.header import PARSE_ERRORS, transfer_syntax_of
+from dicomnode.dicom.jpeg_extended import SYNTAXES as EXTENDED_SYNTAXES
+from dicomnode.dicom.jpeg_extended import decode_extended
+from dicomnode.errors import PixelError
+
+StoredValues = npt.NDArray[Any]
+
+# Fastest first, measured on 2 cores per frame of 512 x 512: JPEG pillow 0.9 ms, gdcm 2.1; JPEG-LS pyjpegls 4.6,
+# gdcm 13.8; JPEG 2000 (1024 x 256) pylibjpeg-openjpeg 1.7, gdcm 11; RLE (600 x 800) pylibjpeg-rle 0.5, pydicom 3.
+PLUGINS = ("pyjpegls", "pylibjpeg", "pillow", "gdcm", "pydicom")
+DECODE_ERRORS = (*PARSE_ERRORS, RuntimeError, OSError, MemoryError)
+
+
+def number_of_frames(dataset: Dataset) -> int:
+    """Number of Frames (0028,0008), 1 if absent.
+
+    Raises:
+        PixelError: It is no positive whole number.
+    """
+    try:
+        number = int(dataset.get("NumberOfFrames", None) or 1)
+    except (ValueError, TypeError) as error:
+        raise PixelError(f"{name_of(dataset)}: Number of Frames is no whole number") from error
+    if number < 1:
+        raise PixelError(f"{name_of(dataset)}: Number of Frames is {number}; an image has at least one")
+    return number
+
+
+def stored_frames(dataset: FileDataset) -> Iterator[StoredValues]:
+    """Decode frame after frame.
+
+    YBR_FULL and YBR_FULL_422 come out as RGB, and so do the JPEG 2000 colour transforms.
+
+    Args:
+        dataset: An image with its Pixel Data and its File Meta Information.
+
+    Yields:
+        (Rows, Columns) or (Rows, Columns, 3) integers.
+
+    Raises:
+        PixelError: The pixels are missing, truncated, damaged, or in a syntax that cannot be decoded.
+    """
+    count = number_of_frames(dataset)
+    syntax = transfer_syntax_of(dataset)
+    if "PixelData" not in dataset:
+        raise PixelError(f"{name_of(dataset)} has no integer pixel data: it is truncated, or it is no image")
+    try:
+        decoded = 0
+        for frame in _frames(dataset, syntax, count):
+            yield frame
+            decoded += 1
+    except DECODE_ERRORS as error:
+        raise _failure(dataset, syntax, error) from error
+    if decoded != count:
+        raise PixelError(f"{name_of(dataset)} holds {decoded} of its {count} frames: it is truncated")
+
+
+def name_of(dataset: Dataset) -> str:
+    """How messages call an instance."""
+    return f"instance {dataset.get('SOPInstanceUID', None) or 'without SOP Instance UID'}"
+
+
+def _frames(dataset: FileDataset, syntax: str, count: int) -> Iterator[StoredValues]:
+    if syntax in EXTENDED_SYNTAXES and dataset.BitsStored > 8:
+        for index in range(count):
+            yield decode_extended(dataset, index)
+        return
+    decoder = get_decoder(UID(syntax))
+    first, plugin = _first_frame(dataset, syntax)
+    yield first
+    if count > 1:
+        rest = decoder.iter_array(dataset, indices=range(1, count), decoding_plugin=plugin)
+        yield from (frame for frame, _ in rest)
+
+
+def _first_frame(dataset: FileDataset, syntax: str) -> tuple[StoredValues, str]:
+    """Decode frame 0 with the fastest plug-in that can, and say which one did."""
+    decoder = get_decoder(UID(syntax))
+    if not UID(syntax).is_encapsulated:
+        return decoder.as_array(dataset, index=0)[0], ""
+    plugins = [name for name in PLUGINS if name in decoder.available_plugins]
+    failure: Exception = NotImplementedError("no decoder for this transfer syntax")
+    for plugin in plugins:
+        try:
+            return decoder.as_array(dataset, index=0, decoding_plugin=plugin)[0], plugin
+        except DECODE_ERRORS as error:
+            failure = error
+    raise failure
+
+
+def _failure(dataset: FileDataset, syntax: str, error: Exception) -> PixelError:
+    what = f"{name_of(dataset)}: pixel data in {_syntax_name(syntax)} cannot be decoded"
+    if isinstance(error, NotImplementedError):
+        return PixelError(f"{what}: no decoder is installed for this transfer syntax")
+    return PixelError(f"{what}: the pixel data or the attributes that describe it are missing, truncated or damaged")
+
+
+def _syntax_name(syntax: str) -> str:
+    return UID(syntax).name
