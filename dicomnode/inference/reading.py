@@ -76,8 +76,14 @@ def _plan(series: Series) -> tuple[tuple[_Layout, ...], tuple[Separation, ...]]:
     found = sort_out(read_slices(series, images))
     layouts = [_volume_layout(slices) for slices in found.volumes]
     layouts += [_Layout((item,), None) for item in found.pictures]
-    no_images = (Separation(f"{len(others)} objects separated: no images", tuple(map(_reference, others))),)
-    return tuple(layouts), found.separations + (no_images if others else ())
+    return tuple(layouts), found.separations + _no_images(others)
+
+
+def _no_images(others: Sequence[Instance]) -> tuple[Separation, ...]:
+    if not others:
+        return ()
+    objects = "1 object separated: no image" if len(others) == 1 else f"{len(others)} objects separated: no images"
+    return (Separation(objects, tuple(map(_reference, others))),)
 
 
 def _reference(instance: Instance) -> SourceReference:

@@ -59,7 +59,7 @@ def sort_out(slices: Sequence[Slice]) -> Sorted:
     placed = [item for item in slices if item.plane is not None]
     if not placed:
         return Sorted((), tuple(slices), ())
-    members = _without(placed, [item for item in placed if item.localizer], "localizers", separations)
+    members = _without(placed, [item for item in placed if item.localizer], "Image Type says LOCALIZER", separations)
     unplaced = [item for item in slices if item.plane is None]
     pictures = () if _cross_sectional(unplaced, placed) else tuple(unplaced)
     if unplaced and not pictures:
