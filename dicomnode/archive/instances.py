@@ -104,10 +104,12 @@ class InstanceStore:
 
     def known(self, study_instance_uid: str) -> frozenset[str]:
         """UIDs of all instances of a study that are here, those kept aside and the node's own too."""
-        rows = tables.instances
-        query = select(rows.c.sop_instance_uid).where(rows.c.study_instance_uid == study_instance_uid)
+        found: set[str] = set()
         with self._database.read() as connection:
-            return frozenset(connection.execute(query).scalars())
+            for rows in (tables.instances.c, tables.evidence.c):
+                query = select(rows.sop_instance_uid).where(rows.study_instance_uid == study_instance_uid)
+                found.update(connection.execute(query).scalars())
+        return frozenset(found)
 
     def _row(self, sop_instance_uid: str) -> IndexRow | None:
         rows = tables.instances
