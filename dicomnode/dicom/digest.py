@@ -117,7 +117,7 @@ def _value(dataset: Dataset, tag: BaseTag, vr: str) -> bytes:
         value = np.frombuffer(value, dtype=f">u{_WORD_BYTES[vr]}").byteswap().tobytes()
     if tag.is_private or vr not in _BINARY:
         return value.rstrip(b"\0 ")
-    return value
+    return value + bytes(len(value) % 2)  # an odd length is illegal, and mended by whoever sends it on
 
 
 def _encoded(element: DataElement) -> bytes:
