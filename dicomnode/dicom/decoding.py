@@ -63,6 +63,10 @@ def stored_frames(dataset: FileDataset) -> Iterator[StoredValues]:
             decoded += 1
     except DECODE_ERRORS as error:
         raise _failure(dataset, syntax, error) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # what pylibjpeg-rle, written in Rust, raises on damaged bytes
+            raise
+        raise _failure(dataset, syntax, RuntimeError("decoder panic")) from error
     if decoded != count:
         raise PixelError(f"{name_of(dataset)} holds {decoded} of its {count} frames: it is truncated")
 

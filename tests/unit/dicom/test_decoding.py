@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     MPEG2MPML,
     DeflatedExplicitVRLittleEndian,
@@ -91,6 +91,17 @@ def _damaged(syntax: str, content: bytes = b"\xff\xd8 this is no picture") -> Fi
 def test_damaged_pixels_are_refused(syntax: str) -> None:
     with pytest.raises(PixelError, match="cannot be decoded"):
         _stored(_damaged(syntax))
+
+
+def test_damaged_run_lengths_are_refused() -> None:
+    dataset = make_instance(pixels=ramp(64, 64))
+    dataset.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    # Each pair of bytes says: 128 times the value 5; together more pixels than there are.
+    dataset.PixelData = encapsulate([frame[:64] + b"\x81\x05" * ((len(frame) - 64) // 2)])
+    with pytest.raises(PixelError, match="RLE Lossless cannot be decoded") as caught:
+        _stored(dataset)
+    assert "panic" in type(caught.value.__cause__).__name__.lower()
 
 
 def test_a_syntax_without_decoder_is_named() -> None:
