@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dicomnode.bundles.bundle import BrokenBundle, Bundle, model_identity
 from dicomnode.bundles.digest import bundle_digest, node_file
+from dicomnode.bundles.installing import install_bundle
 from dicomnode.bundles.loading import list_bundles, load_bundle
 from dicomnode.bundles.metadata import (
     Accepts,
@@ -37,6 +38,7 @@ __all__ = [
     "build_network",
     "build_preprocessing",
     "bundle_digest",
+    "install_bundle",
     "list_bundles",
     "load_bundle",
     "model_identity",

@@ -23,6 +23,7 @@ class Bundle:
         config: ``configs/inference.json`` or ``.yaml``.
         weights: ``models/model.safetensors``, or ``models/model.pt`` of a bundle from elsewhere.
         runs_code: True if its configuration holds ``$`` expressions, which MONAI evaluates as Python.
+        channels: Of the image that preprocessing takes: 1 grey, 3 red, green, blue.
         targets: Every ``_target_`` that building it would import, sorted.
     """
 
@@ -35,6 +36,7 @@ class Bundle:
     config: Path
     weights: Path
     runs_code: bool
+    channels: int
     targets: tuple[str, ...]
 
 
@@ -62,6 +64,7 @@ def model_identity(bundle: Bundle) -> ModelIdentity:
         manufacturer=algorithm.manufacturer,
         digest=bundle.digest,
         parameters=_parameters(bundle.node),
+        not_for=bundle.node.not_for,
     )
 
 

@@ -44,7 +44,7 @@ def list_bundles(folder: Path) -> list[Bundle | BrokenBundle]:
     """Every bundle in a folder, in the order of their names; those that cannot be used say why."""
     found: list[Bundle | BrokenBundle] = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if not (path / "configs").is_dir():
+        if path.name.startswith(".") or not (path / "configs").is_dir():
             continue
         try:
             found.append(load_bundle(path))
@@ -71,6 +71,7 @@ def _load(path: Path) -> Bundle:
         config=config,
         weights=_weights(path, from_elsewhere),
         runs_code=runs_code,
+        channels=_channels(metadata),
         targets=tuple(sorted(set(targets(content).values()))),
     )
 
@@ -92,6 +93,16 @@ def _text(metadata: dict[str, Value], key: str) -> str:
     if not isinstance(value, str) or not value:
         raise BundleError(f"metadata.json: key {key!r} must be a text that is not empty")
     return value
+
+
+def _channels(metadata: dict[str, Value]) -> int:
+    """``network_data_format.inputs.image.num_channels`` of MONAI's metadata, 1 where it says nothing."""
+    value: Value = metadata
+    for key in ("network_data_format", "inputs", "image", "num_channels"):
+        value = value.get(key, 1) if isinstance(value, dict) else value
+    if value not in (1, 3):
+        raise BundleError(f"metadata.json: network_data_format.inputs.image.num_channels must be 1 or 3, not {value!r}")
+    return int(value)
 
 
 def _node_metadata(path: Path, metadata: dict[str, Value]) -> tuple[NodeMetadata, bool]:

@@ -25,7 +25,7 @@ def test_load_bundle_gives_typed_values(make_bundle: Any) -> None:
 
 def test_model_identity_states_the_operating_point(make_bundle: Any) -> None:
     identity = model_identity(load_bundle(make_bundle(weights=False)))
-    assert identity.name == "small"
+    assert (identity.name, identity.not_for) == ("small", "Anything but tests.")
     assert identity.parameters == (
         "threshold 0.5 per slice chosen for sensitivity 0.99 on validation; mean of top 3 slices; temperature 2"
     )

@@ -1,0 +1,151 @@
+"""``dicomnode models``: list, show, check, add and switch bundles."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dicomnode.bundles import Bundle
+    from dicomnode.cli.model_values import ListedModel
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command and its own sub-commands to the command line."""
+    parser = subparsers.add_parser("models", help="list, show, check, add and switch model bundles")
+    commands = parser.add_subparsers(dest="models_command", required=True, metavar="list|show|check|add|set")
+    _command(commands, "list", "every bundle in the models folder and whether it may run", list_models)
+    show = _command(commands, "show", "what a bundle says of itself", show_model)
+    show.add_argument("bundle", help="name in the models folder, or folder of a bundle")
+    check = _command(commands, "check", "build a bundle and run it once on a generated image", check_model)
+    check.add_argument("bundle", nargs="*", help="names or folders (default: every bundle in the models folder)")
+    check.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: that of the settings)")
+    _allow_code(check)
+    add = _command(commands, "add", "copy a bundle into the models folder and approve its digest", add_model)
+    add.add_argument("path", type=Path, help="folder of the bundle")
+    add.add_argument("--state", choices=("off", "silent", "live"), default="silent", help="default: silent")
+    add.add_argument("--replace", action="store_true", help="take the place of the bundle of that name")
+    _allow_code(add)
+    switch = _command(commands, "set", "approve a bundle as it lies in the models folder, and switch it", set_model)
+    switch.add_argument("name", help="name in the models folder")
+    switch.add_argument("state", choices=("off", "silent", "live"), help="silent: computed and shown, never sent")
+    _allow_code(switch)
+
+
+def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _allow_code(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-code", action="store_true", help="let $ expressions of a bundle from elsewhere run")
+
+
+def list_models(args: argparse.Namespace) -> int:
+    """Print every bundle and its state."""
+    from dicomnode.cli.model_values import listed
+    from dicomnode.settings import load_settings
+
+    settings = load_settings(args.settings)
+    models = listed(settings)
+    if args.json:
+        print(json.dumps([model.values() for model in models], ensure_ascii=False, indent=2))
+    elif models:
+        _print_table(models)
+    else:
+        print(f"no bundles in {settings.models.folder}; `dicomnode models add PATH` puts one there")
+    return 1 if any(model.problem for model in models) else 0
+
+
+def _print_table(models: list[ListedModel]) -> None:
+    width = max(len(model.name) for model in models)
+    for model in models:
+        if model.problem:
+            print(f"{model.name:<{width}}  broken    {model.problem}")
+        else:
+            what = f"{model.version}  {model.task}  {model.digest[:12]}"
+            print(f"{model.name:<{width}}  {model.state:<8}  {what}  {model.note}".rstrip())
+
+
+def show_model(args: argparse.Namespace) -> int:
+    """Print what a bundle says of itself."""
+    from dicomnode.cli.bundle_argument import find_bundle
+    from dicomnode.cli.model_values import bundle_values
+    from dicomnode.settings import load_settings
+
+    values = bundle_values(find_bundle(args.bundle, load_settings(args.settings)))
+    if args.json:
+        print(json.dumps(values, ensure_ascii=False, indent=2))
+    else:
+        for key, value in values.items():
+            print(f"{key}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    return 0
+
+
+def check_model(args: argparse.Namespace) -> int:
+    """Run bundles once each; one that fails is reported, and the others go on."""
+    from dicomnode.cli.model_values import checked
+    from dicomnode.settings import load_settings
+
+    settings = load_settings(args.settings)
+    results = list(checked(args.bundle, settings, args.device or settings.infer.device, args.allow_code))
+    if args.json:
+        print(json.dumps([result.values() for result in results], ensure_ascii=False, indent=2))
+    else:
+        for result in results:
+            print(f"{result.name}: {result.text}")
+    return 0 if results and all(result.passed for result in results) else 1
+
+
+def add_model(args: argparse.Namespace) -> int:
+    """Copy a bundle into the models folder, approve its digest, set its state."""
+    from dicomnode.bundles import install_bundle, load_bundle
+    from dicomnode.settings import load_settings
+
+    settings = load_settings(args.settings)
+    source = load_bundle(args.path)
+    _refuse_code(source, args.allow_code)
+    bundle = install_bundle(source, settings.models.folder, replace=args.replace)
+    return _approve(args, bundle)
+
+
+def set_model(args: argparse.Namespace) -> int:
+    """Approve the present digest of a bundle and set its state."""
+    from dicomnode.bundles import load_bundle
+    from dicomnode.settings import load_settings
+
+    bundle = load_bundle(load_settings(args.settings).models.folder / args.name)
+    if args.state != "off":
+        _refuse_code(bundle, args.allow_code)
+    return _approve(args, bundle)
+
+
+def _refuse_code(bundle: Bundle, allow_code: bool) -> None:
+    from dicomnode.errors import UsageError
+
+    if bundle.runs_code and not allow_code:
+        raise UsageError(
+            f"bundle {bundle.name} holds $ expressions, which run as code on this node: read "
+            f"{bundle.config.name} and give --allow-code if you trust it"
+        )
+
+
+def _approve(args: argparse.Namespace, bundle: Bundle) -> int:
+    from dicomnode.archive import Archive
+    from dicomnode.archive.records import DeploymentState
+    from dicomnode.settings import load_settings
+
+    archive = Archive.open(load_settings(args.settings))
+    try:
+        archive.deployments.approve(bundle.name, bundle.digest, DeploymentState(args.state), datetime.now(UTC))
+    finally:
+        archive.close()
+    if args.json:
+        print(json.dumps({"name": bundle.name, "digest": bundle.digest, "state": args.state}, indent=2))
+    else:
+        print(f"{bundle.name} {bundle.digest[:12]} approved, {args.state}")
+    return 0

@@ -1,0 +1,124 @@
+"""What ``dicomnode predict`` says and writes while it works."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dicomnode import __version__
+from dicomnode.findings import Outcome, Result
+
+if TYPE_CHECKING:
+    from dicomnode.inference.files import Problem
+    from dicomnode.inference.predict_files import Predicted
+    from dicomnode.settings import Settings
+
+Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
+
+
+class Report:
+    """One line per input, a progress bar on a terminal, and files in ``out``.
+
+    Args:
+        out: Folder for files, or None.
+        settings: Who writes the evidence.
+        quiet: True prints no line per result; problems are always printed.
+        total: How many files there are.
+    """
+
+    def __init__(self, out: Path | None, settings: Settings, *, quiet: bool, total: int) -> None:
+        self._out = out
+        self._settings = settings
+        self._quiet = quiet
+        self._values: list[Value] = []
+        self.failed = 0
+        columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = Console(stderr=True)
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal or total < 2)
+        self._task = self._progress.add_task("predicting", total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def fail(self, problem: Problem) -> None:
+        """Count and print an input that could not be used."""
+        self.failed += 1
+        text = problem.text if str(problem.path) in problem.text else f"{problem.path}: {problem.text}"
+        print(f"error: {text}", file=sys.stderr)
+        self._values.append({"path": str(problem.path), "error": problem.text})
+        self._progress.advance(self._task)
+
+    def add(self, predicted: Predicted) -> None:
+        """Print a result and write what belongs to it."""
+        from dicomnode.inference.result_json import result_values
+
+        result = predicted.analysis.result
+        files = self._write(predicted) if self._out is not None else []
+        values: dict[str, Value] = {"path": str(predicted.path), **result_values(result)}
+        self._values.append({**values, "files": list(map(str, files))} if self._out is not None else values)
+        if result.outcome is Outcome.REFUSED:
+            self.failed += 1
+            print(f"error: {predicted.path}: refused: {result.reason}", file=sys.stderr)
+        elif not self._quiet:
+            print(f"{_name(predicted)}: {_line(result)}")
+        self._progress.advance(self._task, max(1, len(predicted.instances)))
+
+    def to_json(self) -> str:
+        """Every input so far, in order: its result, or its error."""
+        return json.dumps(self._values, ensure_ascii=False, indent=2)
+
+    def _write(self, predicted: Predicted) -> list[Path]:
+        from dicomnode.inference.overlay import draw_result
+
+        if self._out is None:
+            return []
+        overlays = draw_result(predicted.analysis.result, predicted.analysis.groups)
+        if not predicted.instances:
+            folder = self._out / "overlays"
+            names = [f"{len(self._values) + 1:05d}-{predicted.path.stem}.png"] * len(overlays)
+        else:
+            folder = self._out / _series_folder(predicted)
+            names = [f"image-{overlay.position:04d}.png" for overlay in overlays]
+        folder.mkdir(parents=True, exist_ok=True)
+        files = self._write_evidence(predicted, folder) if predicted.instances else []
+        for name, overlay in zip(names, overlays, strict=True):
+            overlay.picture.save(folder / name, compress_level=1)
+            files.append(folder / name)
+        return files
+
+    def _write_evidence(self, predicted: Predicted, folder: Path) -> list[Path]:
+        from dicomnode.evidence import NodeIdentity, build_evidence, to_bytes
+
+        node = NodeIdentity(self._settings.node.ae_title, __version__)
+        written = []
+        for item in build_evidence(predicted.analysis.result, predicted.instances, {}, node):
+            path = folder / f"{item.role}.dcm"
+            path.write_bytes(to_bytes(item.dataset))
+            written.append(path)
+        return written
+
+
+def _series_folder(predicted: Predicted) -> str:
+    images = predicted.analysis.result.images
+    return images[0].series_instance_uid if images else predicted.path.stem
+
+
+def _name(predicted: Predicted) -> str:
+    count = len(predicted.instances)
+    return f"{predicted.path} and {count - 1} more" if count > 1 else str(predicted.path)
+
+
+def _line(result: Result) -> str:
+    return f"out of scope: {result.reason}" if result.outcome is Outcome.OUT_OF_SCOPE else result.reason

@@ -1,0 +1,108 @@
+"""One series through one model: from instances to a result, whatever the series turns out to be."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from dicomnode.bundles import Accepts, Bundle, why_out_of_scope
+from dicomnode.dicom.digest import content_digest
+from dicomnode.errors import IdentityError, ImageError, ScopeError
+from dicomnode.findings import Outcome, Result
+from dicomnode.inference.outcomes import result_of, without_answer
+from dicomnode.inference.predictor import Predictor, Request
+from dicomnode.inference.reading import read_parts
+from dicomnode.inference.slice_group import SliceGroup, slice_group
+from dicomnode.inference.source_image import SourceImage
+from dicomnode.settings import Settings
+from dicomnode.study import Series, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A result and the images that it was made from.
+
+    Attributes:
+        result: What the model says.
+        groups: The source images; empty if they were not read.
+    """
+
+    result: Result
+    groups: tuple[SliceGroup, ...]
+
+
+def digest_input(series: Series, bundle: Bundle, settings: Settings) -> str:
+    """Hex SHA-256 over the content of the series' instances and the settings that change evidence.
+
+    It does not depend on the order in which instances arrived or how they were transferred.
+
+    Args:
+        series: The selected instances.
+        bundle: The model, by its digest.
+        settings: The node's AE title is written into evidence.
+    """
+    contents = sorted(f"{item.sop_instance_uid} {content_digest(item.path)}" for item in series.instances)
+    digest = hashlib.sha256()
+    for line in (bundle.name, bundle.digest, settings.node.ae_title, *contents):
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
+
+
+def analyse(
+    study: Study, series: Series, bundle: Bundle, predictor: Predictor, created: datetime, input_digest: str
+) -> Result:
+    """Ask a model about a series.
+
+    Images that cannot be trusted and identities that contradict each other give ``REFUSED``, a series that the model
+    is not made for ``OUT_OF_SCOPE``, each with its reason; other errors are raised.
+
+    Args:
+        study: The study that the series belongs to.
+        series: The selected series.
+        bundle: The model.
+        predictor: The same model, loaded.
+        created: When the result was first made, with time zone.
+        input_digest: From `digest_input`.
+    """
+    return analyse_with_images(study, series, bundle, predictor, created, input_digest).result
+
+
+def analyse_with_images(
+    study: Study, series: Series, bundle: Bundle, predictor: Predictor, created: datetime, input_digest: str
+) -> Analysis:
+    """As `analyse`, with the images, for drawing on them."""
+    uid = study.study_instance_uid
+    try:
+        groups, notes = _read(study, series, bundle)
+    except (ImageError, IdentityError) as error:
+        return Analysis(without_answer(bundle, uid, Outcome.REFUSED, str(error), input_digest, created), ())
+    except ScopeError as error:
+        return Analysis(without_answer(bundle, uid, Outcome.OUT_OF_SCOPE, str(error), input_digest, created), ())
+    request = Request(groups, f"{uid} {bundle.name} {input_digest}")
+    prediction = predictor.predict(request)
+    return Analysis(result_of(prediction, bundle, uid, request.images, input_digest, created, notes), groups)
+
+
+def _read(study: Study, series: Series, bundle: Bundle) -> tuple[tuple[SliceGroup, ...], tuple[str, ...]]:
+    """The images in groups, and a clause for each part of the series that was left out."""
+    if series.study_instance_uid != study.study_instance_uid:
+        raise IdentityError(f"series {series.series_instance_uid} does not belong to study {study.study_instance_uid}")
+    reason = why_out_of_scope(bundle.node.accepts, series)
+    if reason is not None:
+        raise ScopeError(reason)
+    read = read_parts(series)
+    for image in read.images:
+        _check_scope(image, bundle.node.accepts)
+    groups = tuple(slice_group(image, bundle.channels) for image in read.images)
+    return groups, tuple(separation.reason for separation in read.separations)
+
+
+def _check_scope(image: SourceImage, accepts: Accepts) -> None:
+    if image.rows < accepts.minimum_rows or image.columns < accepts.minimum_columns:
+        least = f"{accepts.minimum_rows} x {accepts.minimum_columns}"
+        raise ScopeError(f"images of {image.rows} x {image.columns} pixels, at least {least} (rows x columns) needed")
+    kinds = {name.startswith("MONOCHROME") for name in accepts.photometric}
+    if kinds and (image.data.shape[0] == 1) not in kinds:
+        given = "grey" if image.data.shape[0] == 1 else "colour"
+        raise ScopeError(f"{given} images are not {' or '.join(accepts.photometric)}")

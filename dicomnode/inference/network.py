@@ -1,0 +1,159 @@
+"""A network that stays loaded, fed with batches of slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from monai.data import MetaTensor
+
+from dicomnode.bundles import Bundle, build_network, build_preprocessing
+from dicomnode.errors import BundleError
+from dicomnode.inference.pixelmap import PixelMap, pixel_map
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One box on one slice, in source pixels.
+
+    Attributes:
+        box: (4,) xyxy, counted from the corner of the image.
+        label: 1..n, the bundle's classes in their order.
+        score: 0..1.
+        mask: (Rows, Columns), or None if the network gives none.
+    """
+
+    box: npt.NDArray[np.float64]
+    label: int
+    score: float
+    mask: npt.NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How slices go through the network.
+
+    Attributes:
+        size: Slices in one forward pass.
+        fixed: True fills the last batch up to ``size``, so that a slice's score does not depend on how many there are.
+        bfloat16: True computes in bfloat16; scores then differ by up to 5e-3.
+    """
+
+    size: int = 8
+    fixed: bool = False
+    bfloat16: bool = False
+
+
+class SliceNetwork:
+    """Preprocessing and network of one bundle on one device.
+
+    Args:
+        bundle: An approved bundle.
+        device: Where the network stays.
+        batching: How slices go through it.
+        allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
+    """
+
+    def __init__(self, bundle: Bundle, device: torch.device, batching: Batching, *, allow_code: bool = False) -> None:
+        self._bundle = bundle
+        self._device = device
+        self._batching = batching
+        self._network = build_network(bundle, device, allow_code=allow_code)
+        self._preprocessing = build_preprocessing(bundle, allow_code=allow_code)
+
+    def classify(self, slices: Iterable[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float64]]:
+        """Class scores (K,) of each slice (C, Rows, Columns), in order: softmax of logits over the temperature.
+
+        Raises:
+            BundleError: The network did not give one finite logit per class.
+        """
+        calibration = self._bundle.node.calibration
+        temperature = calibration.temperature if calibration is not None else 1.0
+        for batch in batches((self._prepare(pixels)[0] for pixels in slices), self._batching.size):
+            logits = self._checked(self._forward(torch.stack(self._filled(batch))))[: len(batch)]
+            scores = torch.softmax(logits.double() / temperature, dim=1).cpu().numpy()
+            yield from scores
+
+    def detect(self, slices: Iterable[npt.NDArray[np.float32]]) -> Iterator[tuple[Detection, ...]]:
+        """Boxes on each slice (C, Rows, Columns), in order, strongest first, mapped back to its source pixels.
+
+        Raises:
+            BundleError: The network did not give boxes, labels and scores as torchvision's detectors do.
+        """
+        for batch in batches((self._prepare(pixels) for pixels in slices), self._batching.size):
+            images = self._filled([image for image, _ in batch])
+            outputs = self._forward([image.to(self._device) for image in images])
+            if not isinstance(outputs, list) or len(outputs) != len(images):
+                raise BundleError(f"bundle {self._bundle.name}: the network must give one dict per image")
+            for output, (_, back) in zip(outputs[: len(batch)], batch, strict=True):
+                yield self._detections(output, back)
+
+    def _prepare(self, pixels: npt.NDArray[np.float32]) -> tuple[torch.Tensor, PixelMap]:
+        image = MetaTensor(torch.from_numpy(np.ascontiguousarray(pixels)), affine=torch.eye(4, dtype=torch.float64))
+        processed = self._preprocessing(image)
+        return processed.as_tensor().float(), pixel_map(processed, (pixels.shape[1], pixels.shape[2]))
+
+    def _filled(self, batch: list[torch.Tensor]) -> list[torch.Tensor]:
+        missing = self._batching.size - len(batch) if self._batching.fixed else 0
+        return batch + [torch.zeros_like(batch[0])] * missing
+
+    def _forward(self, batch: torch.Tensor | list[torch.Tensor]) -> object:
+        if isinstance(batch, torch.Tensor):
+            batch = batch.to(self._device)
+        precision = torch.autocast(self._device.type, torch.bfloat16) if self._batching.bfloat16 else nullcontext()
+        with torch.inference_mode(), precision:
+            output: object = self._network(batch)
+        return output
+
+    def _checked(self, logits: object) -> torch.Tensor:
+        classes = len(self._bundle.node.classes)
+        if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[1] != classes:
+            given = f"shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else type(logits).__name__
+            raise BundleError(
+                f"bundle {self._bundle.name}: the network gave {given}, expected {classes} logits per image"
+            )
+        if not bool(torch.isfinite(logits).all()):
+            raise BundleError(f"bundle {self._bundle.name}: the network gave a score that is no number")
+        return logits
+
+    def _detections(self, output: dict[str, torch.Tensor], back: PixelMap) -> tuple[Detection, ...]:
+        try:
+            boxes, labels, scores = (output[key].cpu() for key in ("boxes", "labels", "scores"))
+        except (KeyError, TypeError) as error:
+            raise BundleError(
+                f"bundle {self._bundle.name}: the network gave no 'boxes', 'labels' and 'scores'"
+            ) from error
+        masks = output["masks"].cpu() if "masks" in output else None
+        found = []
+        for index in torch.argsort(scores, descending=True, stable=True).tolist():
+            self._check_box(boxes[index], int(labels[index]), float(scores[index]))
+            box = back.box_to_source(boxes[index].double().numpy())
+            if (box[2:] <= box[:2]).any():
+                continue  # lies on the padding around the image
+            mask = None if masks is None else back.mask_to_source(masks[index, 0], box)
+            found.append(Detection(box, int(labels[index]), float(scores[index]), mask))
+        return tuple(found)
+
+    def _check_box(self, box: torch.Tensor, label: int, score: float) -> None:
+        classes = len(self._bundle.node.classes)
+        if not 1 <= label <= classes:
+            raise BundleError(
+                f"bundle {self._bundle.name}: the network gave label {label}, its classes are 1 to {classes}"
+            )
+        if not (0.0 <= score <= 1.0 and bool(torch.isfinite(box).all())):
+            raise BundleError(f"bundle {self._bundle.name}: the network gave a box or score that is no number")
+
+
+def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """Lists of ``size`` items, the last one shorter."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

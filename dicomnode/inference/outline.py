@@ -1,0 +1,68 @@
+"""Outlines of masks, and the sizes that a radiologist would measure on them."""
+
+from __future__ import annotations
+
+import contourpy
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+_FEWEST_POINTS = 6  # a closed contour of more than five points stays read-only in viewers
+
+
+def outline(mask: npt.NDArray[np.bool_]) -> FloatArray | None:
+    """The outer outline of the largest part of a mask.
+
+    Args:
+        mask: (Rows, Columns).
+
+    Returns:
+        (N, 2) column, row from the corner of the image, N >= 6, the first point not repeated; None for an empty mask.
+    """
+    rows, columns = np.nonzero(mask)
+    if rows.size == 0:
+        return None
+    top, left = int(rows.min()), int(columns.min())
+    part = mask[top : rows.max() + 1, left : columns.max() + 1]
+    lines = contourpy.contour_generator(z=np.pad(part.astype(np.float64), 1)).lines(0.5)
+    largest = max((np.asarray(line, dtype=np.float64)[:-1] for line in lines), key=_area)
+    # Index 1 of the padded part is the centre of its first pixel.
+    return _with_enough_points(largest - 0.5 + np.array([left, top], dtype=np.float64))
+
+
+def box_corners(box: FloatArray) -> FloatArray:
+    """The four corners (4, 2) of an xyxy box, clockwise from the top left."""
+    x1, y1, x2, y2 = box
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+
+
+def axes(points: FloatArray, pixel_spacing: tuple[float, float]) -> tuple[float, float]:
+    """Long axis and the width across it, in mm.
+
+    Args:
+        points: (N, 2) column, row outline.
+        pixel_spacing: Distance between rows and between columns in mm (0028,0030).
+    """
+    # Points beyond a few hundred add nothing to a diameter, and the comparison is of all pairs.
+    scaled = points[:: 1 + len(points) // 720] * np.array([pixel_spacing[1], pixel_spacing[0]])
+    differences = scaled[:, None] - scaled[None]
+    lengths = np.linalg.norm(differences, axis=2)
+    first, second = np.unravel_index(int(lengths.argmax()), lengths.shape)
+    long_axis = float(lengths[first, second])
+    if long_axis == 0:
+        return 0.0, 0.0
+    direction = differences[first, second] / long_axis
+    across = scaled @ np.array([-direction[1], direction[0]])
+    return long_axis, float(np.ptp(across))
+
+
+def _area(points: FloatArray) -> float:
+    x, y = points.T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
+def _with_enough_points(points: FloatArray) -> FloatArray:
+    while len(points) < _FEWEST_POINTS:
+        middles = (points + np.roll(points, -1, axis=0)) / 2
+        points = np.stack([points, middles], axis=1).reshape(-1, 2)
+    return points

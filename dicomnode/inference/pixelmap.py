@@ -1,0 +1,82 @@
+"""The way from processed pixels back to source pixels, exact to the half pixel.
+
+MONAI's affine counts in pixel indices, where an index names a pixel's centre. Boxes and SCOORD count from
+the top-left corner of the top-left pixel, so that pixel's centre is (0.5, 0.5) (PS3.3 C.18.6.1.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from monai.data import MetaTensor
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PixelMap:
+    """An affine map from processed pixel indices to source pixel indices.
+
+    Attributes:
+        matrix: (2, 3); row, column of the source = matrix @ (row, column, 1) of the processed image.
+        shape: Rows, columns of the source image.
+    """
+
+    matrix: FloatArray
+    shape: tuple[int, int]
+
+    def to_source(self, points: FloatArray) -> FloatArray:
+        """Map (N, 2) column, row points, counted from the pixel corner, to the source image."""
+        indices = points[:, ::-1] - 0.5
+        mapped: FloatArray = (indices @ self.matrix[:, :2].T + self.matrix[:, 2] + 0.5)[:, ::-1]
+        return mapped
+
+    def to_processed(self, points: FloatArray) -> FloatArray:
+        """Map (N, 2) column, row points of the source image, counted from the pixel corner, back."""
+        indices = points[:, ::-1] - 0.5 - self.matrix[:, 2]
+        mapped = np.linalg.solve(self.matrix[:, :2], indices.T).T + 0.5
+        return np.asarray(mapped[:, ::-1], dtype=np.float64)
+
+    def box_to_source(self, box: FloatArray) -> FloatArray:
+        """Map a box, xyxy, to the source box around it, cut to the image."""
+        x1, y1, x2, y2 = box
+        corners = self.to_source(np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]))
+        limits = np.array([self.shape[1], self.shape[0]], dtype=np.float64)
+        return np.concatenate([np.clip(corners.min(axis=0), 0, limits), np.clip(corners.max(axis=0), 0, limits)])
+
+    def mask_to_source(self, mask: torch.Tensor, box: FloatArray) -> npt.NDArray[np.bool_]:
+        """Sample a mask at the centres of the source pixels around a box.
+
+        Args:
+            mask: (h, w) float 0..1 on the processed image.
+            box: xyxy in source pixels; pixels further out than one pixel stay False.
+
+        Returns:
+            (Rows, Columns), True where the mask is above 0.5.
+        """
+        rows, columns = self.shape
+        left, top = np.maximum(np.floor(box[:2]).astype(int) - 1, 0)
+        right, bottom = np.minimum(np.ceil(box[2:]).astype(int) + 1, [columns, rows])
+        pixels = np.zeros(self.shape, dtype=np.bool_)
+        if right > left and bottom > top:
+            pixels[top:bottom, left:right] = self._sample(mask, int(left), int(top), int(right), int(bottom)) > 0.5
+        return pixels
+
+    def _sample(self, mask: torch.Tensor, left: int, top: int, right: int, bottom: int) -> FloatArray:
+        y, x = np.mgrid[top:bottom, left:right].astype(np.float64) + 0.5
+        points = self.to_processed(np.stack([x.ravel(), y.ravel()], axis=1))
+        scaled = 2 * points / np.array([mask.shape[1], mask.shape[0]]) - 1
+        grid = torch.from_numpy(scaled.reshape(1, bottom - top, right - left, 2)).float()
+        sampled = torch.nn.functional.grid_sample(
+            mask[None, None].float(), grid, padding_mode="zeros", align_corners=False
+        )
+        return np.asarray(sampled[0, 0].numpy(), dtype=np.float64)
+
+
+def pixel_map(processed: MetaTensor, shape: tuple[int, int]) -> PixelMap:
+    """The map of an image that was given to preprocessing with the identity as its affine."""
+    affine = processed.affine.cpu().numpy().astype(np.float64)
+    return PixelMap(affine[:2][:, [0, 1, -1]], shape)

@@ -1,0 +1,133 @@
+"""One model on one device: source images in, the study's answer and its findings out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dicomnode.bundles import Bundle, Task
+from dicomnode.errors import ImageError
+from dicomnode.findings import Finding, StudyAnswer
+from dicomnode.inference.classification import answer_of_classes
+from dicomnode.inference.detection import answer_of_detections, findings_of
+from dicomnode.inference.devices import prepare_torch
+from dicomnode.inference.network import Batching, Detection, SliceNetwork
+from dicomnode.inference.slice_group import SliceGroup
+from dicomnode.study import SourceReference
+
+_Output = TypeVar("_Output")
+_Pixels = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one answer is asked for.
+
+    Attributes:
+        groups: Volumes or loose images of one study; lesions are followed from slice to slice within a volume only.
+        seed: What tracking UIDs are derived from: same seed, same UIDs.
+    """
+
+    groups: tuple[SliceGroup, ...]
+    seed: str
+
+    @property
+    def images(self) -> tuple[SourceReference, ...]:
+        """Every slice, in order."""
+        return tuple(image for group in self.groups for image in group.images)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says.
+
+    Attributes:
+        answer: The one answer for the study.
+        findings: Regions, strongest first; empty for a classifier.
+    """
+
+    answer: StudyAnswer
+    findings: tuple[Finding, ...]
+
+
+class Predictor:
+    """A loaded bundle that answers one request after the other.
+
+    Args:
+        bundle: An approved bundle.
+        device: Where the network stays.
+        batch_size: SliceGroup in one forward pass.
+        deterministic: True keeps batches at one size and this process's torch at one thread, so that scores repeat bit
+            for bit.
+        bfloat16: True computes in bfloat16; scores then differ by up to 5e-3.
+        allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: torch.device,
+        batch_size: int = 8,
+        deterministic: bool = False,
+        *,
+        bfloat16: bool = False,
+        allow_code: bool = False,
+    ) -> None:
+        if deterministic:
+            prepare_torch(deterministic=True)
+        self.bundle = bundle
+        batching = Batching(batch_size, fixed=deterministic, bfloat16=bfloat16)
+        self._network = SliceNetwork(bundle, device, batching, allow_code=allow_code)
+
+    def predict(self, request: Request) -> Prediction:
+        """Answer one request.
+
+        Raises:
+            ImageError: It holds no image.
+            BundleError: The network answers other than its bundle says.
+        """
+        return next(self.predict_each([request]))
+
+    def predict_each(self, requests: Iterable[Request]) -> Iterator[Prediction]:
+        """Answer requests in their order; batches reach across them.
+
+        Args:
+            requests: Read no further ahead than the next batch needs.
+        """
+        if self.bundle.node.task is Task.CLASSIFICATION:
+            for request, scores in _per_request(self._network.classify, requests):
+                yield Prediction(answer_of_classes(self.bundle.node, request.images, scores), ())
+        else:
+            for request, detections in _per_request(self._network.detect, requests):
+                yield self._detected(request, detections)
+
+    def _detected(self, request: Request, detections: Sequence[tuple[Detection, ...]]) -> Prediction:
+        node = self.bundle.node
+        answer = answer_of_detections(node, request.images, detections)
+        return Prediction(answer, findings_of(node, request.groups, detections, request.seed))
+
+
+def _per_request(
+    run: Callable[[Iterable[_Pixels]], Iterator[_Output]], requests: Iterable[Request]
+) -> Iterator[tuple[Request, list[_Output]]]:
+    begun: deque[Request] = deque()
+    outputs = run(_pixels(requests, begun))
+    for first in outputs:
+        request = begun.popleft()  # put there before its first slice was handed out
+        yield request, [first, *islice(outputs, len(request.images) - 1)]
+
+
+def _pixels(requests: Iterable[Request], begun: deque[Request]) -> Iterator[_Pixels]:
+    for request in requests:
+        if not request.images:
+            raise ImageError("there is no image to predict on; give a series that holds images")
+        begun.append(request)
+        for group in request.groups:
+            yield from group.pixels

@@ -1,0 +1,88 @@
+"""A result as JSON, without its masks: for the results table, ``predict`` and the pages."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeAlias
+
+from dicomnode.findings import Code, Finding, Result, StudyAnswer
+from dicomnode.study import SourceReference
+
+Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
+
+
+def result_to_json(result: Result) -> str:
+    """One JSON object; the same result always gives the same text."""
+    return json.dumps(result_values(result), ensure_ascii=False)
+
+
+def result_values(result: Result) -> dict[str, Value]:
+    """The values of that object. Coordinates are column, row in source pixels, counted from the image's corner."""
+    model = result.model
+    return {
+        "study_instance_uid": result.study_instance_uid,
+        "model": {
+            "name": model.name,
+            "version": model.version,
+            "manufacturer": model.manufacturer,
+            "digest": model.digest,
+            "parameters": model.parameters,
+        },
+        "outcome": result.outcome.value,
+        "reason": result.reason,
+        "answer": None if result.answer is None else _answer(result.answer),
+        "findings": [_finding(finding) for finding in result.findings],
+        "images": len(result.images),
+        "input_digest": result.input_digest,
+        "created": result.created.isoformat(),
+    }
+
+
+def _answer(answer: StudyAnswer) -> dict[str, Value]:
+    return {
+        "concept": _code(answer.concept),
+        "presence": answer.presence.value,
+        "score": answer.score,
+        "calibrated": answer.calibrated,
+        "threshold": answer.threshold,
+        "classes": [{"concept": _code(item.concept), "score": item.score} for item in answer.classes],
+        "carried_by": [_image(image) for image in answer.carried_by],
+        "method": answer.method,
+        "site": None if answer.site is None else _code(answer.site),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Value]:
+    return {
+        "label": finding.label,
+        "concept": _code(finding.concept),
+        "score": finding.score,
+        "tracking_uid": finding.tracking_uid,
+        "site": None if finding.site is None else _code(finding.site),
+        "contours": [
+            {
+                "image": _image(contour.image),
+                "is_box": contour.is_box,
+                "points": [[round(float(x), 2), round(float(y), 2)] for x, y in contour.points],
+            }
+            for contour in finding.contours
+        ],
+        "measurements": [
+            {"concept": _code(item.concept), "value": round(item.value, 3), "unit": item.unit.value}
+            for item in finding.measurements
+        ],
+    }
+
+
+def _code(code: Code) -> dict[str, Value]:
+    return {"value": code.value, "scheme": code.scheme, "meaning": code.meaning}
+
+
+def _image(image: SourceReference) -> dict[str, Value]:
+    values: dict[str, Value] = {
+        "series_instance_uid": image.series_instance_uid,
+        "sop_instance_uid": image.sop_instance_uid,
+    }
+    if image.frame_number is not None:
+        values["frame_number"] = image.frame_number
+    return values

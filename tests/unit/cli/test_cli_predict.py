@@ -1,0 +1,109 @@
+"""``dicomnode predict`` on files, folders and pictures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import dcmread
+
+from dicomnode.cli.main import main
+from tests.mr_slices import write_slice
+
+
+def paint(path: Path, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (30, 40), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for number in range(1, 5):
+        write_slice(folder / f"{number}.dcm", number)
+    return folder
+
+
+def test_a_folder_of_pictures(make_bundle: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle, out = make_bundle(), tmp_path / "out"
+    pictures = [paint(tmp_path / "in" / f"{seed}.png", seed) for seed in range(3)]
+    assert main(["predict", str(bundle), str(tmp_path / "in"), "--out", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [str(path) for path in pictures]
+    results = json.loads((out / "results.json").read_text())
+    assert [item["path"] for item in results] == [str(path) for path in pictures]
+    assert all(Path(item["files"][0]).is_file() for item in results)
+    assert sorted(path.name for path in (out / "overlays").iterdir()) == ["00001-0.png", "00002-1.png", "00003-2.png"]
+
+
+def test_a_series_gives_evidence_overlay_and_json(
+    make_bundle: Any, series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["predict", str(make_bundle()), str(series), "--out", str(out), "--json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    assert result["study_instance_uid"] == "1.2"
+    names = sorted(Path(path).name for path in result["files"])
+    assert {"answer.dcm", "text.dcm"} <= set(names)
+    assert any(name.startswith("image-") for name in names)
+    answer = dcmread(out / "1.2.1" / "answer.dcm")
+    assert (answer.StudyInstanceUID, answer.Modality, answer.VerificationFlag) == ("1.2", "SR", "UNVERIFIED")
+
+
+def test_without_out_nothing_is_written(make_bundle: Any, series: Path, tmp_path: Path) -> None:
+    bundle = make_bundle()
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["predict", str(bundle), str(series)]) == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_one_bad_file_is_named_and_the_others_go_on(
+    make_bundle: Any, series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.dcm").write_bytes(b"no dicom")
+    good = paint(tmp_path / "good.png")
+    paths = [tmp_path / "bad.png", good, tmp_path / "bad.dcm", series, tmp_path / "gone"]
+    assert main(["predict", str(make_bundle()), *map(str, paths)]) == 1
+    output = capsys.readouterr()
+    assert all(name in output.err for name in ("bad.png", "bad.dcm", "gone"))
+    assert "good.png" in output.out
+    assert f"{series / '1.dcm'} and 3 more" in output.out
+
+
+def test_a_series_of_another_modality_is_out_of_scope_and_no_failure(
+    make_bundle: Any, series: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = make_bundle(node={"accepts": {"modality": ["CT"]}})
+    assert main(["predict", str(bundle), str(series)]) == 0
+    assert "out of scope: modality MR is not CT" in capsys.readouterr().out
+
+
+def test_images_that_cannot_be_trusted_fail(make_bundle: Any, series: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_slice(series / "9.dcm", 9, position=100.0)
+    assert main(["predict", str(make_bundle()), str(series)]) == 1
+    assert "refused:" in capsys.readouterr().err
+
+
+def test_a_bundle_is_found_by_its_name(make_bundle: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_bundle()
+    (tmp_path / "node.toml").write_text('[models]\nfolder = "models"\n')
+    picture = paint(tmp_path / "a.png")
+    assert main(["predict", "small", str(picture), "--settings", str(tmp_path / "node.toml")]) == 0
+    assert main(["predict", "other", str(picture), "--settings", str(tmp_path / "node.toml")]) == 1
+    assert "which holds: small" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--batch-size", "0"], ["--device", "gpu"]])
+def test_wrong_options_are_usage(make_bundle: Any, tmp_path: Path, option: list[str]) -> None:
+    assert main(["predict", str(make_bundle()), str(paint(tmp_path / "a.png")), *option]) == 2
+
+
+def test_an_empty_folder_fails(make_bundle: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["predict", str(make_bundle()), str(tmp_path / "empty")]) == 1
+    assert "holds neither DICOM files nor pictures" in capsys.readouterr().err
