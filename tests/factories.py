@@ -131,7 +131,7 @@ def make_series(
 ) -> list[Path]:
     """Write a series of single-frame slices, ``folder/0001.dcm`` and on.
 
-    Slice k lies k steps along the slice normal and holds ``ramp + 1000 * k`` in uint16.
+    Slice k lies k steps along the slice normal and holds ``ramp + 1000 * k`` in uint16 (modulo 65536).
 
     Args:
         folder: Where to; made if missing.
@@ -151,7 +151,7 @@ def make_series(
         given: dict[str, Any] = {
             "name": str(number),
             "position": np.asarray(origin) + normal * spacing[2] * k,
-            "pixels": ramp(*shape) + np.uint16(1000 * k),
+            "pixels": ramp(*shape) + np.uint16(1000 * k % 65536),
             "InstanceNumber": number,
             "SliceThickness": spacing[2],
         }
@@ -173,7 +173,7 @@ def make_enhanced(
     """An enhanced multi-frame image (PS3.3 A.36, A.38): frame f is slice ``order[f]`` of ``make_series``."""
     order = range(count) if order is None else order
     normal = np.cross(orientation[:3], orientation[3:])
-    pixels = np.stack([ramp(*shape) + np.uint16(1000 * k) for k in order])
+    pixels = np.stack([ramp(*shape) + np.uint16(1000 * k % 65536) for k in order])
     given: dict[str, Any] = {"SOPClassUID": ENHANCED_MR, "pixels": pixels} | attributes
     dataset = make_instance(position=None, orientation=None, pixel_spacing=None, **given)
     shared = Dataset()

@@ -22,6 +22,9 @@ from dicomnode.study import Instance, Series, SourceReference
 
 Pixels = npt.NDArray[np.float32]
 
+# A CT of 2000 slices of 512 x 512 needs 2 GiB; a whole-slide image of 100,000 tiles would need 75.
+MAXIMUM_BYTES = 16 * 1024**3
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesReading:
@@ -100,6 +103,7 @@ def _volume_layout(slices: Sequence[Slice]) -> _Layout:
 
 def _read_pixels(layouts: Sequence[_Layout]) -> list[Pixels]:
     """One array (Slices, C, Rows, Columns) per layout, each allocated once and filled file by file."""
+    _check_size(layouts)
     arrays = [_allocate(layout.slices) for layout in layouts]
     places: dict[Instance, dict[int, tuple[int, int]]] = defaultdict(dict)
     for number, layout in enumerate(layouts):
@@ -111,6 +115,19 @@ def _read_pixels(layouts: Sequence[_Layout]) -> list[Pixels]:
     for layout, mirror in zip(layouts, mirrors, strict=True):
         _check_mirror(layout, mirror)
     return arrays
+
+
+def _check_size(layouts: Sequence[_Layout]) -> None:
+    values = sum(len(item.slices) * _values(item.slices[0]) for item in layouts)
+    if 4 * values > MAXIMUM_BYTES:
+        raise PixelError(
+            f"the series needs {4 * values / 1024**3:.0f} GiB of memory as float32, and {MAXIMUM_BYTES / 1024**3:.0f}"
+            " GiB are the limit: tiled and very long series are not read"
+        )
+
+
+def _values(item: Slice) -> int:
+    return item.channels * item.rows * item.columns
 
 
 def _allocate(slices: Sequence[Slice]) -> Pixels:

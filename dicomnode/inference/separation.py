@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -129,12 +129,12 @@ def _contrasts(slices: Sequence[Slice]) -> tuple[tuple[Slice, ...], ...]:
     repeated = duplicates([_plane(item) for item in slices])
     if not repeated:
         return (tuple(slices),)
-    for column in range(len(CONTRASTS)):
-        groups: dict[str, list[Slice]] = defaultdict(list)
+    # One attribute at a time, then all of them together, as for a diffusion series of several directions.
+    for key in (*((column,) for column in range(len(CONTRASTS))), tuple(range(len(CONTRASTS)))):
+        groups: dict[tuple[str, ...], list[Slice]] = defaultdict(list)
         for item in slices:
-            groups[item.contrasts[column]].append(item)
-        sizes = Counter(len(group) for group in groups.values())
-        if len(groups) > 1 and len(sizes) == 1 and not any(map(_repeats, groups.values())):
+            groups[tuple(item.contrasts[column] for column in key)].append(item)
+        if _are_volumes(list(groups.values())):
             return tuple(tuple(group) for _, group in sorted(groups.items()))
     places = ", ".join(f"{position:.2f}" for position in repeated[:3])
     raise GeometryError(
@@ -143,8 +143,11 @@ def _contrasts(slices: Sequence[Slice]) -> tuple[tuple[Slice, ...], ...]:
     )
 
 
-def _repeats(slices: Sequence[Slice]) -> bool:
-    return bool(duplicates([_plane(item) for item in slices])) or len(slices) < 2
+def _are_volumes(groups: Sequence[Sequence[Slice]]) -> bool:
+    """Whether the groups have two or more slices each, as many as each other, at different positions."""
+    if len(groups) < 2 or len(groups[0]) < 2 or len({len(group) for group in groups}) > 1:
+        return False
+    return not any(duplicates([_plane(item) for item in group]) for group in groups)
 
 
 def _plane(item: Slice) -> Plane:

@@ -40,6 +40,7 @@ CONTRASTS = (
     ("FrameContentSequence", "TemporalPositionIndex", "temporal position"),
     ("", "TemporalPositionIdentifier", "temporal position"),
     ("MRDiffusionSequence", "DiffusionBValue", "b-value"),
+    ("", "DiffusionGradientOrientation", "diffusion direction"),
     ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", "cardiac phase"),
     ("", "TriggerTime", "trigger time"),
     ("", "InversionTime", "inversion time"),
