@@ -102,7 +102,7 @@ def positive(paths: Sequence[Path], **changes: Any) -> Result:
     """A result with two lesions: one on one image, one on two where there are two."""
     images = references(paths)
     header = dcmread(paths[0], stop_before_pixels=True)
-    shape = (int(header.Rows), int(header.Columns))
+    shape = (int(header.get("Rows", 16)), int(header.get("Columns", 16)))
     made = Result(
         study_instance_uid=str(header.StudyInstanceUID),
         model=MODEL,

@@ -62,6 +62,13 @@ def image(name: Code, reference: SourceReference, frames: Sequence[int] = ()) ->
     return item
 
 
+def composite(name: Code, reference: SourceReference) -> Dataset:
+    """A COMPOSITE item: an instance that is no image."""
+    uids = (reference.sop_class_uid, reference.sop_instance_uid)
+    item: Dataset = hd.sr.CompositeContentItem(coded(name), *uids, relationship_type=CONTAINS)
+    return item
+
+
 def container(name: Code, items: Iterable[Dataset], template: str | None = None) -> Dataset:
     """A CONTAINER that its parent contains."""
     item: Dataset = hd.sr.ContainerContentItem(coded(name), True, template, CONTAINS)

@@ -96,8 +96,12 @@ def _measurement_report(draft: Draft, groups: list[Dataset], root_evaluations: l
 
 
 def _document(kind: Any, draft: Draft, body: Dataset) -> Dataset:
+    # highdicom copies the whole tree twice and searches it for references; with an empty root it
+    # writes the modules only, and the tree and our own references come afterwards.
+    tree = body.ContentSequence
+    body.ContentSequence = []
     document: Dataset = kind(
-        evidence=_evidence(draft.sources),
+        evidence=[_header(draft.sources)],
         content=body,
         series_instance_uid=draft.series_instance_uid,
         series_number=1,
@@ -105,29 +109,25 @@ def _document(kind: Any, draft: Draft, body: Dataset) -> Dataset:
         instance_number=draft.instance_number,
         is_complete=True,
     )
+    document.ContentSequence = tree
     document.CurrentRequestedProcedureEvidenceSequence = _evidence_sequence(draft)
     if draft.superseded is not None:
         document.PredecessorDocumentsSequence = _predecessor(draft)
     return stamp(document, draft)
 
 
-def _evidence(sources: Sources) -> list[Dataset]:
-    """Headers with every attribute that highdicom reads.
+def _header(sources: Sources) -> Dataset:
+    """A header with every attribute that highdicom reads; identity is stamped afterwards.
 
-    Identity is stamped afterwards, from the source and as it is there. The class only tells
-    highdicom which modules to copy, and our own references replace those that it writes, so that
-    private classes do as well as public ones.
+    The class only tells highdicom which modules to copy, so private classes do as well as public ones.
     """
-    headers = []
-    for uid, source in sources.images.items():
-        header = Dataset()
-        for keyword in TYPE_2_IDENTITY:
-            setattr(header, keyword, "")
-        header.StudyInstanceUID = sources.patient.StudyInstanceUID
-        header.SOPClassUID, header.SOPInstanceUID = MRImageStorage, uid
-        header.SeriesInstanceUID = source.SeriesInstanceUID
-        headers.append(header)
-    return headers
+    header = Dataset()
+    for keyword in TYPE_2_IDENTITY:
+        setattr(header, keyword, "")
+    header.StudyInstanceUID = sources.patient.StudyInstanceUID
+    header.SeriesInstanceUID = sources.first.SeriesInstanceUID
+    header.SOPClassUID, header.SOPInstanceUID = MRImageStorage, sources.first.SOPInstanceUID
+    return header
 
 
 def _evidence_sequence(draft: Draft) -> list[Dataset]:

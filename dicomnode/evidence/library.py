@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydicom.dataset import Dataset
 
 from dicomnode.evidence import concepts
-from dicomnode.evidence.content import HAS_ACQ_CONTEXT, code, container, image, number, uid_reference
+from dicomnode.evidence.content import HAS_ACQ_CONTEXT, code, composite, container, image, number, uid_reference
 from dicomnode.evidence.sources import Sources
 from dicomnode.study import SourceReference
 
@@ -40,6 +40,8 @@ def image_library(sources: Sources, given: Iterable[SourceReference]) -> Dataset
 
 def _entry(header: Dataset, frames: list[int]) -> Dataset:
     reference = SourceReference(str(header.SOPClassUID), str(header.SOPInstanceUID), str(header.SeriesInstanceUID))
+    if "Rows" not in header:
+        return composite(concepts.SOURCE, reference)
     every = len(frames) == int(header.get("NumberOfFrames") or 1)
     return image(concepts.SOURCE, reference, () if every else frames)
 

@@ -26,7 +26,10 @@ def answer_groups(result: Result) -> list[Dataset]:
     if result.answer is None:
         return [_unanswered(result)]
     answer = result.answer
-    return [_study_group(result, answer), *(_class_group(result, answer, score) for score in answer.classes)]
+    return [
+        _study_group(result, answer),
+        *(_class_group(result, answer, number) for number in range(len(answer.classes))),
+    ]
 
 
 def lesion_groups(result: Result) -> list[Dataset]:
@@ -62,11 +65,10 @@ def percent(score: float) -> float:
 
 
 def _unanswered(result: Result) -> Dataset:
-    uid = derive_uid(result.study_instance_uid, result.model.name, "answer")
     # A NUM without a value would be the other way to say it, but common readers fail on one.
     why = hd.sr.QualitativeEvaluation(coded(concepts.CERTAINTY_OF_FINDING), coded(_WHY_NO_NUMBER[result.outcome]))
     group: Dataset = hd.sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(uid, "Study answer"),
+        tracking_identifier=_tracking(result, "Study answer", "answer"),
         algorithm_id=algorithm(result.model),
         qualitative_evaluations=[_presence(Presence.UNDETERMINED), why],
     )[0]
@@ -74,28 +76,33 @@ def _unanswered(result: Result) -> Dataset:
 
 
 def _study_group(result: Result, answer: StudyAnswer) -> Dataset:
+    tracking = _tracking(result, "Study answer", "answer")
     return _answer_group(
-        result,
-        answer.concept,
-        answer,
-        answer.score,
-        [_presence(answer.presence)],
+        result, answer, ClassScore(answer.concept, answer.score), tracking, [_presence(answer.presence)]
     )
 
 
-def _class_group(result: Result, answer: StudyAnswer, score: ClassScore) -> Dataset:
-    return _answer_group(result, score.concept, answer, score.score, [])
+def _class_group(result: Result, answer: StudyAnswer, number: int) -> Dataset:
+    score = answer.classes[number]
+    tracking = _tracking(result, f"Class: {score.concept.meaning}", "class", str(number))
+    return _answer_group(result, answer, score, tracking, [])
 
 
-def _answer_group(result: Result, concept: Code, answer: StudyAnswer, score: float, evaluations: list[Any]) -> Dataset:
-    what = "Study answer" if evaluations else f"Class: {concept.meaning}"
-    uid = derive_uid(result.study_instance_uid, result.model.name, "answer" if evaluations else concept.value)
+def _tracking(result: Result, identifier: str, *key: str) -> Any:
+    """A tracking UID that stays over versions of the model and runs on the study."""
+    uid = derive_uid(result.study_instance_uid, result.model.name, *key)
+    return hd.sr.TrackingIdentifier(uid, identifier)
+
+
+def _answer_group(
+    result: Result, answer: StudyAnswer, score: ClassScore, tracking: Any, evaluations: list[Any]
+) -> Dataset:
     group: Dataset = hd.sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(uid, what),
-        finding_type=coded(concept),
+        tracking_identifier=tracking,
+        finding_type=coded(score.concept),
         finding_sites=_sites(answer.site),
         algorithm_id=algorithm(result.model),
-        measurements=[_score(score_concept(concept, answer.calibrated), score)],
+        measurements=[_score(score_concept(score.concept, answer.calibrated), score.score)],
         qualitative_evaluations=evaluations,
         source_images=_source_images(answer.carried_by) or None,
     )[0]

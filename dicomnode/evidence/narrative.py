@@ -30,7 +30,7 @@ _PRESENCES = {
 def findings_sentences(result: Result, sources: Sources) -> list[str]:
     """What was found: the answer, the classes, and each lesion; or why there is no answer."""
     if result.answer is None:
-        return [_OUTCOMES[result.outcome], f"Reason: {_sentence(result.reason)}"]
+        return [_OUTCOMES[result.outcome], f"Reason: {_clause(result.reason)}"]
     answer = result.answer
     sentences = [_answer_sentence(answer)]
     if answer.classes:
@@ -58,13 +58,13 @@ def conclusion_sentences(result: Result, remarks: tuple[str, ...]) -> list[str]:
     if result.answer is not None:
         sentences += [_sentence(result.reason), _sentence(result.answer.method)]
     if model.parameters:
-        sentences.append(f"Operating point: {_sentence(model.parameters)}")
+        sentences.append(f"Operating point: {_clause(model.parameters)}")
     if result.images:
         sentences.append(f"Images given to the model: {len(result.images)}.")
     sentences += remarks
     sentences.append("Not for use without review by a physician.")
     if model.not_for:
-        sentences.append(f"Not for: {_sentence(model.not_for)}")
+        sentences.append(f"Not for: {_clause(model.not_for)}")
     return [sentence for sentence in sentences if sentence]
 
 
@@ -104,6 +104,11 @@ def _percent(score: float) -> str:
     return f"{percent(score):.3g} %"
 
 
-def _sentence(words: str) -> str:
+def _clause(words: str) -> str:
     words = words.strip()
     return words if not words or words[-1] in ".!?" else words + "."
+
+
+def _sentence(words: str) -> str:
+    words = _clause(words)
+    return words[:1].upper() + words[1:]

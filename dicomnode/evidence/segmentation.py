@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -226,4 +227,4 @@ def _copy_lossy(document: Dataset, source: Dataset) -> None:
         return
     for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
         if keyword in source:
-            document[keyword] = source[keyword]
+            document[keyword] = copy.deepcopy(source[keyword])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -74,7 +75,7 @@ def stamp(dataset: Dataset, draft: Draft) -> Dataset:
     """Give a document its identity, series, equipment and dates; the same draft gives the same bytes."""
     dataset.SpecificCharacterSet = "ISO_IR 192"
     for element in draft.sources.patient:
-        dataset.add(element)
+        dataset.add(copy.deepcopy(element))
     dataset.SeriesDescription = series_description(draft.result.model, draft.role)
     dataset.SeriesNumber = series_number(draft.result.model.name, draft.role)
     _stamp_equipment(dataset, draft)

@@ -72,9 +72,14 @@ def check(
     known = known_uids
     if known is None and isinstance(sources, Dataset):
         known = _anything
-    by_uid = {str(header.SOPInstanceUID): header for header in headers}
+    by_uid = _by_uid(headers)
     subject = Subject(dataset, by_uid, known, tuple(companions))
     return _run((*ANY_OBJECT, *ANY_DOCUMENT, *OWN), subject)
+
+
+def _by_uid(headers: Sequence[Dataset]) -> dict[str, Dataset]:
+    # A truncated file may have lost its UID; such a one can be cited by nobody.
+    return {str(header.SOPInstanceUID): header for header in headers if header.get("SOPInstanceUID")}
 
 
 def _anything(_: str) -> bool:
@@ -86,7 +91,7 @@ def examine(dataset: Dataset, sources: Sequence[Dataset] = (), companions: Seque
     unchecked = [] if sources else ["no source given: identity, bounds and existence of references"]
     if made_by_node(dataset):
         return Examination(check(dataset, sources or None, None, companions), tuple(unchecked))
-    subject = Subject(dataset, {str(header.SOPInstanceUID): header for header in sources}, None, ())
+    subject = Subject(dataset, _by_uid(sources), None, ())
     checks: tuple[Check, ...] = ANY_OBJECT
     kind = UID(str(dataset.get("SOPClassUID") or ""))
     if dataset.get("Modality") == "SR" or kind in SR_CLASSES or kind == SegmentationStorage:

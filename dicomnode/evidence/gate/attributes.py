@@ -57,18 +57,22 @@ _SEG_TYPE_1 = (
     "SegmentSequence",
     "NumberOfFrames",
     "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
     "DimensionOrganizationSequence",
-    "DimensionIndexSequence",
-    "FrameOfReferenceUID",
     "Manufacturer",
     "ManufacturerModelName",
     "DeviceSerialNumber",
     "SoftwareVersions",
     "PixelData",
 )
-_SEG_TYPE_2 = ("PositionReferenceIndicator", "ContentDescription", "ContentCreatorName")
-_OWN_TYPE_1 = ("SeriesDescription", "ContentTemplateSequence", "CurrentRequestedProcedureEvidenceSequence")
+_SEG_TYPE_2 = ("ContentDescription", "ContentCreatorName")
+_OWN_SR_TYPE_1 = ("SeriesDescription", "ContentTemplateSequence", "CurrentRequestedProcedureEvidenceSequence")
+_OWN_SEG_TYPE_1 = (
+    "SeriesDescription",
+    "FrameOfReferenceUID",
+    "PerFrameFunctionalGroupsSequence",
+    "DimensionIndexSequence",
+    "ReferencedSeriesSequence",
+)
 
 _SR_VALUES = {
     "Modality": "SR",
@@ -142,9 +146,11 @@ def own_values(subject: Subject) -> Iterator[str]:
     for keyword, value in expected.items():
         if dataset.get(keyword) != value:
             yield f"{keyword} is {dataset.get(keyword)!r}; it must be {value!r}"
-    for keyword in _OWN_TYPE_1 if is_report else _OWN_TYPE_1[:1]:
+    for keyword in _OWN_SR_TYPE_1 if is_report else _OWN_SEG_TYPE_1:
         if _empty(dataset, keyword):
             yield f"{keyword} is missing or empty"
+    if not is_report and "PositionReferenceIndicator" not in dataset:
+        yield "PositionReferenceIndicator is missing"
     if dataset.get("VerifyingObserverSequence"):
         yield "VerifyingObserverSequence is present; a machine never verifies"
     meta = getattr(dataset, "file_meta", Dataset())

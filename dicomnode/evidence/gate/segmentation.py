@@ -40,7 +40,12 @@ def own_segments(subject: Subject) -> Iterator[str]:
     """The node's segments are automatic, signed by their algorithm, tracked, and coloured."""
     if not _is_segmentation(subject):
         return
+    groups = list(subject.dataset.get("PerFrameFunctionalGroupsSequence") or [])
+    shared = list(subject.dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
+    used = {_segment_number([group, *shared]) for group in groups}
     for number, item in enumerate(subject.dataset.get("SegmentSequence") or [], 1):
+        if number not in used:
+            yield f"segment {number} has no frame"
         if item.get("SegmentAlgorithmType") != "AUTOMATIC":
             yield f"segment {number} is not marked AUTOMATIC"
         for keyword in (
@@ -56,25 +61,25 @@ def own_segments(subject: Subject) -> Iterator[str]:
 
 def frames(subject: Subject) -> Iterator[str]:
     """Every frame belongs to a segment that exists, lies in space, and names its source image."""
-    if not _is_segmentation(subject):
-        return
     dataset = subject.dataset
+    if not _is_segmentation(subject) or dataset.get("DimensionOrganizationType") == "TILED_FULL":
+        return  # the frames of a TILED_FULL image are not described one by one
     items = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
     if len(items) != int(dataset.get("NumberOfFrames") or 0):
         yield f"NumberOfFrames is {dataset.get('NumberOfFrames')}, but {len(items)} frames are described"
     known = {int(item.get("SegmentNumber") or 0) for item in dataset.get("SegmentSequence") or []}
-    used = set()
     for number, item in enumerate(items, 1):
         segment = _segment_number([item, *shared])
-        used.add(segment)
         if segment not in known:
             yield f"frame {number} belongs to segment {segment}, which is not described"
-        if not any(group.get("PlanePositionSequence") for group in (item, *shared)):
+        if dataset.get("FrameOfReferenceUID") and not any(_placed(group) for group in (item, *shared)):
             yield f"frame {number} has no plane position"
         yield from _sources(subject, number, item)
-    for segment in sorted(known - used):
-        yield f"segment {segment} has no frame"
+
+
+def _placed(group: Dataset) -> bool:
+    return bool(group.get("PlanePositionSequence") or group.get("PlanePositionSlideSequence"))
 
 
 def _segment_number(groups: list[Dataset]) -> int:

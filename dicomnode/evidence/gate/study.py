@@ -9,19 +9,50 @@ from pydicom.dataset import Dataset
 from dicomnode.evidence.gate.subject import Subject, descendants
 from dicomnode.evidence.sources import TYPE_2_IDENTITY, patient_and_study
 
-_VERBATIM = ("PatientID", "PatientName", "StudyInstanceUID", "IssuerOfPatientID")
+_ALWAYS = ("PatientID", "IssuerOfPatientID", "StudyInstanceUID")
+_COMPARED = tuple(dict.fromkeys((*_ALWAYS, *TYPE_2_IDENTITY)))
 
 
 def identity(subject: Subject) -> Iterator[str]:
-    """Patient and study are those of every source; the message names the attribute, not its value."""
-    for source in subject.sources.values():
-        expected = patient_and_study(source)
-        keywords = dict.fromkeys((*_VERBATIM, *TYPE_2_IDENTITY))
-        different = [k for k in keywords if str(subject.dataset.get(k) or "") != str(expected.get(k) or "")]
+    """Patient and study are those of the sources; the message names the attribute, not its value.
+
+    Patient ID and Study Instance UID must be those of every cited source. Series of one study may
+    differ in a Study Time or in the spelling of a name; the object must agree with one of them throughout.
+    """
+    differences = _differences(subject)
+    for keyword in _ALWAYS:
+        for uid in [uid for uid, different in differences.items() if keyword in different][:1]:
+            yield f"{keyword} differs from that of source instance {uid}"
+    if differences and all(differences.values()):
+        uid, different = min(differences.items(), key=lambda pair: len(pair[1]))
         for keyword in different:
-            yield f"{keyword} differs from that of source instance {source.get('SOPInstanceUID')}"
-        if different:
-            return
+            yield f"{keyword} differs from that of source instance {uid}"
+
+
+def _differences(subject: Subject) -> dict[str, tuple[str, ...]]:
+    """The attributes in which each cited source (each source, if none is cited) differs."""
+    cited = [uid for uid in cited_instances(subject.dataset) if uid in subject.sources]
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+    differences = {}
+    for uid in sorted(cited or subject.sources):
+        source = subject.sources[uid]
+        values = tuple(str(source.get(keyword)) for keyword in _COMPARED)
+        if values not in known:
+            known[values] = tuple(_different(subject.dataset, patient_and_study(source)))
+        differences[uid] = known[values]
+    return differences
+
+
+def _different(dataset: Dataset, expected: Dataset) -> Iterator[str]:
+    for keyword in _COMPARED:
+        if str(dataset.get(keyword) or "") != str(expected.get(keyword) or ""):
+            yield keyword
+
+
+def cited_instances(dataset: Dataset) -> set[str]:
+    """Every instance that the object names, in its tree, its evidence or its frames."""
+    keyword = "ReferencedSOPInstanceUID"
+    return {str(element.value) for element in dataset.iterall() if element.keyword == keyword}
 
 
 def evidence(subject: Subject) -> Iterator[str]:

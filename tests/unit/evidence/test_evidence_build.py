@@ -264,6 +264,20 @@ def test_images_without_a_place_in_the_patient_get_outlines_but_no_masks(tmp_pat
     assert all(check(read_back(dataset), headers([path])) == () for dataset in made.values())
 
 
+def test_enhanced_image_may_orient_each_frame_for_itself(tmp_path: Path) -> None:
+    source = make_enhanced(3)
+    shared = source.SharedFunctionalGroupsSequence[0]
+    for frame in source.PerFrameFunctionalGroupsSequence:
+        frame.PlaneOrientationSequence = shared.PlaneOrientationSequence
+        frame.PixelMeasuresSequence = shared.PixelMeasuresSequence
+    del shared.PlaneOrientationSequence, shared.PixelMeasuresSequence
+    path = write_instance(source, tmp_path)
+    made = documents(positive([path]), [path])
+    assert made["segmentation"].NumberOfFrames == 3
+    del source.PerFrameFunctionalGroupsSequence[1].PlaneOrientationSequence
+    assert "segmentation" not in documents(positive([path]), [write_instance(source, path)])
+
+
 def test_source_without_frame_of_reference_gets_no_masks_and_is_told(tmp_path: Path) -> None:
     paths = make_series(tmp_path, 3, modality="CT", FrameOfReferenceUID=None)
     made = documents(positive(paths), paths)
@@ -330,6 +344,27 @@ def test_unanswered_result_cites_what_is_there(tmp_path: Path) -> None:
     dataset = documents(unanswered(paths, Outcome.REFUSED), [broken, tmp_path / "noise.dcm", *paths])["answer"]
     series = dataset.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
     assert len(series.ReferencedSOPSequence) == 2
+
+
+def test_study_without_images_is_cited_as_composite_objects(tmp_path: Path) -> None:
+    waveform = make_instance(SOPClassUID="1.2.840.10008.5.1.4.1.1.9.1.1", Modality="ECG", Rows=None, PixelData=None)
+    path = write_instance(waveform, tmp_path)
+    made = documents(unanswered([path], Outcome.OUT_OF_SCOPE), [path])
+    kinds = {item.ValueType for _, _, item in descendants(made["answer"]) if "ReferencedSOPSequence" in item}
+    assert kinds == {"COMPOSITE"}
+    assert all(check(read_back(dataset), headers([path])) == () for dataset in made.values())
+
+
+def test_classes_with_one_code_are_tracked_apart(paths: list[Path]) -> None:
+    twice = (ClassScore(GLIOMA, 0.6), ClassScore(GLIOMA, 0.4))
+    dataset = documents(positive(paths, answer=answer(references(paths)[:1], classes=twice)), paths)["answer"]
+    assert check(read_back(dataset), headers(paths)) == ()
+
+
+def test_documents_share_no_element(paths: list[Path]) -> None:
+    made = documents(positive(paths), paths)
+    made["answer"].PatientID = "CHANGED"
+    assert made["text"].PatientID == made["segmentation"].PatientID == "TEST-1"
 
 
 def test_private_sop_class_is_cited_as_it_is(tmp_path: Path) -> None:

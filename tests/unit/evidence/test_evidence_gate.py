@@ -402,6 +402,28 @@ def test_evidence_may_not_take_a_source_series_or_instance(
     assert any("a source instance" in problem for problem in check(broken, sources))
 
 
+def test_series_of_one_study_may_differ_in_what_is_no_identifier(tmp_path: Path) -> None:
+    first = make_series(tmp_path / "a", 2, StudyTime="101112")
+    second = make_series(tmp_path / "b", 2, series="other", StudyTime="111213", PatientName="Generated^Test^^Dr")
+    paths = first + second
+    headers = [dcmread(path, stop_before_pixels=True) for path in paths]
+    broken = documents(unanswered(paths, Outcome.REFUSED), paths)["answer"]
+    assert check(broken, headers) == ()
+    broken.PatientName = "Generated^Test^^Dr"  # one source's time with another's name
+    assert any("differs from that of source instance" in problem for problem in check(broken, headers))
+
+
+def test_every_cited_source_must_be_of_the_patient(tmp_path: Path) -> None:
+    paths = make_series(tmp_path / "a", 1) + make_series(tmp_path / "b", 1, series="other", PatientID="TEST-2")
+    headers = [dcmread(path, stop_before_pixels=True) for path in paths]
+    made = documents(unanswered(paths, Outcome.REFUSED), paths)["answer"]
+    assert check(made, headers) == (f"PatientID differs from that of source instance {headers[1].SOPInstanceUID}",)
+
+
+def test_a_source_that_lost_its_uid_is_passed_over(sound: Mapping[str, Dataset], sources: list[Dataset]) -> None:
+    assert check(sound["answer"], [Dataset(), *sources]) == ()
+
+
 def test_one_header_serves_for_identity_and_a_function_for_existence(
     sound: Mapping[str, Dataset], sources: list[Dataset]
 ) -> None:
