@@ -105,11 +105,14 @@ class Node:
         self._process = None
         return status
 
+    def has_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
     def presence(self, role: str, seconds: float = 45.0) -> dict[str, Any]:
         """What a living process of a role announced; waits for it."""
 
         def announced() -> dict[str, Any] | None:
-            if self._process is not None and self._process.poll() is not None:
+            if self._process is not None and self.has_ended():
                 pytest.fail(f"the node ended with status {self._process.returncode}:\n{self.log[-3000:]}")
             try:
                 content = json.loads((self.data_dir / "run" / f"{role}.json").read_text())

@@ -87,6 +87,12 @@ def route(study: Study, record: StudyRecord, deployed: Sequence[DeployedModel], 
     return RoutingDecision(tuple(jobs), tuple(lines))
 
 
+def asked_for(model_name: str, study: Study, settings: Settings) -> bool:
+    """Whether a rule asks for this model by name for studies sent to this called AE title."""
+    claim = _claim(model_name, study, settings)
+    return claim is not None and bool(claim.asked_by)
+
+
 def _ask(model: DeployedModel, study: Study, record: StudyRecord, settings: Settings) -> tuple[NewJob | None, str]:
     if model.problem or model.accepts is None:
         return None, f"not run: {model.problem}"

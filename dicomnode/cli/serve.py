@@ -1,0 +1,60 @@
+"""`dicomnode serve`: run the node, or one role of it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+from dicomnode.cli.log_setup import set_up_logging
+from dicomnode.settings import Settings, load_settings
+
+_log = logging.getLogger("dicomnode.serve")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("serve", help="run the node", description=__doc__)
+    parser.add_argument("--role", choices=("receive", "dispatch", "infer", "web"), help="only this role, here")
+    parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until stopped by SIGTERM or SIGINT."""
+    set_up_logging()
+    settings = load_settings(arguments.settings)
+    if arguments.role is None:
+        return _supervise(settings, arguments.settings)
+    from dicomnode.node.roles import run_role
+    from dicomnode.node.stopping import Stopper
+
+    stopper = Stopper()
+    if arguments.with_parent:
+        stopper.with_parent()
+    return 0 if run_role(arguments.role, settings, stopper) else 1
+
+
+def _supervise(settings: Settings, settings_path: Path | None) -> int:
+    from dicomnode.node.presence import Presence
+    from dicomnode.node.stopping import Stopper
+    from dicomnode.node.supervisor import ROLES, role_command, supervise
+
+    def on_ready(present: dict[str, Presence]) -> None:
+        _log.info("%s", ready_line(settings, present["receive"].port, present["web"].port))
+
+    stopper = Stopper()
+    stopper.on_signals()
+    _log.info("dicomnode starts, process %d, folder %s", os.getpid(), settings.node.data_dir)
+    supervise(ROLES, lambda role: role_command(role, settings_path), settings.node.data_dir, stopper, on_ready)
+    _log.info("dicomnode has stopped")
+    return 0
+
+
+def ready_line(settings: Settings, dimse_port: int | None, web_port: int | None) -> str:
+    """Where the node is to be found."""
+    return (
+        f"ready: DICOM {settings.node.ae_title} at {settings.receive.host}:{dimse_port}, "
+        f"web http://{settings.web.host}:{web_port}/, DICOMweb http://{settings.web.host}:{web_port}/dicom-web"
+    )

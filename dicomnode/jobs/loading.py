@@ -1,0 +1,69 @@
+"""Models that stay loaded between jobs, checked against what the administrator approved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dicomnode.archive.deployments import DeploymentStore
+from dicomnode.archive.records import DeploymentState, Job
+from dicomnode.bundles import Bundle, load_bundle
+from dicomnode.errors import BundleError
+from dicomnode.inference.devices import choose_device
+from dicomnode.inference.predictor import Predictor
+from dicomnode.settings import Settings
+
+
+def check_deployment(deployments: DeploymentStore, job: Job) -> None:
+    """Look whether a job may still run.
+
+    Raises:
+        BundleError: The model was switched off since, or another digest of it was approved.
+    """
+    deployment = deployments.get(job.model_name)
+    if deployment is None or deployment.state is DeploymentState.OFF:
+        raise BundleError(f"model {job.model_name} was switched off after routing; switch it on and retry the job")
+    if deployment.digest != job.bundle_digest:
+        raise BundleError(
+            f"model {job.model_name} was replaced by another version after routing; the job is for the earlier one"
+        )
+
+
+class LoadedModels:
+    """Bundles and their networks, each loaded when first asked for and kept."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._bundles: dict[str, Bundle] = {}
+        self._predictors: dict[str, Predictor] = {}
+
+    def bundle(self, name: str, digest: str) -> Bundle:
+        """The bundle of that digest.
+
+        Raises:
+            BundleError: The folder holds another one, or none that can be used.
+        """
+        known = self._bundles.get(name)
+        if known is not None and known.digest == digest:
+            return known
+        bundle = load_bundle(self._folder / name)
+        if bundle.digest != digest:
+            raise BundleError(
+                f"bundle {name} was altered after routing; restore it and retry the job, "
+                "or look at it and approve it with dicomnode models add"
+            )
+        self._predictors.pop(name, None)
+        self._bundles[name] = bundle
+        return bundle
+
+    def predictor(self, bundle: Bundle) -> Predictor:
+        """The bundle's network, loaded and on its device."""
+        known = self._predictors.get(bundle.name)
+        if known is None or known.bundle.digest != bundle.digest:
+            infer = self._settings.infer
+            # An administrator approved this digest, so the expressions of a bundle from elsewhere may run
+            known = Predictor(
+                bundle, choose_device(infer.device), batch_size=infer.batch_size, allow_code=bundle.runs_code
+            )
+            self._predictors[bundle.name] = known
+        return known

@@ -1,0 +1,148 @@
+"""From a result to what the archive keeps: documents, the gate's verdict on each, and who gets them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from dicomnode import __version__
+from dicomnode.archive import Archive
+from dicomnode.archive.records import Evidence, EvidenceState, Job, NewEvidence
+from dicomnode.evidence import (
+    EvidenceObject,
+    NodeIdentity,
+    PreviousEvidence,
+    build_evidence,
+    check,
+    evidence_instance_uid,
+    evidence_series_uid,
+    to_bytes,
+)
+from dicomnode.evidence.identity import ROLES, Role
+from dicomnode.findings import Outcome, Result
+from dicomnode.settings import OutcomeSwitches, TargetSettings
+from dicomnode.study import Study
+
+_log = logging.getLogger(__name__)
+# A failure is tried again on the same input; each of the others stays what it was.
+_LASTING = (Outcome.FINDINGS, Outcome.REFUSED, Outcome.OUT_OF_SCOPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the end of a job writes.
+
+    Attributes:
+        evidence: Documents whose files are durable.
+        result_json: For the pages.
+    """
+
+    evidence: tuple[NewEvidence, ...]
+    result_json: str
+
+
+def finished_answer(archive: Archive, job: Job, input_digest: str) -> Answer | None:
+    """The answer to this very question if it was given before; None if it was not.
+
+    Asked again (a study completed anew with the same images for this model), the stored bytes
+    are the answer: same input, same output UIDs.
+    """
+    kept = {evidence.sop_instance_uid: evidence for evidence in archive.evidence.list(job.study_instance_uid)}
+    for outcome in _LASTING:
+        uids = (_uid(job, role, input_digest, outcome) for role in ROLES)
+        found = [kept[uid] for uid in uids if uid in kept]
+        if found:
+            before = archive.jobs.get(found[0].job_id)
+            return Answer(tuple(_again(evidence) for evidence in found), before.result_json or "{}")
+    return None
+
+
+def write_answer(archive: Archive, study: Study, result: Result, result_json: str, ae_title: str) -> Answer:
+    """Write the documents of a result and let the gate judge each.
+
+    Args:
+        archive: Takes the files.
+        study: With every source instance.
+        result: What the model said.
+        result_json: The same, for the pages.
+        ae_title: The node's own.
+
+    Raises:
+        InputError: None of the study's files can be read.
+    """
+    paths = [instance.path for series in study.series for instance in series.instances]
+    objects = build_evidence(result, paths, _previous(archive, result), NodeIdentity(ae_title, __version__))
+    headers = [dcmread(path, stop_before_pixels=True, force=True) for path in paths]
+    documents = [item.dataset for item in objects]
+    kept = tuple(_keep(archive, result, item, _problems(item, headers, documents)) for item in objects)
+    return Answer(kept, result_json)
+
+
+def targets_for(outcome: Outcome, names: Sequence[str], targets: Sequence[TargetSettings]) -> tuple[str, ...]:
+    """Those of the named targets that exist and want an answer of this kind."""
+    return tuple(target.name for target in targets if target.name in names and _wants(target.send, outcome))
+
+
+def _wants(switches: OutcomeSwitches, outcome: Outcome) -> bool:
+    switched = {
+        Outcome.OUT_OF_SCOPE: switches.out_of_scope,
+        Outcome.REFUSED: switches.refused,
+        Outcome.FAILED: switches.failed,
+    }
+    return switched.get(outcome, True)
+
+
+def _uid(job: Job, role: Role, input_digest: str, outcome: Outcome) -> str:
+    series = evidence_series_uid(job.study_instance_uid, job.model_name, role)
+    return evidence_instance_uid(series, input_digest, job.bundle_digest, role, outcome)
+
+
+def _previous(archive: Archive, result: Result) -> dict[Role, PreviousEvidence]:
+    previous: dict[Role, PreviousEvidence] = {}
+    for role in ROLES:
+        row = archive.evidence.previous(evidence_series_uid(result.study_instance_uid, result.model.name, role))
+        if row is not None:
+            previous[role] = PreviousEvidence(row.sop_instance_uid, row.sop_class_uid, row.instance_number)
+    return previous
+
+
+def _problems(item: EvidenceObject, headers: Sequence[Dataset], documents: Sequence[Dataset]) -> tuple[str, ...]:
+    known = {str(header.get("SOPInstanceUID", "")) for header in headers}
+    companions = [document for document in documents if document is not item.dataset]
+    return check(item.dataset, headers, known.__contains__, companions)
+
+
+def _keep(archive: Archive, result: Result, item: EvidenceObject, problems: tuple[str, ...]) -> NewEvidence:
+    if problems:
+        _log.warning("study %s: %s quarantined: %s", result.study_instance_uid, item.role, "; ".join(problems))
+    return NewEvidence(
+        sop_instance_uid=item.sop_instance_uid,
+        sop_class_uid=str(item.dataset.SOPClassUID),
+        series_instance_uid=item.series_instance_uid,
+        study_instance_uid=result.study_instance_uid,
+        model_name=result.model.name,
+        role=item.role,
+        path=archive.evidence.write_file(to_bytes(item.dataset), item.sop_instance_uid),
+        instance_number=item.instance_number,
+        state=EvidenceState.QUARANTINED if problems else EvidenceState.READY,
+        reason="; ".join(problems),
+    )
+
+
+def _again(evidence: Evidence) -> NewEvidence:
+    return NewEvidence(
+        evidence.sop_instance_uid,
+        evidence.sop_class_uid,
+        evidence.series_instance_uid,
+        evidence.study_instance_uid,
+        evidence.model_name,
+        evidence.role,
+        evidence.path,
+        evidence.instance_number,
+        evidence.state,
+        evidence.reason,
+    )

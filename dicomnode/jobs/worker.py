@@ -1,0 +1,205 @@
+"""The worker: leases one job after the other, runs the model, ends the job with its answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Event
+
+from dicomnode.archive import Archive
+from dicomnode.archive.records import DeploymentState, Job, JobKind
+from dicomnode.bundles import Bundle
+from dicomnode.errors import BundleError, InputError, describe
+from dicomnode.findings import Outcome, Result
+from dicomnode.inference.analyse import analyse, digest_input
+from dicomnode.inference.devices import prepare_torch
+from dicomnode.inference.outcomes import without_answer
+from dicomnode.inference.result_json import result_to_json
+from dicomnode.jobs.heartbeat import Heartbeat
+from dicomnode.jobs.loading import LoadedModels, check_deployment
+from dicomnode.jobs.publishing import Answer, finished_answer, targets_for, write_answer
+from dicomnode.jobs.routing import asked_for
+from dicomnode.settings import Settings
+from dicomnode.study import Series, Study
+
+_log = logging.getLogger(__name__)
+_IDLE_SECONDS = 0.2
+_RETRY_SECONDS = 2.0
+_PATIENCE_SECONDS = 4.0
+
+_CODED_ANSWERS = {JobKind.OUT_OF_SCOPE: Outcome.OUT_OF_SCOPE, JobKind.REFUSED: Outcome.REFUSED}
+
+
+class Worker:
+    """Does the jobs of one process, one at a time, on one device."""
+
+    def __init__(self, archive: Archive, settings: Settings, owner: str, clock: Callable[[], datetime]) -> None:
+        """Prepare a worker.
+
+        Args:
+            archive: Gives the jobs, takes the answers.
+            settings: The node's settings.
+            owner: Names this process in leases.
+            clock: Present time, with time zone.
+        """
+        self._archive = archive
+        self._settings = settings
+        self._owner = owner
+        self._clock = clock
+        self._models = LoadedModels(settings.models.folder, settings)
+        self._current: Job | None = None
+        self._idle = Event()
+        self._idle.set()
+
+    def run(self, stop: Event) -> None:
+        """Work until told to stop; a job under way is finished first."""
+        prepare_torch(deterministic=self._settings.node.deterministic)
+        while not stop.is_set():
+            if not self.work_once():
+                stop.wait(_IDLE_SECONDS)
+
+    def give_back(self, stop: Event) -> None:
+        """Once told to stop, give a job that takes too long to finish back, so that nobody waits for its lease."""
+        stop.wait()
+        job = None if self._idle.wait(_PATIENCE_SECONDS) else self._current
+        if job is not None:
+            now = self._clock()
+            self._archive.jobs.retry_later(job.job_id, self._owner, "its worker was stopped", now, now)
+
+    def work_once(self) -> bool:
+        """Do one job if there is one; true if there was."""
+        lease_seconds = self._settings.infer.lease_seconds
+        job = self._archive.jobs.lease(self._owner, self._clock(), lease_seconds)
+        if job is None:
+            return False
+        self._current = job
+        self._idle.clear()
+        try:
+            with Heartbeat(self._archive.jobs, job.job_id, self._owner, lease_seconds, self._clock):
+                self._attempt(job)
+        finally:
+            self._idle.set()
+        return True
+
+    def _attempt(self, job: Job) -> None:
+        what = f"job {job.job_id}: {job.model_name} on study {job.study_instance_uid}"
+        _log.info("%s, attempt %d", what, job.attempts)
+        started = f"attempt {job.attempts} by {self._owner}"
+        self._archive.traces.add(
+            job.study_instance_uid, job.generation, "started", job.model_name, started, self._clock()
+        )
+        try:
+            self._do(job)
+        except BundleError as error:
+            self._archive.jobs.fail(job.job_id, self._owner, describe(error), self._clock())
+            _log.error("job %d failed: %s", job.job_id, describe(error))
+        except Exception as error:  # noqa: BLE001  whatever a study does to a model, the worker goes on
+            self._attempt_failed(job, describe(error))
+
+    def _do(self, job: Job) -> None:
+        check_deployment(self._archive.deployments, job)
+        bundle = self._models.bundle(job.model_name, job.bundle_digest)
+        study = self._archive.studies.get(job.study_instance_uid)
+        if job.attempts > self._settings.infer.maximum_attempts:
+            self._answer_failed(job, study, bundle, job.error or "its worker died at each attempt")
+        elif job.kind is JobKind.INFER:
+            self._infer(job, study, bundle)
+        else:
+            digest = _digest_words(job.kind, job.reason, bundle.digest, self._settings.node.ae_title)
+            if not self._answered_before(job, digest):
+                result = self._without_answer(job, bundle, _CODED_ANSWERS[job.kind], job.reason, digest)
+                self._finish(job, study, result)
+
+    def _infer(self, job: Job, study: Study, bundle: Bundle) -> None:
+        series = _selected(study, job)
+        try:
+            digest = digest_input(series, bundle, self._settings)
+        except InputError as error:
+            digest = _digest_words("unreadable", describe(error), bundle.digest, self._settings.node.ae_title)
+            result = self._without_answer(job, bundle, Outcome.REFUSED, describe(error), digest)
+            self._finish(job, study, result)
+            return
+        if self._answered_before(job, digest):
+            return
+        created = self._begin(job, digest)
+        predictor = self._models.predictor(bundle)
+        result = analyse(study, series, bundle, predictor, created, digest)
+        if result.outcome is Outcome.OUT_OF_SCOPE and not asked_for(job.model_name, study, self._settings):
+            self._end_untold(job, result)
+        else:
+            self._finish(job, study, result)
+
+    def _finish(self, job: Job, study: Study, result: Result, error: str = "") -> None:
+        answer = write_answer(self._archive, study, result, result_to_json(result), self._settings.node.ae_title)
+        self._end(job, answer, result.outcome, error)
+        _log.info("job %d: %s: %s", job.job_id, result.outcome, result.reason)
+
+    def _end(self, job: Job, answer: Answer, outcome: Outcome, error: str = "") -> None:
+        # Routing was before; a model that was silenced or switched off since must not speak
+        deployment = self._archive.deployments.get(job.model_name)
+        live = deployment is not None and deployment.state is DeploymentState.LIVE
+        targets = targets_for(outcome, job.targets, self._settings.targets) if live else ()
+        ended = self._archive.jobs.finish(
+            job.job_id, self._owner, answer.evidence, answer.result_json, self._clock(), targets=targets, error=error
+        )
+        if not ended:
+            _log.warning("job %d: its lease was lost; nothing was written", job.job_id)
+
+    def _end_untold(self, job: Job, result: Result) -> None:
+        """End a job whose model turned out not to be for these images, and was not asked for by name."""
+        now = self._clock()
+        if self._archive.jobs.finish(job.job_id, self._owner, (), result_to_json(result), now, targets=()):
+            self._archive.traces.add(
+                job.study_instance_uid, job.generation, "out of scope", job.model_name, result.reason, now
+            )
+
+    def _answered_before(self, job: Job, input_digest: str) -> bool:
+        answer = finished_answer(self._archive, job, input_digest)
+        if answer is None:
+            return False
+        outcome = Outcome(json.loads(answer.result_json).get("outcome", Outcome.FINDINGS))
+        self._end(job, answer, outcome)
+        _log.info("job %d: the same images were answered before; the stored answer stands", job.job_id)
+        return True
+
+    def _attempt_failed(self, job: Job, reason: str) -> None:
+        _log.error("job %d, attempt %d: %s", job.job_id, job.attempts, reason)
+        now = self._clock()
+        if job.attempts < self._settings.infer.maximum_attempts:
+            at = now + timedelta(seconds=_RETRY_SECONDS * 2.0 ** (job.attempts - 1))
+            self._archive.jobs.retry_later(job.job_id, self._owner, reason, at, now)
+            return
+        try:
+            bundle = self._models.bundle(job.model_name, job.bundle_digest)
+            study = self._archive.studies.get(job.study_instance_uid)
+            self._answer_failed(job, study, bundle, reason)
+        except Exception as error:  # noqa: BLE001  if not even the document can be written, the index says so
+            self._archive.jobs.fail(job.job_id, self._owner, f"{reason}; no document: {describe(error)}", now)
+
+    def _answer_failed(self, job: Job, study: Study, bundle: Bundle, reason: str) -> None:
+        digest = _digest_words("failed", reason, bundle.digest, self._settings.node.ae_title)
+        result = self._without_answer(job, bundle, Outcome.FAILED, f"processing failed: {reason}", digest)
+        self._finish(job, study, result, error=reason)
+
+    def _without_answer(self, job: Job, bundle: Bundle, outcome: Outcome, reason: str, digest: str) -> Result:
+        return without_answer(bundle, job.study_instance_uid, outcome, reason, digest, self._begin(job, digest))
+
+    def _begin(self, job: Job, input_digest: str) -> datetime:
+        now = self._clock()
+        return self._archive.jobs.begin_result(
+            job.study_instance_uid, job.model_name, input_digest, now, job.bundle_digest
+        )
+
+
+def _selected(study: Study, job: Job) -> Series:
+    for series in study.series:
+        if series.series_instance_uid in job.series_instance_uids:
+            return series
+    raise InputError(f"series {' '.join(job.series_instance_uids)} is no longer in study {study.study_instance_uid}")
+
+
+def _digest_words(*words: str) -> str:
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()

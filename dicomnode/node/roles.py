@@ -1,0 +1,123 @@
+"""The four roles: what each is made of, built from the settings."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+
+from dicomnode.archive import Archive
+from dicomnode.node.presence import Presence, announce, withdraw
+from dicomnode.node.stopping import Stopper, run_together
+from dicomnode.settings import Settings
+
+_log = logging.getLogger(__name__)
+_ROUND_SECONDS = 0.25
+
+Part = Callable[[threading.Event], None]
+
+
+def run_role(role: str, settings: Settings, stopper: Stopper) -> bool:
+    """Run one role in this process until stopped.
+
+    Args:
+        role: One of `supervisor.ROLES`.
+        settings: The node's settings.
+        stopper: Ends it; set up here to listen to signals.
+
+    Returns:
+        Whether it ended because it was asked to, and not because a part of it failed.
+    """
+    # Only what the role needs is imported: the listener is there within a second, without torch.
+    parts = {"receive": _receive, "dispatch": _dispatch, "infer": _infer, "web": _web}[role]
+    with Archive.open(settings) as archive:
+        try:
+            built = parts(settings, archive)
+            # From here on a signal is waited for; before, while modules are imported, it ends the process at once
+            stopper.on_signals()
+            went_well, all_ended = run_together(built, stopper)
+        finally:
+            withdraw(settings.node.data_dir, role, os.getpid())
+        if not all_ended:
+            _log.warning("role %s: a part is still busy; its work resumes at the next start", role)
+            logging.shutdown()
+            os._exit(0 if went_well else 1)
+    return went_well
+
+
+def owner_name() -> str:
+    """Names this process in leases; no two processes ever have the same."""
+    return f"{socket.gethostname()}-{os.getpid()}-{random.SystemRandom().getrandbits(32):08x}"
+
+
+def now() -> datetime:
+    """Present time in UTC."""
+    return datetime.now(UTC)
+
+
+def _announce(settings: Settings, role: str, port: int | None = None) -> None:
+    announce(settings.node.data_dir, Presence(role, os.getpid(), port))
+    _log.info("role %s is ready%s", role, "" if port is None else f" on port {port}")
+
+
+def _receive(settings: Settings, archive: Archive) -> Mapping[str, Part]:
+    from dicomnode.intake.scp import serve_dimse
+
+    def listen(stop: threading.Event) -> None:
+        serve_dimse(settings, archive, stop, partial(_announce, settings, "receive"))
+
+    return {"listener": listen}
+
+
+def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
+    from dicomnode.delivery.outbox import Outbox, make_sender
+    from dicomnode.intake.poller import Poller
+    from dicomnode.peers.dicomweb import DicomWebPeer
+
+    owner = owner_name()
+    parts: dict[str, Part] = {"completion and routing": _rounds(settings, archive)}
+    for target in settings.targets:
+        sender = make_sender(target, settings.node.ae_title, now)
+        parts[f"outbox {target.name}"] = Outbox(archive, target, sender, owner, now, random.random).run
+    for poller in settings.pollers:
+        parts[f"poller {poller.name}"] = Poller(poller, archive, DicomWebPeer(poller.url)).run
+    _announce(settings, "dispatch")
+    return parts
+
+
+def _rounds(settings: Settings, archive: Archive) -> Part:
+    from dicomnode.intake.completion import close_due_studies
+    from dicomnode.jobs.deployed import deployed_models
+    from dicomnode.jobs.dispatch import route_unrouted
+
+    models = partial(deployed_models, settings.models.folder, archive.deployments)
+
+    def rounds(stop: threading.Event) -> None:
+        while not stop.is_set():
+            close_due_studies(archive, settings.completion, now())
+            route_unrouted(archive, models, settings, now)
+            stop.wait(_ROUND_SECONDS)
+
+    return rounds
+
+
+def _infer(settings: Settings, archive: Archive) -> Mapping[str, Part]:
+    from dicomnode.jobs.worker import Worker
+
+    worker = Worker(archive, settings, owner_name(), now)
+    _announce(settings, "infer")
+    return {"worker": worker.run, "give back": worker.give_back}
+
+
+def _web(settings: Settings, archive: Archive) -> Mapping[str, Part]:
+    from dicomnode.web.server import serve_web
+
+    def listen(stop: threading.Event) -> None:
+        serve_web(archive, settings, partial(_announce, settings, "web"), stop)
+
+    return {"web server": listen}

@@ -1,0 +1,219 @@
+"""The worker with a real archive, a real small bundle and real evidence; time is an argument."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from dicomnode.archive.records import DeploymentState, EvidenceState, JobKind, JobState, NewJob
+from dicomnode.bundles import bundle_digest
+from dicomnode.jobs.worker import Worker
+from dicomnode.settings import Settings
+from tests.archives import at, complete, put
+from tests.factories import make_series
+
+TARGETS = [
+    {"name": "pacs", "url": "http://127.0.0.1:1"},
+    {"name": "quiet", "url": "http://127.0.0.1:2", "send": {"failed": False, "refused": False, "out_of_scope": False}},
+]
+
+
+class Bench:
+    """A node without a network: archive, settings, one approved small bundle, a clock that a test sets."""
+
+    def __init__(self, folder: Path, models: Path) -> None:
+        from dicomnode.archive import Archive
+
+        self.settings = Settings.model_validate(
+            {
+                "node": {"data_dir": folder, "deterministic": True},
+                "infer": {"device": "cpu", "lease_seconds": 30},
+                "models": {"folder": models},
+                "targets": TARGETS,
+            }
+        )
+        self.archive = Archive.open(self.settings)
+        self.digest = bundle_digest(models / "small")
+        self.seconds = 10.0
+        self.deploy(DeploymentState.LIVE)
+
+    def deploy(self, state: DeploymentState) -> None:
+        self.archive.deployments.approve("small", self.digest, state, at(0))
+
+    def clock(self):
+        return at(self.seconds)
+
+    def worker(self, owner: str = "w1") -> Worker:
+        return Worker(self.archive, self.settings, owner, self.clock)
+
+    def receive(self, folder: Path, **options) -> tuple[str, str]:
+        paths = make_series(folder, **options)
+        stored = [put(self.archive, path.read_bytes(), at(self.seconds)) for path in paths]
+        instance = stored[0].instance
+        return instance.study_instance_uid, instance.series_instance_uid
+
+    def route(self, study: str, series: str, kind: JobKind = JobKind.INFER, reason: str = "fits") -> None:
+        generation = complete(self.archive, study, at(self.seconds))
+        chosen = (series,) if kind is JobKind.INFER else ()
+        job = NewJob("small", self.digest, kind, reason, chosen, ("pacs", "quiet"), False)
+        self.archive.jobs.add_all(study, generation, [job], [], at(self.seconds))
+
+    def jobs(self) -> list[str]:
+        return [str(job.state) for job in self.archive.jobs.list()]
+
+    def deliveries(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for delivery in self.archive.deliveries.list():
+            counts[delivery.target] = counts.get(delivery.target, 0) + 1
+        return counts
+
+
+@pytest.fixture
+def bench(tmp_path, make_bundle):
+    made = Bench(tmp_path / "data", make_bundle().parent)
+    yield made
+    made.archive.close()
+
+
+def outcome(bench) -> str:
+    return json.loads(bench.archive.jobs.list()[-1].result_json)["outcome"]
+
+
+def test_a_study_becomes_documents_that_passed_the_gate_and_are_queued(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=3)
+    bench.route(study, series)
+    worker = bench.worker()
+    assert worker.work_once()
+    assert not worker.work_once()
+    assert bench.jobs() == ["done"]
+    evidence = bench.archive.evidence.list(study)
+    assert {"answer", "text"} <= {item.role for item in evidence}
+    assert [(item.state, item.reason) for item in evidence] == [(EvidenceState.READY, "")] * len(evidence)
+    assert bench.deliveries() == {"pacs": len(evidence), "quiet": len(evidence)}
+    assert outcome(bench) in ("findings", "no_findings")
+    assert dcmread(evidence[0].path).VerificationFlag == "UNVERIFIED"
+
+
+def test_the_same_images_again_are_answered_by_the_stored_documents(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    bench.worker().work_once()
+    first = {item.sop_instance_uid: item.sha256 for item in bench.archive.evidence.list(study)}
+    bench.seconds += 100
+    bench.receive(tmp_path / "other", count=1, series="other", modality="CT")
+    bench.route(study, series)
+    bench.worker("w2").work_once()
+    assert bench.jobs() == ["done", "done"]
+    assert {item.sop_instance_uid: item.sha256 for item in bench.archive.evidence.list(study)} == first
+    assert bench.deliveries() == {"pacs": len(first), "quiet": len(first)}
+
+
+def test_a_late_image_gives_a_result_that_supersedes(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    bench.worker().work_once()
+    bench.seconds += 100
+    bench.receive(tmp_path / "late", count=3)
+    bench.route(study, series)
+    bench.worker().work_once()
+    answers = [item for item in bench.archive.evidence.list(study) if item.role == "answer"]
+    assert [item.instance_number for item in answers] == [1, 2]
+    assert len({item.series_instance_uid for item in answers}) == 1
+    newer = dcmread(answers[1].path)
+    [predecessor] = newer.PredecessorDocumentsSequence
+    assert answers[0].sop_instance_uid in str(predecessor)
+
+
+@pytest.mark.parametrize(("kind", "said"), [(JobKind.OUT_OF_SCOPE, "out_of_scope"), (JobKind.REFUSED, "refused")])
+def test_coded_answers_go_once_and_only_where_they_are_wanted(bench, tmp_path, kind, said):
+    study, series = bench.receive(tmp_path / "in", count=1)
+    bench.route(study, series, kind, "modality CT is not MR")
+    bench.worker().work_once()
+    assert (bench.jobs(), outcome(bench)) == (["done"], said)
+    assert {item.role for item in bench.archive.evidence.list(study)} == {"answer", "text"}
+    assert bench.deliveries() == {"pacs": 2}
+    bench.seconds += 100
+    bench.receive(tmp_path / "more", count=2)
+    bench.route(study, series, kind, "modality CT is not MR")
+    bench.worker().work_once()
+    assert bench.deliveries() == {"pacs": 2}
+
+
+def test_a_series_that_turns_out_too_small_is_not_told_unless_asked_for(bench, tmp_path):
+    import numpy as np
+
+    study, series = bench.receive(tmp_path / "in", count=1, pixels=np.zeros((4, 4), np.uint16))
+    bench.route(study, series)
+    bench.worker().work_once()
+    assert (bench.jobs(), outcome(bench)) == (["done"], "out_of_scope")
+    assert bench.archive.evidence.list(study) == []
+    assert any(entry.event == "out of scope" for entry in bench.archive.traces.list(study))
+
+
+def test_a_killed_workers_job_is_done_once_by_another(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    assert bench.archive.jobs.lease("killed", bench.clock(), 30)
+    assert not bench.worker().work_once()
+    bench.seconds += 31
+    assert bench.worker().work_once()
+    assert bench.jobs() == ["done"]
+    answers = [item for item in bench.archive.evidence.list(study) if item.role == "answer"]
+    assert len(answers) == 1
+
+
+def test_a_job_that_kills_its_workers_is_answered_with_failed(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    for _ in range(bench.settings.infer.maximum_attempts):
+        assert bench.archive.jobs.lease("killed", bench.clock(), 30)
+        bench.seconds += 31
+    assert bench.worker().work_once()
+    assert (bench.jobs(), outcome(bench)) == (["failed"], "failed")
+    assert bench.deliveries() == {"pacs": 2}
+    assert "its worker died at each attempt" in bench.archive.jobs.list()[0].error
+
+
+def test_a_model_that_fails_is_tried_again_and_then_answered_with_failed(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    worker = bench.worker()
+    worker._models.predictor = lambda bundle: 1 / 0
+    for _ in range(bench.settings.infer.maximum_attempts):
+        assert worker.work_once()
+        assert not worker.work_once()
+        bench.seconds += 60
+    assert (bench.jobs(), outcome(bench)) == (["failed"], "failed")
+    assert "unexpected ZeroDivisionError" in bench.archive.jobs.list()[0].error
+    assert bench.deliveries() == {"pacs": 2}
+    # an administrator mends the cause and asks again: the answer is another document
+    bench.archive.jobs.retry(1, bench.clock())
+    assert bench.worker("w2").work_once()
+    assert bench.jobs() == ["done"]
+    assert outcome(bench) in ("findings", "no_findings")
+    answers = [item for item in bench.archive.evidence.list(study) if item.role == "answer"]
+    assert [item.instance_number for item in answers] == [1, 2]
+
+
+@pytest.mark.parametrize("state", [DeploymentState.SILENT, DeploymentState.OFF])
+def test_a_model_that_was_silenced_after_routing_says_nothing(bench, tmp_path, state):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    bench.deploy(state)
+    assert bench.worker().work_once()
+    assert bench.deliveries() == {}
+    [job] = bench.archive.jobs.list()
+    assert job.state is (JobState.DONE if state is DeploymentState.SILENT else JobState.FAILED)
+
+
+def test_a_bundle_that_was_altered_after_routing_does_not_run(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    (bench.settings.models.folder / "small" / "note.txt").write_text("altered")
+    assert bench.worker().work_once()
+    [job] = bench.archive.jobs.list()
+    assert (job.state, "was altered after routing" in job.error) == (JobState.FAILED, True)
+    assert bench.archive.evidence.list(study) == []
