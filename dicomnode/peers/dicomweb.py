@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import requests
 from dicomweb_client.web import DICOMwebClient
+from requests.adapters import HTTPAdapter
 
 from dicomnode.errors import InputError, PeerRefusedError, PeerUnavailableError
 from dicomnode.peers.multipart import parse_content_type, parse_multipart
@@ -42,6 +43,21 @@ class InstanceSummary:
     sop_instance_uid: str
 
 
+class _PlainQueryAdapter(HTTPAdapter):
+    """Sends wild cards and the like as they are, which RFC 3986 3.4 allows in a query.
+
+    Orthanc 1.10 does not decode what is percent-encoded there, and finds nothing.
+    """
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        """Send the request with a plainer query."""
+        address, mark, query = (request.url or "").partition("?")
+        for character in "*?,:/@!$'();":
+            query = query.replace(f"%{ord(character):02X}", character)
+        request.url = address + mark + query
+        return super().send(request, *arguments, **options)
+
+
 class DicomWebPeer:
     """A client of one DICOMweb server; use it in one thread.
 
@@ -56,6 +72,8 @@ class DicomWebPeer:
         self._session = requests.Session()
         # Compressing images costs a server thirty times what sending them does.
         self._session.headers["Accept-Encoding"] = "identity"
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _PlainQueryAdapter())
         self._client = DICOMwebClient(self.url, session=self._session, timeout=timeout_seconds, permissive_uid=True)
         self._client.set_http_retry_params(retry=False)
 
