@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, Engine, Row, create_engine, event, text
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.types import TypeDecorator
 
-from dicomnode.errors import ArchiveError, ArchiveFullError
+from dicomnode.errors import ArchiveError, ArchiveFullError, SettingsError
 
 BUSY_TIMEOUT_SECONDS = 30.0
 _WRITES = "dicomnode_writes"
@@ -55,7 +55,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the index."""
-        with _translated(), self.engine.connect() as connection, connection.begin():
+        with translated(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -66,7 +66,7 @@ class Database:
             ArchiveFullError: The disk is full.
             ArchiveError: The index cannot be written or stayed locked.
         """
-        with _translated(), self.engine.connect() as plain:
+        with translated(), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
                 yield connection
@@ -79,7 +79,12 @@ class Database:
 def _engine(url: str) -> Engine:
     sqlite = url.startswith("sqlite")
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS} if sqlite else {}
-    engine = create_engine(url, connect_args=arguments, pool_size=8, max_overflow=56)
+    try:
+        engine = create_engine(url, connect_args=arguments, pool_size=8, max_overflow=56)
+    except (ArgumentError, ImportError) as error:
+        raise SettingsError(
+            f"archive.database_url cannot be used ({error}): give an SQLAlchemy URL, and install its driver"
+        ) from error
     event.listen(engine, "begin", _begin_sqlite if sqlite else _begin_server)
     if sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
@@ -109,7 +114,8 @@ def _begin_server(connection: Connection) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into the archive's."""
     try:
         yield
     except DBAPIError as error:

@@ -26,6 +26,7 @@ EVIDENCE = "evidence"
 CONFLICTS = "conflicts"
 QUARANTINE = "quarantine"
 STAGING = "staging"
+RESERVE_BYTES = 64 << 20
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -114,8 +115,23 @@ class FileStore:
         self.owner = secrets.token_hex(8)
         self._lock: int | None = None
         self._guard = threading.Lock()
+        self._durable: set[Path] = set()
         for name in (INSTANCES, EVIDENCE, CONFLICTS, QUARANTINE, STAGING):
             (self.root / name).mkdir(parents=True, exist_ok=True)
+        sync_folder(self.root)
+
+    def stage_arrival(self) -> StagedFile:
+        """A staging file for bytes from outside.
+
+        Raises:
+            ArchiveFullError: Little space is left, and the node needs it for its index and its answers.
+        """
+        free = shutil.disk_usage(self.root).free
+        if free < RESERVE_BYTES:
+            raise ArchiveFullError(
+                f"only {free >> 20} MiB of disk are left: free some, instances are refused until then"
+            )
+        return self.stage()
 
     def stage(self) -> StagedFile:
         """A new file in the same file system as its final place."""
@@ -200,9 +216,11 @@ class FileStore:
 
     def _rename(self, source: Path, target: Path) -> None:
         with full_disk_is_refusal():
-            if not target.parent.is_dir():
+            if target.parent not in self._durable:
+                # Another thread or process may have made it a moment ago, and not be done with the rest.
                 target.parent.mkdir(parents=True, exist_ok=True)
                 sync_folder(target.parent.parent)
+                self._durable.add(target.parent)
             source.replace(target)
             sync_folder(target.parent)
 

@@ -103,8 +103,8 @@ def open_study(connection: Connection, study_instance_uid: str, now: datetime) -
     connection.execute(update(rows).where(rows.c.study_instance_uid == study_instance_uid).values(values))
 
 
-def add_origin(connection: Connection, study_instance_uid: str, origin: Origin, now: datetime) -> None:
-    """Remember where source instances of a study came from."""
+def add_origin(connection: Connection, study_instance_uid: str, origin: Origin, now: datetime) -> bool:
+    """Remember where source instances of a study came from; tells whether that is new."""
     rows = tables.study_origins
     key = {
         "study_instance_uid": study_instance_uid,
@@ -113,8 +113,20 @@ def add_origin(connection: Connection, study_instance_uid: str, origin: Origin, 
         "called_ae_title": origin.called_ae_title.strip(),
         "peer": origin.peer,
     }
-    if connection.execute(select(rows.c.way).filter_by(**key)).first() is None:
-        connection.execute(insert(rows).values(first_seen=now, **key))
+    if connection.execute(select(rows.c.way).filter_by(**key)).first() is not None:
+        return False
+    connection.execute(insert(rows).values(first_seen=now, **key))
+    return True
+
+
+def note_repetition(connection: Connection, study_instance_uid: str, origin: Origin, now: datetime) -> None:
+    """Tell in its trace why a complete study that comes once more, by another way, is not analysed anew."""
+    rows = tables.studies
+    study = connection.execute(select(rows).where(rows.c.study_instance_uid == study_instance_uid)).one()
+    if study.state == StudyState.COMPLETE and study.generation > 0:
+        where = f" to AE title {origin.called_ae_title}" if origin.called_ae_title else ""
+        text = f"sent again by {origin.way}{where}: instances that are here already start no new analysis"
+        add_trace(connection, TraceEntry(study_instance_uid, study.generation, "sent again", None, text, now))
 
 
 def study_generation(connection: Connection, study_instance_uid: str) -> int:

@@ -20,6 +20,7 @@ from dicomnode.archive.indexing import (
     instance_from_kept,
     instance_from_row,
     kind_of,
+    note_repetition,
     open_study,
     study_generation,
 )
@@ -45,7 +46,7 @@ class InstanceStore:
         Raises:
             ArchiveFullError: The disk is full.
         """
-        return self._files.stage()
+        return self._files.stage_arrival()
 
     def commit(self, staged: StagedFile, header: InstanceHeader, origin: Origin, now: datetime) -> Stored:
         """Keep a staged file for good; when this returns, bytes and index survive a power cut.
@@ -156,8 +157,8 @@ class InstanceStore:
             (self._files.root / kept.path).unlink(missing_ok=True)
         if known.kind == Kind.OWN:
             return self._stored(connection, known, StoredStatus.OWN)
-        if known.kind == Kind.SOURCE:
-            add_origin(connection, known.study_instance_uid, origin, now)
+        if known.kind == Kind.SOURCE and add_origin(connection, known.study_instance_uid, origin, now):
+            note_repetition(connection, known.study_instance_uid, origin, now)
         return self._stored(connection, known, StoredStatus.DUPLICATE)
 
     def _same_content(self, known: IndexRow, kept: Kept) -> bool:

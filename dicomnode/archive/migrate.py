@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from dicomnode.archive.database import Database
+from dicomnode.archive.database import Database, translated
 
 _MIGRATION_LOCK = 0x44494D47
 
@@ -28,7 +28,7 @@ def migrate(database: Database, folder: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     newest = ScriptDirectory.from_config(config).get_current_head()
-    with _file_lock(folder / "migrate.lock"), database.engine.connect() as connection:
+    with _file_lock(folder / "migrate.lock"), translated(), database.engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             # Roles on several machines do not share a file lock.
             connection.execute(text(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"))

@@ -169,6 +169,22 @@ def test_a_full_disk_is_a_refusal_for_now(archive: Archive, monkeypatch: pytest.
             staged.write(b"x" * 4096)
 
 
+def test_the_last_space_is_kept_for_the_nodes_own_answers(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dicomnode.archive.files.RESERVE_BYTES", 1 << 60)
+    with pytest.raises(ArchiveFullError, match="MiB of disk are left"):
+        archive.instances.new_file()
+    assert archive.evidence.write_file(make_file(), "1.2.3.1").is_file()
+
+
+def test_a_complete_study_that_is_sent_elsewhere_says_why_nothing_happens(archive: Archive) -> None:
+    put(archive, make_file())
+    complete(archive)
+    put(archive, make_file(), at(5), called="BRAIN")
+    put(archive, make_file(), at(6), called="BRAIN")
+    lines = [line.text for line in archive.traces.list("1.2.3") if line.event == "sent again"]
+    assert lines == ["sent again by c-store to AE title BRAIN: instances that are here already start no new analysis"]
+
+
 def test_a_killed_process_leaves_nothing_half_done(archive: Archive, tmp_path: Path) -> None:
     data = make_file()
     origin = Origin(Way.RECOVERED)

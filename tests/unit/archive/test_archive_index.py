@@ -16,7 +16,8 @@ from dicomnode.archive import Archive
 from dicomnode.archive.database import Database
 from dicomnode.archive.records import Deployment, DeploymentState, OpenStudy
 from dicomnode.archive.tables import metadata
-from dicomnode.errors import ArchiveError, NotFoundError
+from dicomnode.errors import ArchiveError, NotFoundError, SettingsError
+from dicomnode.settings import ArchiveSettings, NodeSettings, Settings
 from tests.archives import NOW, at, complete, make_file, open_archive, put
 
 OPENER = """
@@ -74,6 +75,13 @@ def test_what_the_database_refuses_is_an_archive_error(archive: Archive) -> None
     unreachable = Database("sqlite:////nowhere/index.sqlite")
     with pytest.raises(ArchiveError, match="unable to open"), unreachable.read():
         pass
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite+nodriver:///x", "postgresql+nodriver://x/y"])
+def test_a_database_that_cannot_be_used_is_a_wrong_setting(tmp_path: Path, url: str) -> None:
+    settings = Settings(node=NodeSettings(data_dir=tmp_path), archive=ArchiveSettings(database_url=url))
+    with pytest.raises(SettingsError, match=r"archive\.database_url"):
+        Archive.open(settings)
 
 
 def test_times_without_a_zone_are_refused(archive: Archive) -> None:
