@@ -10,9 +10,9 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from dicomnode.dicom.header import PARSE_ERRORS, transfer_syntax_of
 from dicomnode.dicom.jpeg_extended import SYNTAXES as EXTENDED_SYNTAXES
 from dicomnode.dicom.jpeg_extended import decode_extended
+from dicomnode.dicom.parsing import PARSE_ERRORS, transfer_syntax_of
 from dicomnode.errors import PixelError
 
 StoredValues = npt.NDArray[Any]

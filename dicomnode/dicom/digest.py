@@ -23,7 +23,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag
 
-from dicomnode.dicom.header import PARSE_ERRORS
+from dicomnode.dicom.parsing import PARSE_ERRORS
 
 _PIXEL_DATA = 0x7FE00010
 _LEFT_OUT = frozenset({0xFFFCFFFC, 0x00080001})  # Data Set Trailing Padding; Length to End, retired

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom import dcmread
-from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
 from dicomnode.dicom.charsets import decode_text, encodings_of
+from dicomnode.dicom.raw_head import RawHead, read_raw_head
 from dicomnode.dicom.uids import valid_uid
 from dicomnode.errors import NotDicomError
-
-# What pydicom raises on bytes that are no sound data set.
-PARSE_ERRORS = (
-    InvalidDicomError,
-    EOFError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    OverflowError,
-    RecursionError,
-    struct.error,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +78,7 @@ _TEXTS = (
 )
 _NUMBERS = ("SeriesNumber", "InstanceNumber", "NumberOfFrames")
 _SIZES = ("Rows", "Columns")
-_WANTED = (
-    "SpecificCharacterSet", *_UIDS, *_TEXTS, *_NUMBERS, *_SIZES, "ContributingEquipmentSequence"
-)  # fmt: skip
+_WANTED = ("SpecificCharacterSet", *_UIDS, *_TEXTS, *_NUMBERS, *_SIZES)
 
 
 def read_header(source: BinaryIO | Path) -> InstanceHeader:
@@ -118,18 +92,21 @@ def read_header(source: BinaryIO | Path) -> InstanceHeader:
         NotDicomError: No DICOM instance, or one of the four UIDs is missing or malformed.
         OSError: The file cannot be read.
     """
-    dataset = _head(source)
-    encodings = encodings_of(_raw(dataset, "SpecificCharacterSet"))
+    head = read_raw_head(source, _WANTED)
+    encodings = encodings_of(head.value("SpecificCharacterSet"))
+
+    def decode(value: bytes) -> str:
+        return decode_text(value, encodings)
 
     def text(keyword: str) -> str:
-        return decode_text(_raw(dataset, keyword), encodings)
+        return decode(head.value(keyword))
 
     return InstanceHeader(
-        sop_instance_uid=_uid(dataset, "SOPInstanceUID"),
-        sop_class_uid=_uid(dataset, "SOPClassUID"),
-        series_instance_uid=_uid(dataset, "SeriesInstanceUID"),
-        study_instance_uid=_uid(dataset, "StudyInstanceUID"),
-        transfer_syntax_uid=transfer_syntax_of(dataset),
+        sop_instance_uid=_uid(head, "SOPInstanceUID"),
+        sop_class_uid=_uid(head, "SOPClassUID"),
+        series_instance_uid=_uid(head, "SeriesInstanceUID"),
+        study_instance_uid=_uid(head, "StudyInstanceUID"),
+        transfer_syntax_uid=head.transfer_syntax_uid,
         modality=text("Modality"),
         patient_id=text("PatientID"),
         patient_name=text("PatientName"),
@@ -147,55 +124,17 @@ def read_header(source: BinaryIO | Path) -> InstanceHeader:
         series_time=text("SeriesTime"),
         body_part_examined=text("BodyPartExamined"),
         manufacturer_model_name=text("ManufacturerModelName"),
-        series_number=_integer(dataset, "SeriesNumber"),
-        instance_number=_integer(dataset, "InstanceNumber"),
-        number_of_frames=max(_integer(dataset, "NumberOfFrames") or 1, 1),
-        rows=_size(dataset, "Rows"),
-        columns=_size(dataset, "Columns"),
-        contributing=_contributing(dataset, encodings),
+        series_number=_integer(head, "SeriesNumber"),
+        instance_number=_integer(head, "InstanceNumber"),
+        number_of_frames=max(_integer(head, "NumberOfFrames") or 1, 1),
+        rows=_size(head, "Rows"),
+        columns=_size(head, "Columns"),
+        contributing=tuple((decode(maker), decode(model)) for maker, model in head.contributing),
     )
 
 
-def transfer_syntax_of(dataset: FileDataset) -> str:
-    """Transfer syntax that a file was read in: as its meta information says, else as its bytes were found to be."""
-    named = dataset.file_meta.get("TransferSyntaxUID", None)
-    if named and valid_uid(str(named)):
-        return str(named)
-    implicit, little_endian = dataset.original_encoding
-    if implicit:
-        return str(ImplicitVRLittleEndian)
-    return str(ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian)
-
-
-def _head(source: BinaryIO | Path) -> FileDataset:
-    try:
-        dataset = dcmread(source, stop_before_pixels=True, force=True, specific_tags=list(_WANTED))
-    except PARSE_ERRORS as error:
-        raise NotDicomError(f"the bytes are not a DICOM data set ({_reason(error)}); send DICOM instances") from error
-    if not dataset:
-        raise NotDicomError("the data set is empty or no DICOM: it holds none of the attributes that identify it")
-    return dataset
-
-
-def _reason(error: Exception) -> str:
-    # The message of a parse error may quote values, so only its kind is told.
-    return "ends too early" if isinstance(error, EOFError) else type(error).__name__
-
-
-def _raw(dataset: Dataset, keyword: str) -> bytes:
-    """Value as it stands in the file; pydicom's own conversion would warn, validate and quote it."""
-    tag = tag_for_keyword(keyword)
-    element: object = dataset.get_item(tag) if tag is not None and tag in dataset else None
-    if isinstance(element, RawDataElement):
-        return element.value or b""
-    if isinstance(element, DataElement) and element.value is not None:  # pydicom converts the character set at once
-        values = [element.value] if isinstance(element.value, str) else list(element.value)
-        return "\\".join(str(value) for value in values).encode("utf-8", "replace")
-    return b""
-
-
-def _uid(dataset: Dataset, keyword: str) -> str:
-    uid = _raw(dataset, keyword).strip(b"\0 ").decode("ascii", "replace")
+def _uid(head: RawHead, keyword: str) -> str:
+    uid = head.value(keyword).strip(b"\0 ").decode("ascii", "replace")
     if not uid:
         raise NotDicomError(f"{keyword} is missing: the data set is truncated before it, or is no DICOM instance")
     if not valid_uid(uid):
@@ -203,33 +142,16 @@ def _uid(dataset: Dataset, keyword: str) -> str:
     return uid
 
 
-def _integer(dataset: Dataset, keyword: str) -> int | None:
+def _integer(head: RawHead, keyword: str) -> int | None:
     """First value of an IS attribute; text that is no whole number counts as absent."""
-    text = _raw(dataset, keyword).split(b"\\")[0].strip(b"\0 ")
+    text = head.value(keyword).split(b"\\")[0].strip(b"\0 ")
     try:
         return int(text)
     except ValueError:
         return None
 
 
-def _size(dataset: Dataset, keyword: str) -> int | None:
+def _size(head: RawHead, keyword: str) -> int | None:
     """Value of a US attribute."""
-    value = _raw(dataset, keyword)
-    _, little_endian = dataset.original_encoding
-    if len(value) < 2:
-        return None
-    return int.from_bytes(value[:2], "big" if little_endian is False else "little")
-
-
-def _contributing(dataset: Dataset, encodings: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    try:
-        items = dataset.get("ContributingEquipmentSequence", None) or ()
-        return tuple(
-            (
-                decode_text(_raw(item, "Manufacturer"), encodings),
-                decode_text(_raw(item, "ManufacturerModelName"), encodings),
-            )
-            for item in items
-        )
-    except PARSE_ERRORS:
-        return ()
+    value = head.value(keyword)
+    return int.from_bytes(value[:2], "little" if head.little_endian else "big") if len(value) >= 2 else None

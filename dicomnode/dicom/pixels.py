@@ -19,8 +19,8 @@ from pydicom.uid import JPEG2000TransferSyntaxes
 
 from dicomnode.dicom.decoding import DECODE_ERRORS, StoredValues, name_of, stored_frames
 from dicomnode.dicom.frames import frame_attribute
-from dicomnode.dicom.header import transfer_syntax_of
 from dicomnode.dicom.luts import LookUpTable, read_lut
+from dicomnode.dicom.parsing import transfer_syntax_of
 from dicomnode.errors import PixelError
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")

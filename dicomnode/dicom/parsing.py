@@ -1,0 +1,39 @@
+"""What pydicom raises, and how the bytes of a file are encoded."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from pydicom.dataset import FileDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dicomnode.dicom.uids import valid_uid
+
+# What pydicom raises on bytes that are no sound data set.
+PARSE_ERRORS = (
+    InvalidDicomError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+)
+
+
+def transfer_syntax_of(dataset: FileDataset) -> str:
+    """Transfer syntax that a file was read in: as its meta information says, else as its bytes were found to be."""
+    named = dataset.file_meta.get("TransferSyntaxUID", None)
+    if named and valid_uid(str(named)):
+        return str(named)
+    implicit, little_endian = dataset.original_encoding
+    if implicit:
+        return str(ImplicitVRLittleEndian)
+    return str(ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian)

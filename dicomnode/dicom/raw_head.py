@@ -1,0 +1,103 @@
+"""The attributes that identify and describe an instance, as raw bytes, from any DICOM file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+
+from dicomnode.dicom.head_scan import UnusualError, scan_head
+from dicomnode.dicom.parsing import PARSE_ERRORS, transfer_syntax_of
+from dicomnode.errors import NotDicomError
+
+# Heads are a few KiB; those that are longer hold large private elements or long sequences first.
+_FIRST_BYTES = 65536
+_CONTRIBUTING = 0x0018A001
+
+
+@dataclass(frozen=True, slots=True)
+class RawHead:
+    """Raw values of a data set's head.
+
+    Attributes:
+        transfer_syntax_uid: That the file is in.
+        little_endian: Byte order of binary values.
+        values: By tag; what is absent is not in it.
+        contributing: Manufacturer and model name of each item of Contributing Equipment (0018,A001).
+    """
+
+    transfer_syntax_uid: str
+    little_endian: bool
+    values: Mapping[int, bytes]
+    contributing: tuple[tuple[bytes, bytes], ...] = ()
+
+    def value(self, keyword: str) -> bytes:
+        """Raw value of an attribute, empty if absent."""
+        return self.values.get(tag_for_keyword(keyword) or 0, b"")
+
+
+def read_raw_head(source: BinaryIO | Path, keywords: tuple[str, ...]) -> RawHead:
+    """Read the raw values of attributes, none of them a sequence, and Contributing Equipment.
+
+    Raises:
+        NotDicomError: The bytes are no DICOM data set.
+        OSError: The file cannot be read.
+    """
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return read_raw_head(file, keywords)
+    tags = frozenset(tag for tag in map(tag_for_keyword, keywords) if tag is not None)
+    start = source.tell()
+    first_bytes = source.read(_FIRST_BYTES)
+    try:
+        syntax, values = scan_head(first_bytes, tags | {_CONTRIBUTING}, whole=len(first_bytes) < _FIRST_BYTES)
+        if _CONTRIBUTING not in values:
+            return RawHead(syntax, True, values)
+    except UnusualError:
+        pass
+    source.seek(start)
+    return _parsed(source, keywords)
+
+
+def _parsed(source: BinaryIO, keywords: tuple[str, ...]) -> RawHead:
+    try:
+        dataset = dcmread(
+            source, stop_before_pixels=True, force=True, specific_tags=[*keywords, "ContributingEquipmentSequence"]
+        )
+    except PARSE_ERRORS as error:
+        raise NotDicomError(f"the bytes are not a DICOM data set ({_reason(error)}); send DICOM instances") from error
+    if not dataset:
+        raise NotDicomError("the data set is empty or no DICOM: it holds none of the attributes that identify it")
+    values = {tag: raw_value(dataset, tag) for tag in map(int, dataset.keys()) if tag != _CONTRIBUTING}
+    _, little_endian = dataset.original_encoding
+    return RawHead(transfer_syntax_of(dataset), little_endian is not False, values, _contributing(dataset))
+
+
+def _reason(error: Exception) -> str:
+    # The message of a parse error may quote values, so only its kind is told.
+    return "ends too early" if isinstance(error, EOFError) else type(error).__name__
+
+
+def raw_value(dataset: Dataset, tag: int) -> bytes:
+    """Value as it stands in the file; pydicom's own conversion would warn, validate and quote it."""
+    element: object = dataset.get_item(tag) if tag in dataset else None
+    if isinstance(element, RawDataElement):
+        return element.value or b""
+    if isinstance(element, DataElement) and element.value is not None:  # pydicom converts the character set at once
+        values = [element.value] if isinstance(element.value, str) else list(element.value)
+        return "\\".join(str(value) for value in values).encode("utf-8", "replace")
+    return b""
+
+
+def _contributing(dataset: Dataset) -> tuple[tuple[bytes, bytes], ...]:
+    try:
+        items = dataset.get("ContributingEquipmentSequence", None) or ()
+        return tuple((raw_value(item, 0x00080070), raw_value(item, 0x00081090)) for item in items)
+    except PARSE_ERRORS:
+        return ()
