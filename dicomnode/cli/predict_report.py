@@ -66,7 +66,7 @@ class Report:
 
         result = predicted.analysis.result
         files = self._write(predicted) if self._out is not None else []
-        values: dict[str, Value] = {"path": str(predicted.path), **result_values(result)}
+        values: dict[str, Value] = {"path": str(predicted.path), **result_values(result), **_boxes(predicted)}
         self._values.append({**values, "files": list(map(str, files))} if self._out is not None else values)
         if result.outcome is Outcome.REFUSED:
             self.failed += 1
@@ -89,7 +89,7 @@ class Report:
             folder = self._out / "overlays"
             names = [f"{len(self._values) + 1:05d}-{predicted.path.stem}.png"] * len(overlays)
         else:
-            folder = self._out / _series_folder(predicted)
+            folder = self._out / predicted.series_instance_uid
             names = [f"image-{overlay.position:04d}.png" for overlay in overlays]
         folder.mkdir(parents=True, exist_ok=True)
         files = self._write_evidence(predicted, folder) if predicted.instances else []
@@ -110,9 +110,20 @@ class Report:
         return written
 
 
-def _series_folder(predicted: Predicted) -> str:
+def _boxes(predicted: Predicted) -> dict[str, Value]:
+    """Every box a detector gave, for measuring it; the lesions of the answer stand under ``findings``."""
     images = predicted.analysis.result.images
-    return images[0].series_instance_uid if images else predicted.path.stem
+    boxes: list[Value] = [
+        {
+            "sop_instance_uid": image.sop_instance_uid,
+            "box": [round(float(value), 3) for value in item.box],
+            "label": item.label,
+            "score": item.score,
+        }
+        for image, found in zip(images, predicted.analysis.boxes, strict=False)
+        for item in found
+    ]
+    return {"boxes": boxes} if boxes else {}
 
 
 def _name(predicted: Predicted) -> str:

@@ -10,6 +10,7 @@ from dicomnode.bundles import Accepts, Bundle, why_out_of_scope
 from dicomnode.dicom.digest import content_digest
 from dicomnode.errors import IdentityError, ImageError, ScopeError
 from dicomnode.findings import Outcome, Result
+from dicomnode.inference.network import Detection
 from dicomnode.inference.outcomes import result_of, without_answer
 from dicomnode.inference.predictor import Predictor, Request
 from dicomnode.inference.reading import read_parts
@@ -26,10 +27,12 @@ class Analysis:
     Attributes:
         result: What the model says.
         groups: The source images; empty if they were not read.
+        boxes: Everything that a detector gave, per image, before linking and threshold.
     """
 
     result: Result
     groups: tuple[SliceGroup, ...]
+    boxes: tuple[tuple[Detection, ...], ...] = ()
 
 
 def digest_input(series: Series, bundle: Bundle, settings: Settings) -> str:
@@ -81,7 +84,8 @@ def analyse_with_images(
         return Analysis(without_answer(bundle, uid, Outcome.OUT_OF_SCOPE, str(error), input_digest, created), ())
     request = Request(groups, f"{uid} {bundle.name} {input_digest}")
     prediction = predictor.predict(request)
-    return Analysis(result_of(prediction, bundle, uid, request.images, input_digest, created, notes), groups)
+    result = result_of(prediction, bundle, uid, request.images, input_digest, created, notes)
+    return Analysis(result, groups, prediction.boxes)
 
 
 def _read(study: Study, series: Series, bundle: Bundle) -> tuple[tuple[SliceGroup, ...], tuple[str, ...]]:

@@ -13,11 +13,9 @@ from dicomnode.dicom.uids import derive_uid
 from dicomnode.findings import Finding, Mask, Measurement, Polygon, Presence, StudyAnswer
 from dicomnode.inference.linking import Lesion, link
 from dicomnode.inference.network import Detection
-from dicomnode.inference.outline import axes, box_corners, outline
+from dicomnode.inference.outline import axes, box_corners
 from dicomnode.inference.slice_group import SliceGroup
 from dicomnode.study import SourceReference
-
-_ANSWER_IMAGES = 3
 
 
 def findings_of(
@@ -46,6 +44,8 @@ def answer_of_detections(
 ) -> StudyAnswer:
     """Present if any box reaches the operating point; the score is the highest one, 0 if there is no box.
 
+    Every image with such a box carries the answer; without one, the image that came closest does.
+
     Args:
         node: Operating point and study concept.
         images: One per slice.
@@ -54,7 +54,7 @@ def answer_of_detections(
     best = np.array([max((item.score for item in found), default=0.0) for found in detections])
     order = np.argsort(-best, kind="stable")
     threshold = node.operating_point.threshold
-    carriers = [index for index in order if best[index] >= threshold][:_ANSWER_IMAGES] or list(order[:1])
+    carriers = [index for index in order if best[index] >= threshold] or list(order[:1])
     score = float(best[order[0]])
     return StudyAnswer(
         concept=node.study_concept,
@@ -84,17 +84,18 @@ def _finding(node: NodeMetadata, slices: SliceGroup, lesion: Lesion, seed: str, 
 
 
 def _contour(image: SourceReference, detection: Detection) -> Polygon:
-    points = None if detection.mask is None else outline(detection.mask)
-    if points is None:
+    if detection.region is None:
         return Polygon(image, box_corners(detection.box), is_box=True)
-    return Polygon(image, points)
+    return Polygon(image, detection.region.outline)
 
 
 def _mask(slices: SliceGroup, lesion: Lesion) -> Mask | None:
-    planes = [(index, item.mask) for index, item in lesion.planes if item.mask is not None and item.mask.any()]
-    if not planes or len({mask.shape for _, mask in planes}) > 1:
+    planes = [(index, item.region) for index, item in lesion.planes if item.region is not None]
+    if not planes:
         return None
-    return Mask(tuple(slices.images[index] for index, _ in planes), np.stack([mask for _, mask in planes]))
+    shape = slices.pixels[planes[0][0]].shape
+    pixels = np.stack([region.on((shape[1], shape[2])) for _, region in planes])
+    return Mask(tuple(slices.images[index] for index, _ in planes), pixels)
 
 
 def _measurements(slices: SliceGroup, lesion: Lesion) -> tuple[Measurement, ...]:
@@ -114,20 +115,19 @@ def _measurements(slices: SliceGroup, lesion: Lesion) -> tuple[Measurement, ...]
 
 
 def _axes(detection: Detection, pixel_spacing: tuple[float, float]) -> tuple[float, float]:
-    points = None if detection.mask is None else outline(detection.mask)
-    if points is not None:
-        return axes(points, pixel_spacing)
+    if detection.region is not None:
+        return axes(detection.region.outline, pixel_spacing)
     width, height = (detection.box[2:] - detection.box[:2]) * np.array([pixel_spacing[1], pixel_spacing[0]])
     return float(max(width, height)), float(min(width, height))
 
 
 def _volume(slices: SliceGroup, lesion: Lesion) -> float | None:
     """In mm3: counted voxels; None if a plane has no mask, or there is only one."""
-    masks = [detection.mask for _, detection in lesion.planes]
-    if slices.pixel_spacing is None or slices.slice_distance is None or len(masks) < 2:
+    regions = [detection.region for _, detection in lesion.planes]
+    if slices.pixel_spacing is None or slices.slice_distance is None or len(regions) < 2:
         return None
-    counts = [int(mask.sum()) for mask in masks if mask is not None]
-    if len(counts) < len(masks):
+    counts = [int(region.pixels.sum()) for region in regions if region is not None]
+    if len(counts) < len(regions):
         return None
     rows, columns = slices.pixel_spacing
     return float(sum(counts) * rows * columns * slices.slice_distance)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from dicomnode.inference.network import Detection
 
 _SAME_PLACE = 0.5
+_INSIDE = 0.8
 _SAME_LESION = 0.3
 
 
@@ -40,18 +41,22 @@ class Lesion:
 
 def overlap(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
     """Intersection over union of two xyxy boxes, 0..1."""
-    width, height = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = float(width * height)
-    return shared / (_size(first) + _size(second) - shared)
+    shared = _shared(first, second)
+    return shared / (_size(first) + _size(second) - shared) if shared else 0.0
+
+
+def covers(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> bool:
+    """Whether two xyxy boxes are on one thing: half of both is shared, or one lies inside the other."""
+    shared = _shared(first, second)
+    smaller = min(_size(first), _size(second))
+    return overlap(first, second) >= _SAME_PLACE or shared >= _INSIDE * smaller
 
 
 def link(slices: Sequence[Sequence[Detection]], threshold: float, *, neighbours: bool) -> tuple[Lesion, ...]:
     """The lesions that detections at or above a threshold make up, strongest first.
 
-    Two boxes on one slice that cover each other (IoU 0.5) are one, whatever their label. A box goes on with
-    the lesion of the slice before that it overlaps most (IoU 0.3 or more).
+    Two boxes on one slice are one if they cover each other (IoU 0.5, or one inside the other), whatever their label.
+    A box goes on with the lesion of the slice before that it overlaps most (IoU 0.3 or more).
 
     Args:
         slices: Detections per slice.
@@ -89,9 +94,14 @@ def _matches(lesions: Sequence[Sequence[tuple[int, Detection]]], detections: Seq
 def _distinct(detections: Sequence[Detection]) -> list[Detection]:
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda item: -item.score):
-        if all(overlap(detection.box, other.box) < _SAME_PLACE for other in kept):
+        if not any(covers(detection.box, other.box) for other in kept):
             kept.append(detection)
     return kept
+
+
+def _shared(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+    width, height = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
+    return float(width * height) if width > 0 and height > 0 else 0.0
 
 
 def _size(box: npt.NDArray[np.float64]) -> float:

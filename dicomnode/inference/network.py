@@ -15,7 +15,7 @@ from monai.data import MetaTensor
 
 from dicomnode.bundles import Bundle, build_network, build_preprocessing
 from dicomnode.errors import BundleError
-from dicomnode.inference.pixelmap import PixelMap, pixel_map
+from dicomnode.inference.pixelmap import PixelMap, Region, pixel_map
 
 _Item = TypeVar("_Item")
 
@@ -28,13 +28,13 @@ class Detection:
         box: (4,) xyxy, counted from the corner of the image.
         label: 1..n, the bundle's classes in their order.
         score: 0..1.
-        mask: (Rows, Columns), or None if the network gives none.
+        region: Its pixels; None without a mask, with an empty one, and for a score below the operating point.
     """
 
     box: npt.NDArray[np.float64]
     label: int
     score: float
-    mask: npt.NDArray[np.bool_] | None
+    region: Region | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +124,10 @@ class SliceNetwork:
             raise BundleError(f"bundle {self._bundle.name}: the network gave a score that is no number")
         return logits
 
-    def _detections(self, output: dict[str, torch.Tensor], back: PixelMap) -> tuple[Detection, ...]:
-        try:
-            boxes, labels, scores = (output[key].cpu() for key in ("boxes", "labels", "scores"))
-        except (KeyError, TypeError) as error:
-            raise BundleError(
-                f"bundle {self._bundle.name}: the network gave no 'boxes', 'labels' and 'scores'"
-            ) from error
+    def _detections(self, output: object, back: PixelMap) -> tuple[Detection, ...]:
+        if not isinstance(output, dict) or not {"boxes", "labels", "scores"} <= output.keys():
+            raise BundleError(f"bundle {self._bundle.name}: the network gave no 'boxes', 'labels' and 'scores'")
+        boxes, labels, scores = (output[key].cpu() for key in ("boxes", "labels", "scores"))
         masks = output["masks"].cpu() if "masks" in output else None
         found = []
         for index in torch.argsort(scores, descending=True, stable=True).tolist():
@@ -138,8 +135,9 @@ class SliceNetwork:
             box = back.box_to_source(boxes[index].double().numpy())
             if (box[2:] <= box[:2]).any():
                 continue  # lies on the padding around the image
-            mask = None if masks is None else back.mask_to_source(masks[index, 0], box)
-            found.append(Detection(box, int(labels[index]), float(scores[index]), mask))
+            strong = float(scores[index]) >= self._bundle.node.operating_point.threshold
+            region = back.region_to_source(masks[index, 0], box) if masks is not None and strong else None
+            found.append(Detection(box, int(labels[index]), float(scores[index]), region))
         return tuple(found)
 
     def _check_box(self, box: torch.Tensor, label: int, score: float) -> None:

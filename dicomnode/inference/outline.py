@@ -10,24 +10,23 @@ FloatArray = npt.NDArray[np.float64]
 _FEWEST_POINTS = 6  # a closed contour of more than five points stays read-only in viewers
 
 
-def outline(mask: npt.NDArray[np.bool_]) -> FloatArray | None:
-    """The outer outline of the largest part of a mask.
+def outline(mask: FloatArray) -> FloatArray | None:
+    """The outer outline, at one half, of the largest part of a mask.
 
     Args:
-        mask: (Rows, Columns).
+        mask: (Rows, Columns) 0..1; values between the extremes place the outline between pixel centres.
 
     Returns:
-        (N, 2) column, row from the corner of the image, N >= 6, the first point not repeated; None for an empty mask.
+        (N, 2) column, row from the corner of ``mask``, N >= 6, the first point not repeated; None if it is nowhere
+        above one half.
     """
-    rows, columns = np.nonzero(mask)
-    if rows.size == 0:
+    lines = contourpy.contour_generator(z=np.pad(mask, 1)).lines(0.5)
+    closed = [np.asarray(line, dtype=np.float64)[:-1] for line in lines]
+    if not closed:
         return None
-    top, left = int(rows.min()), int(columns.min())
-    part = mask[top : rows.max() + 1, left : columns.max() + 1]
-    lines = contourpy.contour_generator(z=np.pad(part.astype(np.float64), 1)).lines(0.5)
-    largest = max((np.asarray(line, dtype=np.float64)[:-1] for line in lines), key=_area)
-    # Index 1 of the padded part is the centre of its first pixel.
-    return _with_enough_points(largest - 0.5 + np.array([left, top], dtype=np.float64))
+    # Index 1 of the padded mask is the centre of its first pixel, at 0.5.
+    limits = np.array([mask.shape[1], mask.shape[0]], dtype=np.float64)
+    return _with_enough_points(np.clip(max(closed, key=_area) - 0.5, 0, limits))
 
 
 def box_corners(box: FloatArray) -> FloatArray:

@@ -13,7 +13,33 @@ import numpy.typing as npt
 import torch
 from monai.data import MetaTensor
 
+from dicomnode.inference.outline import outline
+
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A mask on the source image, kept as the part of it that is not empty.
+
+    Attributes:
+        left: Column of its first pixel.
+        top: Row of its first pixel.
+        pixels: (h, w) bool.
+        outline: (N, 2) column, row from the corner of the source image, N >= 6.
+    """
+
+    left: int
+    top: int
+    pixels: npt.NDArray[np.bool_]
+    outline: FloatArray
+
+    def on(self, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        """The mask on a whole image (Rows, Columns)."""
+        whole = np.zeros(shape, dtype=np.bool_)
+        rows, columns = self.pixels.shape
+        whole[self.top : self.top + rows, self.left : self.left + columns] = self.pixels
+        return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +73,26 @@ class PixelMap:
         limits = np.array([self.shape[1], self.shape[0]], dtype=np.float64)
         return np.concatenate([np.clip(corners.min(axis=0), 0, limits), np.clip(corners.max(axis=0), 0, limits)])
 
-    def mask_to_source(self, mask: torch.Tensor, box: FloatArray) -> npt.NDArray[np.bool_]:
-        """Sample a mask at the centres of the source pixels around a box.
+    def region_to_source(self, mask: torch.Tensor, box: FloatArray) -> Region | None:
+        """Sample a mask at the centres of the source pixels around a box; True where it is above 0.5.
 
         Args:
-            mask: (h, w) float 0..1 on the processed image.
-            box: xyxy in source pixels; pixels further out than one pixel stay False.
+            mask: (h, w) float 0..1 on the processed image, on the CPU.
+            box: xyxy in source pixels; pixels further out than one pixel stay out.
 
         Returns:
-            (Rows, Columns), True where the mask is above 0.5.
+            None if no source pixel is in the mask.
         """
         rows, columns = self.shape
-        left, top = np.maximum(np.floor(box[:2]).astype(int) - 1, 0)
-        right, bottom = np.minimum(np.ceil(box[2:]).astype(int) + 1, [columns, rows])
-        pixels = np.zeros(self.shape, dtype=np.bool_)
-        if right > left and bottom > top:
-            pixels[top:bottom, left:right] = self._sample(mask, int(left), int(top), int(right), int(bottom)) > 0.5
-        return pixels
+        left, top = np.maximum(np.floor(box[:2]).astype(int) - 1, 0).tolist()
+        right, bottom = np.minimum(np.ceil(box[2:]).astype(int) + 1, [columns, rows]).tolist()
+        if right <= left or bottom <= top:
+            return None
+        values = self._sample(mask, left, top, right, bottom)
+        points = outline(values)
+        if points is None:
+            return None
+        return Region(left, top, values > 0.5, points + np.array([left, top], dtype=np.float64))
 
     def _sample(self, mask: torch.Tensor, left: int, top: int, right: int, bottom: int) -> FloatArray:
         y, x = np.mgrid[top:bottom, left:right].astype(np.float64) + 0.5

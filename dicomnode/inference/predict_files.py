@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,11 +30,13 @@ class Predicted:
         path: The picture, or the first file of the series.
         analysis: The result and its images.
         instances: The files of the series; empty for a picture.
+        series_instance_uid: Of the series; empty for a picture.
     """
 
     path: Path
     analysis: Analysis
     instances: tuple[Path, ...] = ()
+    series_instance_uid: str = ""
 
 
 def predict_pictures(predictor: Predictor, paths: Iterable[Path], created: datetime) -> Iterator[Predicted | Problem]:
@@ -51,9 +54,9 @@ def predict_pictures(predictor: Predictor, paths: Iterable[Path], created: datet
         while problems:
             yield problems.popleft()
         path, group = begun.popleft()
-        digest = group.images[0].sop_instance_uid
+        digest = hashlib.sha256(f"{predictor.bundle.digest} {group.images[0].sop_instance_uid}".encode()).hexdigest()
         result = result_of(prediction, predictor.bundle, _study_uid(group), group.images, digest, created)
-        yield Predicted(path, Analysis(result, (group,)))
+        yield Predicted(path, Analysis(result, (group,), prediction.boxes))
     yield from problems
 
 
@@ -85,7 +88,7 @@ def _predict_series(
     digest = digest_input(series, predictor.bundle, settings)
     analysis = analyse_with_images(study, series, predictor.bundle, predictor, created, digest)
     paths = tuple(instance.path for instance in series.instances)
-    return Predicted(paths[0], analysis, paths)
+    return Predicted(paths[0], analysis, paths, series.series_instance_uid)
 
 
 def _requests(

@@ -51,10 +51,12 @@ class Prediction:
     Attributes:
         answer: The one answer for the study.
         findings: Regions, strongest first; empty for a classifier.
+        boxes: Everything that a detector gave, per image, before linking and threshold; empty for a classifier.
     """
 
     answer: StudyAnswer
     findings: tuple[Finding, ...]
+    boxes: tuple[tuple[Detection, ...], ...] = ()
 
 
 class Predictor:
@@ -111,7 +113,7 @@ class Predictor:
     def _detected(self, request: Request, detections: Sequence[tuple[Detection, ...]]) -> Prediction:
         node = self.bundle.node
         answer = answer_of_detections(node, request.images, detections)
-        return Prediction(answer, findings_of(node, request.groups, detections, request.seed))
+        return Prediction(answer, findings_of(node, request.groups, detections, request.seed), tuple(detections))
 
 
 def _per_request(

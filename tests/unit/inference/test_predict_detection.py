@@ -11,6 +11,8 @@ from dicomnode.findings import Code, Presence
 from dicomnode.inference.detection import answer_of_detections, findings_of
 from dicomnode.inference.linking import link, overlap
 from dicomnode.inference.network import Detection
+from dicomnode.inference.outline import outline
+from dicomnode.inference.pixelmap import Region
 from dicomnode.inference.slice_group import SliceGroup
 from dicomnode.study import SourceReference
 
@@ -28,7 +30,9 @@ def node(make_bundle: Any) -> NodeMetadata:
 def spot(x: float, y: float, score: float = 0.9, label: int = 1, radius: float = 8.0, mask: bool = True) -> Detection:
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]] + 0.5
     inside = (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
-    return Detection(np.array([x - radius, y - radius, x + radius, y + radius]), label, score, inside if mask else None)
+    points = outline(inside.astype(np.float64))
+    region = Region(0, 0, inside, points) if mask and points is not None else None
+    return Detection(np.array([x - radius, y - radius, x + radius, y + radius]), label, score, region)
 
 
 def stack(count: int, spacing: tuple[float, float] | None = (0.5, 0.5), distance: float | None = 2.0) -> SliceGroup:
@@ -58,6 +62,11 @@ def test_weak_boxes_and_doubles_are_left_out() -> None:
     lesions = link([(spot(20, 20, 0.9, label=1), spot(21, 20, 0.8, label=2), spot(60, 40, 0.49))], 0.5, neighbours=True)
     assert len(lesions) == 1
     assert lesions[0].label == 1
+
+
+def test_a_box_inside_another_is_the_same_lesion() -> None:
+    lesions = link([(spot(20, 20, 0.9, radius=12.0), spot(22, 21, 0.8, label=2, radius=5.0))], 0.5, neighbours=True)
+    assert len(lesions) == 1
 
 
 def test_the_label_is_the_one_with_the_most_weight() -> None:

@@ -5,12 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomnode.inference.outline import axes, box_corners, outline
+from dicomnode.inference.outline import axes, box_corners
+from dicomnode.inference.outline import outline as float_outline
 
 
 def disc(radius: float, centre: tuple[float, float] = (40.0, 50.0), shape: tuple[int, int] = (100, 90)) -> np.ndarray:
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     return (x - centre[0]) ** 2 + (y - centre[1]) ** 2 <= radius**2
+
+
+def outline(mask: np.ndarray) -> np.ndarray | None:
+    return float_outline(mask.astype(np.float64))
 
 
 def area(points: np.ndarray) -> float:
@@ -70,3 +75,13 @@ def test_axes_follow_the_spacing_of_rows_and_columns() -> None:
 
 def test_a_point_has_no_length() -> None:
     assert axes(np.ones((4, 2)), (1.0, 1.0)) == (0.0, 0.0)
+
+
+def test_values_between_the_extremes_place_the_outline_between_centres() -> None:
+    mask = np.zeros((12, 12))
+    mask[4:8, 4:8] = 1.0
+    mask[4:8, 8] = 0.4
+    points = float_outline(mask)
+    assert points is not None
+    # From 1 at 7.5 to 0.4 at 8.5, one half is reached 5/6 of the way.
+    assert points[:, 0].max() == pytest.approx(7.5 + 5 / 6)

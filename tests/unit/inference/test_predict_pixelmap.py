@@ -74,7 +74,9 @@ def test_a_mask_comes_back_on_its_own_pixels(rows: int, columns: int, target: in
     mask = ((x - columns * 0.4) / (columns * 0.25)) ** 2 + ((y - rows * 0.55) / (rows * 0.3)) ** 2 <= 1
     image = processed(mask.astype(np.float32), *letterbox(target))
     back = pixel_map(image, (rows, columns))
-    found = back.mask_to_source(image[0].as_tensor(), np.array([0.0, 0.0, columns, rows]))
+    region = back.region_to_source(image[0].as_tensor(), np.array([0.0, 0.0, columns, rows]))
+    assert region is not None
+    found = region.on((rows, columns))
     assert found.shape == mask.shape
     shared, together = (found & mask).sum(), (found | mask).sum()
     assert shared / together > 0.93
@@ -97,5 +99,8 @@ def test_other_transforms_are_followed(transforms: tuple[object, ...]) -> None:
 def test_a_box_is_cut_to_the_image_and_a_mask_outside_it_stays_empty() -> None:
     same = PixelMap(np.array([[1.0, 0, 0], [0, 1.0, 0]]), (10, 20))
     assert same.box_to_source(np.array([-5.0, 3, 25, 4])).tolist() == [0, 3, 20, 4]
-    mask = same.mask_to_source(torch.ones(10, 20), np.array([4.0, 3.0, 8.0, 5.0]))
-    assert mask.sum() == (4 + 2) * (2 + 2)
+    region = same.region_to_source(torch.ones(10, 20), np.array([4.0, 3.0, 8.0, 5.0]))
+    assert region is not None
+    assert (region.left, region.top, region.pixels.shape) == (3, 2, (4, 6))
+    assert region.on((10, 20)).sum() == (4 + 2) * (2 + 2)
+    assert same.region_to_source(torch.zeros(10, 20), np.array([4.0, 3.0, 8.0, 5.0])) is None
