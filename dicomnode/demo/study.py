@@ -13,7 +13,7 @@ from dicomnode import __version__
 from dicomnode.demo.phantom import Phantom
 from dicomnode.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, derive_uid
 
-_WINDOW_CENTRE, _WINDOW_WIDTH = 420, 900
+_WINDOW_CENTRE, _WINDOW_WIDTH = 460, 1000
 
 
 def make_study(phantom: Phantom, created: datetime) -> tuple[Dataset, ...]:
