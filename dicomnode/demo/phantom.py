@@ -131,7 +131,7 @@ def _paint_ventricle(tissue: Field, side: Grid) -> None:
 
 def _paint_midline(tissue: Field, grid: Grid, brain: Field) -> None:
     """The third ventricle, and the fissure between the hemispheres with the falx in it."""
-    third = ellipsoid(grid, (0, 2, 4), (1.9, 15, 10))
+    third = ellipsoid(grid, (0, 2, 2), (1.9, 15, 13))
     paint(tissue, inside(third), _CSF)
     callosum = ellipsoid(grid, (0, 4, 2), (60, 46, 33))
     between = np.maximum(np.abs(grid.x) - 1.5, -callosum)
@@ -143,19 +143,25 @@ def _paint_midline(tissue: Field, grid: Grid, brain: Field) -> None:
 
 def _paint_base(tissue: Field, grid: Grid, random: np.random.Generator) -> None:
     """Brain stem, the cisterns and arteries around it, and the upper cerebellum under its tentorium."""
-    cistern = ellipsoid(grid, (0, -10, -27), (17, 17, 13)) + 2.0 * LATTICE.noise(random, 8.0)
+    cistern = ellipsoid(grid, (0, -12, -28), (15, 14, 13)) + 2.5 * LATTICE.noise(random, 6.0)
     paint(tissue, inside(cistern), _CSF)
-    for side in (grid, grid.mirrored()):
-        artery = tube(side, ((3, -4, -22), (11, -12, -23), (27, -14, -21)), (1.2, 1.5, 1.0))
-        paint(tissue, inside(artery), _VESSEL)
-    cerebellum = ellipsoid(grid, (0, 48, -33), (47, 37, 23)) + LATTICE.noise(random, 8.0)
-    paint(tissue, inside(np.abs(cerebellum + 0.2) - 0.5), _DURA)
-    folia = LATTICE.crests(np.sin(0.55 * np.hypot(grid.x, 1.6 * (grid.y - 24)) + 1.3 * LATTICE.noise(random, 5.0)))
-    paint(tissue, inside(cerebellum + 1.2), _WHITE)
-    paint(tissue, inside(cerebellum + 1.2) * inside(folia - 1.6, 2.4), _GREY)
-    stem = ellipsoid(grid, (0, 15, -34), (16, 14, 30))
-    paint(tissue, inside(stem - 1.6), _CSF)
+    _paint_cerebellum(tissue, grid, random)
+    stem = ellipsoid(grid, (0, 14, -34), (17, 13, 24))
+    paint(tissue, inside(stem - 1.2), _CSF)
     paint(tissue, inside(stem), _WHITE)
+    paint(tissue, inside(ellipsoid(grid, (0, 22, -22), (1.2, 1.6, 12))), _CSF)
+    for side in (grid, grid.mirrored()):
+        paint(tissue, inside(tube(side, ((0, 29, -8), (8, 26, -8), (15, 18, -12)), (1.8, 1.4, 0.8))), _CSF)
+        paint(tissue, inside(tube(side, ((3, -8, -23), (10, -13, -23), (26, -15, -21)), (1.3, 1.5, 1.0))), _VESSEL)
+        paint(tissue, inside(tube(side, ((34, -24, -12), (44, -20, -10), (62, -12, -8)), (1.6, 1.2, 2.0)), 1.6), _CSF)
+
+
+def _paint_cerebellum(tissue: Field, grid: Grid, random: np.random.Generator) -> None:
+    surface = ellipsoid(grid, (0, 46, -34), (48, 35, 24)) + LATTICE.noise(random, 8.0)
+    folia = LATTICE.crests(LATTICE.noise(random, 2.6))
+    paint(tissue, inside(np.abs(surface + 0.2) - 0.4), _DURA)
+    paint(tissue, inside(surface + 1.2), _WHITE)
+    paint(tissue, inside(surface + 1.2) * inside(folia - 1.3, 2.0), _GREY - 0.02)
 
 
 def _lesion(grid: Grid, random: np.random.Generator) -> Field:
