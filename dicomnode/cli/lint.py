@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dicomnode.errors import UsageError
+from dicomnode.errors import UsageError, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,12 @@ def lint(paths: Sequence[Path], source_paths: Sequence[Path]) -> list[Verdict]:
         except (InvalidDicomError, EOFError, ValueError, NotImplementedError) as error:
             verdicts.append(Verdict(path, (f"not a readable DICOM file: {error}",), ()))
     for path, dataset in datasets.items():
-        examination = examine(dataset, _of_study(dataset, sources), list(datasets.values()))
-        verdicts.append(Verdict(path, examination.problems, examination.unchecked))
+        try:
+            examination = examine(dataset, _of_study(dataset, sources), list(datasets.values()))
+        except (AttributeError, IndexError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+            verdicts.append(Verdict(path, (f"malformed beyond examination: {describe(error)}",), ()))
+        else:
+            verdicts.append(Verdict(path, examination.problems, examination.unchecked))
     return sorted(verdicts, key=lambda verdict: verdict.path)
 
 

@@ -116,12 +116,15 @@ def language_and_observer(model: ModelIdentity, node: NodeIdentity) -> list[Data
     return [language, *device]
 
 
-def algorithm(model: ModelIdentity) -> Any:
-    """Algorithm identification of a measurement group (TID 4019)."""
+def algorithm(model: ModelIdentity, threshold: float | None = None) -> Any:
+    """Algorithm identification of a measurement group (TID 4019); the threshold is a parameter of its own."""
+    parameters = [model.parameters] if model.parameters else []
+    if threshold is not None:
+        parameters.append(f"operating threshold = {threshold:g}")
     return hd.sr.AlgorithmIdentification(
         model.name,
         model.version,
-        [model.parameters] if model.parameters else None,
+        parameters or None,
         coded(concepts.ARTIFICIAL_INTELLIGENCE),
         model.manufacturer,
     )

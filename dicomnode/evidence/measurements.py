@@ -84,7 +84,10 @@ def _study_group(result: Result, answer: StudyAnswer) -> Dataset:
 
 def _class_group(result: Result, answer: StudyAnswer, number: int) -> Dataset:
     score = answer.classes[number]
-    tracking = _tracking(result, f"Class: {score.concept.meaning}", "class", str(number))
+    concept = score.concept
+    # Two classes may share a code; their order by score must not decide which is which otherwise.
+    before = sum(other.concept == concept for other in answer.classes[:number])
+    tracking = _tracking(result, f"Class: {concept.meaning}", "class", concept.scheme, concept.value, str(before))
     return _answer_group(result, answer, score, tracking, [])
 
 
@@ -101,7 +104,7 @@ def _answer_group(
         tracking_identifier=tracking,
         finding_type=coded(score.concept),
         finding_sites=_sites(answer.site),
-        algorithm_id=algorithm(result.model),
+        algorithm_id=algorithm(result.model, answer.threshold),
         measurements=[_score(score_concept(score.concept, answer.calibrated), score.score)],
         qualitative_evaluations=evaluations,
         source_images=_source_images(answer.carried_by) or None,
@@ -149,7 +152,7 @@ def _lesion_group(finding: Finding, result: Result) -> Dataset:
         tracking_identifier=hd.sr.TrackingIdentifier(finding.tracking_uid, finding.label),
         finding_type=coded(finding.concept),
         finding_sites=_sites(site),
-        algorithm_id=algorithm(result.model),
+        algorithm_id=algorithm(result.model, result.answer.threshold if result.answer else None),
         measurements=[certainty, *sizes],
         geometric_purpose=coded(concepts.BOUNDED_BY) if all(p.is_box for p in polygons) else None,
         **({"referenced_region": regions[0]} if planar else {"referenced_regions": regions}),

@@ -51,6 +51,15 @@ OPTIONAL_IDENTITY = (
 )
 IDENTITY = ("StudyInstanceUID", *TYPE_2_IDENTITY, *OPTIONAL_IDENTITY)
 
+_CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+_REQUIRED_IN: Mapping[str, tuple[str, ...]] = {  # an item that lacks one of these stays behind
+    "IssuerOfPatientIDQualifiersSequence": (),
+    "OtherPatientIDsSequence": ("PatientID", "TypeOfPatientID"),
+    "DeidentificationMethodCodeSequence": _CODE,
+    "IssuerOfAccessionNumberSequence": (),
+    "ProcedureCodeSequence": _CODE,
+}
+
 _IMAGE = (
     "SOPClassUID",
     "SOPInstanceUID",
@@ -159,6 +168,8 @@ def patient_and_study(header: Dataset) -> Dataset:
     for keyword in IDENTITY:
         if keyword in header or keyword in TYPE_2_IDENTITY:
             value = _clean(keyword, header.get(keyword))
+            if dictionary_VR(keyword) == "SQ" and not value:
+                continue
             patient.add(DataElement(keyword, dictionary_VR(keyword), value, validation_mode=config.IGNORE))
     return patient
 
@@ -166,7 +177,7 @@ def patient_and_study(header: Dataset) -> Dataset:
 def _clean(keyword: str, value: Any) -> Any:
     vr = dictionary_VR(keyword)
     if vr == "SQ":
-        return [_clean_item(item) for item in value or ()]
+        return [_clean_item(item) for item in value or () if all(item.get(k) for k in _REQUIRED_IN[keyword])]
     if vr == "PN":
         return _names(value)
     if value is None or (keyword not in _AS_IT_IS and not _valid(vr, value)):
@@ -202,5 +213,6 @@ def _clean_item(item: Dataset) -> Dataset:
             value: Any = [_clean_item(nested) for nested in element.value]
         else:
             value = _names(element.value) if element.VR == "PN" else copy.copy(element.value)
-        clean.add(DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE))
+        if element.VR in ("SQ", "PN") or _valid(element.VR, value):
+            clean.add(DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE))
     return clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,24 @@ def test_what_is_not_dicom_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "empty.bin").write_bytes(b"")
     assert main(["lint", str(tmp_path)]) == 1
     assert capsys.readouterr().out.count("not a readable DICOM file") == 2
+
+
+def test_a_malformed_object_does_not_stop_the_others(evidence: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = evidence / "segmentation.dcm"
+    number_of_frames = b"\x28\x00\x08\x00IS\x02\x00"
+    file.write_bytes(file.read_bytes().replace(number_of_frames + b"3 ", number_of_frames + b"xx"))
+    assert main(["lint", str(evidence)]) == 1
+    printed = capsys.readouterr().out
+    assert printed.count(": pass") == 3
+    assert "malformed beyond examination" in printed
+
+
+@pytest.mark.data
+def test_segmentations_of_others_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(os.environ["DICOMNODE_TEST_DATA"]) / "dicom_samples" / "highdicom"
+    files = [str(path) for path in sorted(folder.glob("seg_image_*.dcm"))]
+    assert len(files) >= 8
+    assert main(["lint", *files]) == 0
 
 
 def test_wrong_use_is_exit_status_2(tmp_path: Path, evidence: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -428,6 +428,36 @@ def test_exam_is_the_source_s_procedure_where_it_is_coded(tmp_path: Path) -> Non
     assert codes(made["answer"], "Procedure reported") == codes(made["text"], "Procedure reported") == ["X1"]
 
 
+def test_incomplete_items_of_the_source_s_sequences_stay_behind(tmp_path: Path) -> None:
+    complete, incomplete, coded = Dataset(), Dataset(), Dataset()
+    complete.PatientID, complete.TypeOfPatientID, incomplete.PatientID = "OTHER-1", "TEXT", "OTHER-2"
+    complete.private_block(0x0011, "SOMEONE", create=True).add_new(0x01, "LO", "private")
+    coded.CodeMeaning = "no value"
+    sequences = {"OtherPatientIDsSequence": [complete, incomplete], "ProcedureCodeSequence": [coded]}
+    paths = make_series(tmp_path, 2, **sequences)
+    for dataset in documents(positive(paths), paths).values():
+        assert [item.PatientID for item in dataset.OtherPatientIDsSequence] == ["OTHER-1"]
+        assert "ProcedureCodeSequence" not in dataset
+        assert check(read_back(dataset), headers(paths)) == ()
+
+
+def test_threshold_is_a_parameter_of_the_algorithm(paths: list[Path]) -> None:
+    made = documents(positive(paths), paths)
+    assert "operating threshold = 0.5" in sentences(made["answer"])
+    assert "operating threshold = 0.5" in sentences(made["lesions"])
+
+
+def test_a_class_keeps_its_tracking_whatever_its_rank(paths: list[Path]) -> None:
+    def tracked(*classes: ClassScore) -> dict[str, str]:
+        said = answer(references(paths)[:1], classes=classes)
+        items = [i for _, _, i in descendants(documents(positive(paths, answer=said), paths)["answer"])]
+        names = [str(i.TextValue) for i in items if concept(i)[2] == "Tracking Identifier"]
+        return dict(zip(names, [str(i.UID) for i in items if "Unique" in concept(i)[2]], strict=True))
+
+    first, second = ClassScore(GLIOMA, 0.9), ClassScore(BRAIN, 0.1)
+    assert tracked(first, second) == tracked(second, first)
+
+
 def test_exam_follows_the_modality_otherwise(paths: list[Path]) -> None:
     assert codes(documents(positive(paths), paths)["answer"], "Procedure reported") == ["25056-3"]
 

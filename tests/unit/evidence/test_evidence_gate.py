@@ -353,6 +353,7 @@ MUTATIONS: list[tuple[str, str, Change, str]] = [
         "segmentation", "segment without frame",
         frame(lambda g: setting(ReferencedSegmentNumber=2)(g.SegmentIdentificationSequence[0])), "segment 1 has no",
     ),
+    ("segmentation", "no segment named", frame(without("SegmentIdentificationSequence")), "segment 0"),
     ("segmentation", "no position", frame(without("PlanePositionSequence")), "plane position"),
     ("segmentation", "no source", frame(without("DerivationImageSequence")), "no source image"),
     ("segmentation", "absent source", frame_source(setting(ReferencedSOPInstanceUID="1.2.3")), "does not exist"),
