@@ -81,11 +81,6 @@ def display_picture(dataset: FileDataset, frame: FramePixels, index: int = 0) ->
     return _to_bytes(shown if frame.mirror is None else 1 - shown)
 
 
-def stretch(values: npt.NDArray[np.float32]) -> Picture:
-    """Values of any range as a picture, between their 0.5 and 99.5 percentiles."""
-    return _to_bytes(_stretched(values))
-
-
 def _voi(dataset: FileDataset, values: npt.NDArray[np.float32], index: int) -> npt.NDArray[np.float32]:
     lut = _voi_lut(dataset, bool(values.min() < 0))
     if lut is not None:

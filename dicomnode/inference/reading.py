@@ -48,7 +48,7 @@ class _Layout:
 
 
 def read_series(series: Series) -> tuple[SourceImage, ...]:
-    """The images of a series; see ``separated`` for what is left out of them.
+    """The images of a series; see ``read_parts`` for what is left out of them.
 
     Raises:
         IdentityError: Patient, study or series differ between the instances.
@@ -64,11 +64,6 @@ def read_parts(series: Series) -> SeriesReading:
     arrays = _read_pixels(layouts)
     images = tuple(_image(layout, array) for layout, array in zip(layouts, arrays, strict=True))
     return SeriesReading(images, separations)
-
-
-def separated(series: Series) -> tuple[Separation, ...]:
-    """What ``read_series`` leaves out, found from the heads of the instances alone; errors as there."""
-    return _plan(series)[1]
 
 
 def _plan(series: Series) -> tuple[tuple[_Layout, ...], tuple[Separation, ...]]:

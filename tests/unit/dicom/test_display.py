@@ -7,7 +7,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_windowing
 
-from dicomnode.dicom.display import Window, display_picture, read_window, stretch
+from dicomnode.dicom.display import Window, display_picture, read_window
 from dicomnode.dicom.pixels import read_frames
 from tests.factories import make_enhanced, make_instance, ramp
 
@@ -97,4 +97,4 @@ def test_colour_stays_as_it_is() -> None:
 
 
 def test_a_flat_picture_is_black() -> None:
-    assert not stretch(np.full((3, 3), 7, np.float32)).any()
+    assert not _picture(pixels=np.full((3, 3), 7, np.uint16)).any()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicomnode.dicom.geometry import (
@@ -51,6 +51,7 @@ def test_directions_that_are_none_are_refused(orientation: tuple[float, ...]) ->
         slice_normal(orientation)
 
 
+@settings(deadline=None)
 @given(angles, angles, angles, st.permutations(range(6)), st.floats(0.5, 10), st.floats(-500, 500))
 def test_any_oblique_stack_in_any_order(
     a: float, b: float, c: float, order: list[int], step: float, offset: float

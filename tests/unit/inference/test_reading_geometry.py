@@ -57,3 +57,13 @@ def test_generated_series(tmp_path: Path, orientation: tuple[float, ...], descen
 def test_real_series(name: str) -> None:
     folder = Path(os.environ["DICOMNODE_TEST_DATA"])
     _check(sorted((folder / "dicom_samples" / "series" / name).glob("*.dcm")))
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["23x38x3", "24x38x3"])
+def test_a_real_multi_frame_image_equals_its_single_slices(name: str) -> None:
+    folder = Path(os.environ["DICOMNODE_TEST_DATA"]) / "dicom_samples" / "dcmqi" / "segmentations" / name
+    (single,) = read_series(as_series(sorted((folder / "image").glob("*.dcm"))))
+    (multiple,) = read_series(as_series([folder / "multiframe" / "mf.dcm"]))
+    assert np.allclose(single.data.affine, multiple.data.affine)
+    assert np.array_equal(single.data.numpy(), multiple.data.numpy())

@@ -8,7 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.errors import GeometryError, PixelError
-from dicomnode.inference.reading import read_parts, read_series, separated
+from dicomnode.inference.reading import read_parts, read_series
 from tests.factories import (
     CORONAL,
     SAGITTAL,
@@ -43,7 +43,6 @@ def test_a_localizer_is_separated(tmp_path: Path) -> None:
     (separation,) = reading.separations
     assert separation.reason == "1 slice separated: Image Type says LOCALIZER"
     assert [image.sop_instance_uid for image in separation.images] == [scout.SOPInstanceUID]
-    assert separated(series) == reading.separations
 
 
 @pytest.mark.parametrize(
