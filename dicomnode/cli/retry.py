@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import JobState
+from dicomnode.cli.existing import open_existing
 from dicomnode.errors import UsageError
 from dicomnode.settings import load_settings
 
@@ -24,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Ask for another attempt."""
     now = datetime.now(UTC)
     jobs, deliveries = 0, 0
-    with Archive.open(load_settings(arguments.settings)) as archive:
+    with open_existing(load_settings(arguments.settings)) as archive:
         if arguments.what == "job":
             archive.jobs.retry(_number(arguments.which), now)
             jobs = 1

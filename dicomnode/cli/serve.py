@@ -33,7 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
     stopper = Stopper()
     if arguments.with_parent:
         stopper.with_parent()
-    return 0 if run_role(arguments.role, settings, stopper) else 1
+    status = 0 if run_role(arguments.role, settings, stopper) else 1
+    logging.shutdown()
+    # Everything is closed; what the interpreter would still tear down takes seconds, and a thread that is
+    # still busy would hold it for ever. Its work is durable and resumes at the next start.
+    os._exit(status)
 
 
 def _supervise(settings: Settings, settings_path: Path | None) -> int:

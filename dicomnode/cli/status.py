@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dicomnode.archive import Archive
-from dicomnode.archive.records import Delivery, DeliveryState, JobState
+from dicomnode.archive.records import Delivery, DeliveryState, EvidenceState, JobState
+from dicomnode.cli.existing import open_existing
 from dicomnode.node.supervisor import ROLES, running_roles
 from dicomnode.settings import Settings, load_settings
 
@@ -54,7 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Print the status."""
     settings = load_settings(arguments.settings)
-    with Archive.open(settings) as archive:
+    with open_existing(settings) as archive:
         status = read_status(archive, settings)
     if arguments.json:
         print(json.dumps(_json(status), indent=2))
@@ -68,15 +69,16 @@ def read_status(archive: Archive, settings: Settings) -> Status:
     deliveries: dict[str, dict[str, int]] = {}
     for (target, state), count in archive.deliveries.counts().items():
         deliveries.setdefault(target, {})[state] = count
+    evidence = _plain(archive.evidence.counts())
     present = running_roles(settings.node.data_dir, ROLES)
     return Status(
         roles={role: presence.port for role, presence in present.items() if presence is not None},
         studies=_plain(archive.studies.counts()),
         jobs=_plain(archive.jobs.counts()),
         deliveries=deliveries,
-        evidence=_plain(archive.evidence.counts()),
+        evidence=evidence,
         models={item.model_name: str(item.state) for item in archive.deployments.list()},
-        attention=(*_failed_jobs(archive), *_troubled_deliveries(archive, settings)),
+        attention=(*_failed_jobs(archive), *_quarantined(evidence), *_troubled_deliveries(archive, settings)),
     )
 
 
@@ -91,6 +93,11 @@ def _failed_jobs(archive: Archive) -> list[str]:
         f"job {job.job_id} ({job.model_name} on study {job.study_instance_uid}) {job.state}: {job.error}"
         for job in (*failed, *waiting)
     ]
+
+
+def _quarantined(evidence: Mapping[str, int]) -> list[str]:
+    count = evidence.get(EvidenceState.QUARANTINED, 0)
+    return [f"{count} evidence object(s) failed the gate and are kept back; the traces say why"] if count else []
 
 
 def _troubled_deliveries(archive: Archive, settings: Settings) -> list[str]:

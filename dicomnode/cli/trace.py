@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from dicomnode.archive import Archive
 from dicomnode.archive.records import Delivery, Job, StudyRecord, TraceEntry
+from dicomnode.cli.existing import open_existing
 from dicomnode.settings import load_settings
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the trace."""
-    with Archive.open(load_settings(arguments.settings)) as archive:
+    with open_existing(load_settings(arguments.settings)) as archive:
         record = archive.studies.record(arguments.study)
         entries = archive.traces.list(arguments.study)
         jobs = archive.jobs.list(arguments.study)
@@ -58,6 +58,7 @@ def _show(
     conflict = f"; patient identity: {record.identity_conflict}" if record.identity_conflict else ""
     counts = f"{record.source_instances} instance(s), {', '.join(record.modalities) or 'no modality'}"
     say(f"study {record.study_instance_uid}: {record.state}, generation {record.generation}, {counts}{conflict}")
+    say(f"  arrived {record.first_arrival:{_TIME}} to {record.last_arrival:{_TIME}}")
     for entry in entries:
         model = f" {entry.model_name}:" if entry.model_name else ""
         say(f"  {entry.at:{_TIME}} [{entry.generation}] {entry.event}:{model} {entry.text}")
@@ -73,8 +74,15 @@ def _show(
 
 
 def _job_line(job: Job) -> str:
-    error = f": {job.error}" if job.error else ""
-    return f"job {job.job_id} [{job.generation}] {job.model_name} {job.kind} {job.state}{error}"
+    state = f"job {job.job_id} [{job.generation}] {job.model_name} {job.kind} {job.state}"
+    said = job.error or answer_line(job)
+    return f"{state}: {said}" if said else state
+
+
+def answer_line(job: Job) -> str:
+    """What the job answered, such as ``no_findings: nothing found, ...``; empty before."""
+    content = json.loads(job.result_json or "{}")
+    return f"{content['outcome']}: {content['reason']}" if "outcome" in content and "reason" in content else ""
 
 
 def _delivery_line(delivery: Delivery) -> str:
@@ -103,7 +111,15 @@ def _json(
             for entry in entries
         ],
         "jobs": [
-            {"job": job.job_id, "model": job.model_name, "state": str(job.state), "error": job.error} for job in jobs
+            {
+                "job": job.job_id,
+                "generation": job.generation,
+                "model": job.model_name,
+                "state": str(job.state),
+                "error": job.error,
+                "answer": answer_line(job),
+            }
+            for job in jobs
         ],
         "deliveries": [
             {

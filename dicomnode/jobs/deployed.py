@@ -10,13 +10,38 @@ from dicomnode.bundles import BrokenBundle, Bundle, list_bundles
 from dicomnode.jobs.routing import DeployedModel
 
 
-def deployed_models(folder: Path, deployments: DeploymentStore) -> tuple[DeployedModel, ...]:
+class Shelf:
+    """The bundle folder, read anew only when a file in it has changed.
+
+    Routing asks it at every complete study; reading takes the digest of all weights. What runs is
+    checked by its digest again, by the worker.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._seen: list[tuple[str, int, int]] | None = None
+        self._bundles: list[Bundle | BrokenBundle] = []
+
+    def bundles(self) -> list[Bundle | BrokenBundle]:
+        """Every bundle in the folder."""
+        seen = sorted(
+            (str(path), status.st_mtime_ns, status.st_size)
+            for path in self.folder.rglob("*")
+            if (status := path.lstat()) and not path.is_dir()
+        )
+        if seen != self._seen:
+            self._bundles = list_bundles(self.folder)
+            self._seen = seen
+        return self._bundles
+
+
+def deployed_models(shelf: Shelf, deployments: DeploymentStore) -> tuple[DeployedModel, ...]:
     """Every bundle in the folder and every approved one that is missing from it, with what keeps it from running."""
     approved = {deployment.model_name: deployment for deployment in deployments.list()}
-    found = [_deployed(bundle, approved.get(bundle.name)) for bundle in list_bundles(folder)]
+    found = [_deployed(bundle, approved.get(bundle.name)) for bundle in shelf.bundles()]
     present = {model.name for model in found}
     missing = [
-        DeployedModel(name, deployment.digest, deployment.state, None, f"its bundle is not in {folder.name}/")
+        DeployedModel(name, deployment.digest, deployment.state, None, f"its bundle is not in {shelf.folder.name}/")
         for name, deployment in approved.items()
         if name not in present and deployment.state is not DeploymentState.OFF
     ]
@@ -32,7 +57,7 @@ def _deployed(bundle: Bundle | BrokenBundle, approved: Deployment | None) -> Dep
 
 def _problem(bundle: Bundle, approved: Deployment | None) -> str:
     if approved is None:
-        return f"waits for approval: dicomnode models add {bundle.name}"
+        return f"waits for approval: dicomnode models set {bundle.name} silent (or live)"
     if approved.digest != bundle.digest:
-        return f"changed since it was approved: look at it, then dicomnode models add {bundle.name}"
+        return f"changed since it was approved: look at it, then dicomnode models set {bundle.name} {approved.state}"
     return ""

@@ -50,7 +50,7 @@ class LoadedModels:
         if bundle.digest != digest:
             raise BundleError(
                 f"bundle {name} was altered after routing; restore it and retry the job, "
-                "or look at it and approve it with dicomnode models add"
+                "or look at it and approve it with dicomnode models set"
             )
         self._predictors.pop(name, None)
         self._bundles[name] = bundle

@@ -12,7 +12,7 @@ from threading import Event
 from dicomnode.archive import Archive
 from dicomnode.archive.records import DeploymentState, Job, JobKind
 from dicomnode.bundles import Bundle
-from dicomnode.errors import BundleError, InputError, describe
+from dicomnode.errors import ArchiveFullError, BundleError, InputError, describe
 from dicomnode.findings import Outcome, Result
 from dicomnode.inference.analyse import analyse, digest_input
 from dicomnode.inference.devices import prepare_torch
@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.2
 _RETRY_SECONDS = 2.0
 _PATIENCE_SECONDS = 4.0
+_NO_SPACE = "waits for disk space"
+_SPACE_PAUSE = timedelta(seconds=30)
 
 _CODED_ANSWERS = {JobKind.OUT_OF_SCOPE: Outcome.OUT_OF_SCOPE, JobKind.REFUSED: Outcome.REFUSED}
 
@@ -61,10 +63,10 @@ class Worker:
             if not self.work_once():
                 stop.wait(_IDLE_SECONDS)
 
-    def give_back(self, stop: Event) -> None:
+    def give_back(self, stop: Event, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         """Once told to stop, give a job that takes too long to finish back, so that nobody waits for its lease."""
         stop.wait()
-        job = None if self._idle.wait(_PATIENCE_SECONDS) else self._current
+        job = None if self._idle.wait(patience_seconds) else self._current
         if job is not None:
             now = self._clock()
             self._archive.jobs.retry_later(job.job_id, self._owner, "its worker was stopped", now, now)
@@ -93,6 +95,12 @@ class Worker:
         )
         try:
             self._do(job)
+        except ArchiveFullError as error:
+            # Nothing is wrong with the study or the model: wait for space, however often it takes
+            now = self._clock()
+            reason = f"{_NO_SPACE}: {describe(error)}"
+            self._archive.jobs.retry_later(job.job_id, self._owner, reason, now + _SPACE_PAUSE, now)
+            _log.error("job %d: %s", job.job_id, reason)
         except BundleError as error:
             self._archive.jobs.fail(job.job_id, self._owner, describe(error), self._clock())
             _log.error("job %d failed: %s", job.job_id, describe(error))
@@ -103,7 +111,7 @@ class Worker:
         check_deployment(self._archive.deployments, job)
         bundle = self._models.bundle(job.model_name, job.bundle_digest)
         study = self._archive.studies.get(job.study_instance_uid)
-        if job.attempts > self._settings.infer.maximum_attempts:
+        if job.attempts > self._settings.infer.maximum_attempts and not job.error.startswith(_NO_SPACE):
             self._answer_failed(job, study, bundle, job.error or "its worker died at each attempt")
         elif job.kind is JobKind.INFER:
             self._infer(job, study, bundle)
@@ -176,6 +184,8 @@ class Worker:
             bundle = self._models.bundle(job.model_name, job.bundle_digest)
             study = self._archive.studies.get(job.study_instance_uid)
             self._answer_failed(job, study, bundle, reason)
+        except ArchiveFullError:
+            raise
         except Exception as error:  # noqa: BLE001  if not even the document can be written, the index says so
             self._archive.jobs.fail(job.job_id, self._owner, f"{reason}; no document: {describe(error)}", now)
 

@@ -45,8 +45,6 @@ def run_role(role: str, settings: Settings, stopper: Stopper) -> bool:
             withdraw(settings.node.data_dir, role, os.getpid())
         if not all_ended:
             _log.warning("role %s: a part is still busy; its work resumes at the next start", role)
-            logging.shutdown()
-            os._exit(0 if went_well else 1)
     return went_well
 
 
@@ -92,10 +90,10 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
 
 def _rounds(settings: Settings, archive: Archive) -> Part:
     from dicomnode.intake.completion import close_due_studies
-    from dicomnode.jobs.deployed import deployed_models
+    from dicomnode.jobs.deployed import Shelf, deployed_models
     from dicomnode.jobs.dispatch import route_unrouted
 
-    models = partial(deployed_models, settings.models.folder, archive.deployments)
+    models = partial(deployed_models, Shelf(settings.models.folder), archive.deployments)
 
     def rounds(stop: threading.Event) -> None:
         while not stop.is_set():
@@ -107,8 +105,10 @@ def _rounds(settings: Settings, archive: Archive) -> Part:
 
 
 def _infer(settings: Settings, archive: Archive) -> Mapping[str, Part]:
+    from dicomnode.inference.devices import choose_device
     from dicomnode.jobs.worker import Worker
 
+    choose_device(settings.infer.device)  # a device that is not here is told now, not at the first study
     worker = Worker(archive, settings, owner_name(), now)
     _announce(settings, "infer")
     return {"worker": worker.run, "give back": worker.give_back}

@@ -76,7 +76,14 @@ def history(archive):
     return failed.job_id, delivery.delivery_id
 
 
-def test_status_of_an_empty_node(run):
+@pytest.mark.parametrize("words", [("status",), ("trace", STUDY), ("retry", "study", STUDY)])
+def test_where_no_node_ever_ran_nothing_is_made(run, tmp_path, words):
+    status, text = run(*words)
+    assert (status, "no node has run on" in text) == (2, True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_status_of_an_empty_node(run, archive):
     status, text = run("status")
     assert status == 0
     assert text.count("does not run") == 4
@@ -114,7 +121,7 @@ def test_trace_tells_for_every_model_why(run, history):
     assert said["deliveries"][0]["state"] == "refused"
 
 
-def test_trace_of_an_unknown_study_is_an_error(run):
+def test_trace_of_an_unknown_study_is_an_error(run, archive):
     status, text = run("trace", "9.9.9")
     assert status == 1
     assert text.startswith("error: study 9.9.9 is not in the archive")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from pydicom import dcmread
 
 from dicomnode.archive.records import DeploymentState, EvidenceState, JobKind, JobState, NewJob
 from dicomnode.bundles import bundle_digest
+from dicomnode.errors import ArchiveFullError
+from dicomnode.jobs.heartbeat import Heartbeat
 from dicomnode.jobs.worker import Worker
 from dicomnode.settings import Settings
 from tests.archives import at, complete, put
 from tests.factories import make_series
+from tests.peers_fixtures import wait_for
 
 TARGETS = [
     {"name": "pacs", "url": "http://127.0.0.1:1"},
@@ -217,3 +221,74 @@ def test_a_bundle_that_was_altered_after_routing_does_not_run(bench, tmp_path):
     [job] = bench.archive.jobs.list()
     assert (job.state, "was altered after routing" in job.error) == (JobState.FAILED, True)
     assert bench.archive.evidence.list(study) == []
+
+
+def test_a_study_that_changes_under_the_work_gets_only_the_newer_result(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    worker = bench.worker()
+    load = worker._models.predictor
+
+    def interrupted(bundle):
+        bench.receive(tmp_path / "late", count=3)
+        bench.route(study, series)
+        worker._models.predictor = load
+        return load(bundle)
+
+    worker._models.predictor = interrupted
+    assert worker.work_once()
+    assert bench.jobs() == ["superseded", "waiting"]
+    assert bench.archive.evidence.list(study) == []
+    assert worker.work_once()
+    assert bench.jobs() == ["superseded", "done"]
+    assert {item.instance_number for item in bench.archive.evidence.list(study)} == {1}
+
+
+def test_a_full_disk_is_waited_out_however_often(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    worker = bench.worker()
+    load = worker._models.predictor
+
+    def full(_):
+        raise ArchiveFullError("no space left for evidence; make room")
+
+    worker._models.predictor = full
+    for _ in range(bench.settings.infer.maximum_attempts + 2):
+        assert worker.work_once()
+        bench.seconds += 31
+    assert bench.jobs() == ["waiting"]
+    worker._models.predictor = load
+    assert worker.work_once()
+    assert bench.jobs() == ["done"]
+
+
+def test_a_job_under_way_is_given_back_when_the_worker_must_stop(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    worker = bench.worker()
+    began, release = Event(), Event()
+    worker._models.predictor = lambda bundle: began.set() or release.wait(20)
+    working = Thread(target=worker.work_once)
+    working.start()
+    assert began.wait(10)
+    stop = Event()
+    stop.set()
+    worker.give_back(stop, patience_seconds=0.1)
+    assert bench.jobs() == ["waiting"]
+    release.set()
+    working.join()
+    assert bench.jobs() == ["waiting"]
+
+
+def test_a_heartbeat_keeps_the_lease_and_ends_with_the_work(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=1)
+    bench.route(study, series)
+    job = bench.archive.jobs.lease("w1", bench.clock(), 0.3)
+    with Heartbeat(bench.archive.jobs, job.job_id, "w1", 0.3, bench.clock):
+        bench.seconds += 100
+        kept = wait_for(lambda: bench.archive.jobs.get(job.job_id).lease_until > bench.clock(), 5, "a renewal")
+        assert kept
+        assert bench.archive.jobs.lease("w2", bench.clock(), 30) is None
+    bench.seconds += 100
+    assert bench.archive.jobs.lease("w2", bench.clock(), 30).job_id == job.job_id
