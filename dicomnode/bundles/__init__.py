@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dicomnode.bundles.bundle import BrokenBundle, Bundle, model_identity
 from dicomnode.bundles.digest import bundle_digest, node_file
 from dicomnode.bundles.installing import install_bundle
-from dicomnode.bundles.loading import list_bundles, load_bundle
+from dicomnode.bundles.loading import is_described, list_bundles, load_bundle
 from dicomnode.bundles.metadata import (
     Accepts,
     Aggregation,
@@ -20,6 +20,7 @@ from dicomnode.bundles.metadata import (
     Task,
 )
 from dicomnode.bundles.scope import why_out_of_scope
+from dicomnode.bundles.template import write_template
 
 if TYPE_CHECKING:
     from dicomnode.bundles.building import build_network, build_preprocessing
@@ -39,11 +40,13 @@ __all__ = [
     "build_preprocessing",
     "bundle_digest",
     "install_bundle",
+    "is_described",
     "list_bundles",
     "load_bundle",
     "model_identity",
     "node_file",
     "why_out_of_scope",
+    "write_template",
 ]
 
 

@@ -15,9 +15,11 @@ from dicomnode.bundles.configuration import (
     code_places,
     read_configuration,
     targets,
+    walk,
 )
 from dicomnode.bundles.digest import bundle_digest, node_file
 from dicomnode.bundles.metadata import NodeMetadata, Task
+from dicomnode.bundles.template import FILL
 from dicomnode.errors import BundleError
 
 _KEY = "dicomnode"
@@ -38,6 +40,11 @@ def load_bundle(path: Path) -> Bundle:
         return _load(path)
     except BundleError as error:
         raise BundleError(f"bundle {path.name}: {error}") from error
+
+
+def is_described(path: Path) -> bool:
+    """Whether the node metadata of a bundle stands anywhere: in it, or beside it."""
+    return node_file(path).is_file() or _KEY in read_configuration(_present(path, "configs/metadata.json"))
 
 
 def list_bundles(folder: Path) -> list[Bundle | BrokenBundle]:
@@ -127,6 +134,9 @@ def _parse(content: Value, where: str) -> NodeMetadata:
         problems = (f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in error.errors())
         raise BundleError(f"{where}: {'; '.join(problems)}") from error
     _check_classes(node, where)
+    left = [place or where for place, value in walk(content) if isinstance(value, str) and FILL in value]
+    if left:
+        raise BundleError(f"{where}: {left[0]} still says {FILL!r}; put the value there")
     return node
 
 

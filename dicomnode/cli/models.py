@@ -103,11 +103,15 @@ def check_model(args: argparse.Namespace) -> int:
 
 def add_model(args: argparse.Namespace) -> int:
     """Copy a bundle into the models folder, approve its digest, set its state."""
-    from dicomnode.bundles import install_bundle, load_bundle
+    from dicomnode.bundles import install_bundle, is_described, load_bundle, write_template
+    from dicomnode.errors import BundleError
     from dicomnode.settings import load_settings
 
     settings = load_settings(args.settings)
-    source = load_bundle(args.path)
+    path = args.path.absolute()
+    if not is_described(path):
+        raise BundleError(f"bundle {path.name} does not say what a node must know; fill in {write_template(path)}")
+    source = load_bundle(path)
     _refuse_code(source, args.allow_code)
     bundle = install_bundle(source, settings.models.folder, replace=args.replace)
     return _approve(args, bundle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class SliceNetwork:
         calibration = self._bundle.node.calibration
         temperature = calibration.temperature if calibration is not None else 1.0
         for batch in batches((self._prepare(pixels)[0] for pixels in slices), self._batching.size):
-            logits = self._checked(self._forward(torch.stack(self._filled(batch))))[: len(batch)]
+            logits = self._checked(self._forward(self._stacked(batch)))[: len(batch)]
             scores = torch.softmax(logits.double() / temperature, dim=1).cpu().numpy()
             yield from scores
 
@@ -98,8 +99,30 @@ class SliceNetwork:
 
     def _prepare(self, pixels: npt.NDArray[np.float32]) -> tuple[torch.Tensor, PixelMap]:
         image = MetaTensor(torch.from_numpy(np.ascontiguousarray(pixels)), affine=torch.eye(4, dtype=torch.float64))
-        processed = self._preprocessing(image)
+        try:
+            with warnings.catch_warnings():
+                # MONAI warns of every blank image; the slices around a head often are.
+                warnings.simplefilter("ignore")
+                processed = self._preprocessing(image)
+        except Exception as error:
+            raise BundleError(
+                f"bundle {self._bundle.name}: preprocessing failed on an image of {tuple(image.shape)} "
+                f"(channels, rows, columns): {error.__cause__ or error}; it must take one image, not a dictionary"
+            ) from error
+        if not isinstance(processed, MetaTensor) or processed.ndim != 3:
+            raise BundleError(
+                f"bundle {self._bundle.name}: preprocessing must give a MetaTensor (channels, rows, columns)"
+            )
         return processed.as_tensor().float(), pixel_map(processed, (pixels.shape[1], pixels.shape[2]))
+
+    def _stacked(self, batch: list[torch.Tensor]) -> torch.Tensor:
+        shapes = {tuple(image.shape) for image in batch}
+        if len(shapes) > 1:
+            raise BundleError(
+                f"bundle {self._bundle.name}: preprocessing gives images of different sizes, such as "
+                f"{' and '.join(map(str, sorted(shapes)[:2]))}; end it with a resize or a padding to one size"
+            )
+        return torch.stack(self._filled(batch))
 
     def _filled(self, batch: list[torch.Tensor]) -> list[torch.Tensor]:
         missing = self._batching.size - len(batch) if self._batching.fixed else 0

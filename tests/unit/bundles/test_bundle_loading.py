@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from dicomnode.bundles import BrokenBundle, Bundle, Task, bundle_digest, list_bundles, load_bundle, model_identity
+from dicomnode.bundles import (
+    BrokenBundle,
+    Bundle,
+    Task,
+    bundle_digest,
+    is_described,
+    list_bundles,
+    load_bundle,
+    model_identity,
+    write_template,
+)
 from dicomnode.errors import BundleError
 from dicomnode.findings import Code
 
@@ -159,3 +169,24 @@ def test_loading_imports_neither_torch_nor_monai(make_bundle: Any) -> None:
         f"load_bundle(Path({str(path)!r})); sys.exit('torch' in sys.modules or 'monai' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_draft_becomes_a_description_once_it_is_filled_in(make_bundle: Any) -> None:
+    path = make_bundle(weights=False, foreign=True)
+    (path.parent / "small.node.toml").unlink()
+    assert not is_described(path)
+    draft = write_template(path)
+    assert is_described(path)
+    with pytest.raises(BundleError, match="threshold"):
+        load_bundle(path)
+    text = draft.read_text().replace('threshold = "FILL IN"', "threshold = 0.5").replace("= true }", "= false }")
+    draft.write_text(
+        text.replace('name = "FILL IN", code', 'name = "negative", code').replace("= [  #", "= [ {positive}, #")
+    )
+    draft.write_text(
+        draft.read_text().replace("{positive}", '{ name = "b", code = { value = "1", scheme = "99T", meaning = "B" } }')
+    )
+    with pytest.raises(BundleError, match="still says 'FILL IN'"):
+        load_bundle(path)
+    draft.write_text(draft.read_text().replace("FILL IN", "filled"))
+    assert load_bundle(path).node.classes[1].name == "negative"

@@ -1,6 +1,7 @@
 """``dicomnode models``: what is there, does it run, may it run."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,19 @@ def test_a_bundle_with_code_needs_a_word(run: Any, make_bundle: Any, tmp_path: P
     assert (tmp_path / "models" / "small.node.toml").is_file()
     assert run("set", "small", "live")[0] == 2
     assert run("set", "small", "off")[0] == 0
+
+
+def test_add_drafts_the_description_of_a_bundle_from_elsewhere(run: Any, make_bundle: Any, tmp_path: Path) -> None:
+    source = make_bundle(folder=tmp_path / "elsewhere", foreign=True, weights=False)
+    described = source.parent / "small.node.toml"
+    filled = described.read_text()
+    described.unlink()
+    assert run("add", str(source))[0] == 1
+    draft = tomllib.loads(described.read_text())
+    assert draft["algorithm"]["version"] == "0.1.0"
+    assert run("add", str(source))[0] == 1  # it still says FILL IN
+    described.write_text(filled)
+    assert run("add", str(source))[0] == 0
 
 
 def test_show_prints_what_the_bundle_says(run: Any, make_bundle: Any) -> None:

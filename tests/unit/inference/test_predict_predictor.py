@@ -116,3 +116,25 @@ def test_a_device_that_is_not_here_is_named(name: str) -> None:
 
 def test_auto_is_cpu_without_a_gpu() -> None:
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_a_blank_image_gets_a_finite_score(make_bundle: Any) -> None:
+    blank = Request((SliceGroup(request(1).images, (np.zeros((1, 40, 50), np.float32),)),), "blank")
+    assert 0 <= Predictor(load_bundle(make_bundle()), CPU).predict(blank).answer.score <= 1
+
+
+@pytest.mark.parametrize(
+    ("transforms", "message"),
+    [
+        ([{"_target_": "monai.transforms.Resized", "keys": ["image"], "spatial_size": [32, 32]}], "not a dictionary"),
+        ([{"_target_": "monai.transforms.ScaleIntensity"}], "different sizes, such as"),
+        ([{"_target_": "monai.transforms.ToNumpy"}], "must give a MetaTensor"),
+    ],
+)
+def test_preprocessing_that_does_not_fit_is_named(
+    make_bundle: Any, transforms: list[dict[str, Any]], message: str
+) -> None:
+    compose = {"_target_": "monai.transforms.Compose", "transforms": transforms}
+    predictor = Predictor(load_bundle(make_bundle(inference={"preprocessing": compose})), CPU)
+    with pytest.raises(BundleError, match=message):
+        list(predictor.predict_each([request(1), request(1, shape=(60, 20))]))
