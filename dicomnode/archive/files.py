@@ -75,7 +75,7 @@ class StagedFile:
             return
         with full_disk_is_refusal():
             self._file.flush()
-            os.fsync(self._file.fileno())
+            os.fdatasync(self._file.fileno())  # with the size, without times that nobody needs
             self._file.close()
 
     def flush(self) -> None:

@@ -1,403 +1,59 @@
 """The rows of the index as values: what the stores take and give."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from pathlib import Path
-
-from dicomnode.study import Instance
-
-
-class Way(StrEnum):
-    """How an instance came in."""
-
-    C_STORE = "c-store"
-    STOW = "stow"
-    POLL = "poll"
-    RECOVERED = "recovered"
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an instance came from.
-
-    Attributes:
-        way: Service that brought it.
-        calling_ae_title: AE title of the sender, empty over HTTP.
-        called_ae_title: AE title it was sent to; a poller's setting or empty over HTTP.
-        peer: Address of the sender or name of the poller.
-    """
-
-    way: Way
-    calling_ae_title: str = ""
-    called_ae_title: str = ""
-    peer: str = ""
-
-
-class Kind(StrEnum):
-    """What an instance means to the node."""
-
-    SOURCE = "source"  # what modalities make: opens a study
-    DOCUMENT = "document"  # other people's SR, SEG, KO, PR: opens no study
-    OWN = "own"  # the node's evidence, made here or by another dicomnode
-    IDENTITY_CONFLICT = "identity_conflict"  # kept aside, never analysed nor shown
-
-
-class StoredStatus(StrEnum):
-    """What became of an instance that was handed in; each of them means that its bytes are safe."""
-
-    NEW = "new"
-    DUPLICATE = "duplicate"
-    OWN = "own"
-    QUARANTINED = "quarantined"
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """Answer to a stored instance.
-
-    Attributes:
-        instance: As indexed; of a duplicate, the one that was here first.
-        status: New, duplicate, the node's own coming back, or quarantined (other Patient ID).
-        study_generation: Completions of its study so far.
-    """
-
-    instance: Instance
-    status: StoredStatus
-    study_generation: int
-
-
-class StudyState(StrEnum):
-    """Whether instances are still awaited."""
-
-    OPEN = "open"
-    COMPLETE = "complete"
-
-
-@dataclass(frozen=True, slots=True)
-class PatientStudy:
-    """Patient and study attributes (PS3.3 C.7.1.1, C.7.2.1) as QIDO-RS shows them, empty if absent."""
-
-    patient_id: str = ""
-    patient_name: str = ""
-    patient_birth_date: str = ""
-    patient_sex: str = ""
-    issuer_of_patient_id: str = ""
-    accession_number: str = ""
-    study_id: str = ""
-    study_date: str = ""
-    study_time: str = ""
-    study_description: str = ""
-    referring_physician_name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StudyRecord:
-    """A study in the index.
-
-    Attributes:
-        study_instance_uid: (0020,000D).
-        state: Open while instances are awaited.
-        generation: Completions so far; 0 for a study that never held an image, or is open for the first time.
-        routed_generation: The last generation that routing has decided on.
-        first_arrival: When the current (or last) open period began.
-        last_arrival: Last new instance.
-        completed_at: Last completion, or None.
-        identity_conflict: Why patient identity cannot be trusted (no PHI), or None.
-        source_instances: Source instances and other people's objects.
-        number_of_series: With the node's own evidence, (0020,1206).
-        number_of_instances: With the node's own evidence, (0020,1208).
-        modalities: (0008,0061), sorted.
-        sop_classes: (0008,0062), sorted.
-        attributes: Patient and study attributes.
-    """
-
-    study_instance_uid: str
-    state: StudyState
-    generation: int
-    routed_generation: int
-    first_arrival: datetime
-    last_arrival: datetime
-    completed_at: datetime | None
-    identity_conflict: str | None
-    source_instances: int
-    number_of_series: int
-    number_of_instances: int
-    modalities: tuple[str, ...]
-    sop_classes: tuple[str, ...]
-    attributes: PatientStudy
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesRecord:
-    """A series in the index, for QIDO-RS."""
-
-    series_instance_uid: str
-    study: StudyRecord
-    modality: str
-    series_number: int | None
-    series_description: str
-    body_part_examined: str
-    manufacturer_model_name: str
-    number_of_instances: int
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceRecord:
-    """An instance in the index, for QIDO-RS and WADO-RS.
-
-    Attributes:
-        instance: UIDs and the stored file.
-        series: Its series.
-        rows: (0028,0010) or None.
-        columns: (0028,0011) or None.
-        kind: Source, document or the node's own.
-    """
-
-    instance: Instance
-    series: SeriesRecord
-    rows: int | None
-    columns: int | None
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class QidoQuery:
-    """A QIDO-RS search (PS3.18 8.3.4).
-
-    Attributes:
-        match: Pairs of keyword and value; values are combined by AND.
-        limit: Most rows wanted, None for all.
-        offset: Rows to skip.
-        includefield: Keywords asked for besides; ``all`` for every one.
-    """
-
-    match: tuple[tuple[str, str], ...] = ()
-    limit: int | None = None
-    offset: int = 0
-    includefield: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class OpenStudy:
-    """A study that awaits instances, as completion sees it.
-
-    Attributes:
-        study_instance_uid: (0020,000D).
-        first_arrival: When this open period began.
-        last_arrival: Last new instance.
-        arrivals: New instances ever; tells whether one came in between.
-        open_associations: Associations that brought instances of it and are not released yet.
-        last_released: When the last of its associations ended, None if there was none.
-    """
-
-    study_instance_uid: str
-    first_arrival: datetime
-    last_arrival: datetime
-    arrivals: int
-    open_associations: int = 0
-    last_released: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TraceEntry:
-    """One line of a study's trace."""
-
-    study_instance_uid: str
-    generation: int
-    event: str
-    model_name: str | None
-    text: str
-    at: datetime
-
-
-class JobKind(StrEnum):
-    """What a job has to do."""
-
-    INFER = "infer"
-    OUT_OF_SCOPE = "out_of_scope"
-    REFUSED = "refused"
-
-
-class JobState(StrEnum):
-    """Where a job stands."""
-
-    WAITING = "waiting"
-    LEASED = "leased"
-    DONE = "done"
-    FAILED = "failed"
-    SUPERSEDED = "superseded"
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job that routing asks for.
-
-    Attributes:
-        model_name: Bundle name.
-        bundle_digest: The approved digest.
-        kind: Run the model, or write the coded answer why not.
-        reason: One line.
-        series_instance_uids: Series to analyse.
-        targets: Names of the targets for the evidence.
-        silent: Compute and show at the node, never send.
-    """
-
-    model_name: str
-    bundle_digest: str
-    kind: JobKind
-    reason: str
-    series_instance_uids: tuple[str, ...]
-    targets: tuple[str, ...]
-    silent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job in the index; see `NewJob` for what was asked.
-
-    Attributes:
-        attempts: Leases so far, this one included.
-        lease_owner: Worker that holds it.
-        lease_until: A worker silent beyond this has lost it.
-        next_attempt_at: Not before this.
-        error: Last failure, one line.
-        result_json: What the worker answered, None before.
-        finished_at: When it became done or failed.
-    """
-
-    job_id: int
-    study_instance_uid: str
-    generation: int
-    model_name: str
-    bundle_digest: str
-    kind: JobKind
-    reason: str
-    series_instance_uids: tuple[str, ...]
-    targets: tuple[str, ...]
-    silent: bool
-    state: JobState
-    attempts: int
-    lease_owner: str | None
-    lease_until: datetime | None
-    next_attempt_at: datetime
-    error: str
-    result_json: str | None
-    finished_at: datetime | None
-
-
-class EvidenceState(StrEnum):
-    """Whether an evidence object passed the gate."""
-
-    READY = "ready"
-    QUARANTINED = "quarantined"
-
-
-@dataclass(frozen=True, slots=True)
-class NewEvidence:
-    """An evidence object whose file is durable already (`EvidenceStore.write_file`).
-
-    Attributes:
-        role: ``answer``, ``text``, ``lesions`` or ``segmentation``.
-        path: The file.
-        instance_number: (0020,0013); the highest of a series is the current one.
-        state: Ready, or quarantined by the gate.
-        reason: Why quarantined, else empty.
-    """
-
-    sop_instance_uid: str
-    sop_class_uid: str
-    series_instance_uid: str
-    study_instance_uid: str
-    model_name: str
-    role: str
-    path: Path
-    instance_number: int
-    state: EvidenceState = EvidenceState.READY
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """An evidence object in the index."""
-
-    sop_instance_uid: str
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    series_instance_uid: str
-    study_instance_uid: str
-    model_name: str
-    role: str
-    path: Path
-    sha256: str
-    instance_number: int
-    state: EvidenceState
-    reason: str
-    job_id: int
-    created: datetime
-
-
-class DeliveryState(StrEnum):
-    """Where a delivery stands."""
-
-    WAITING = "waiting"
-    SENDING = "sending"
-    DELIVERED = "delivered"
-    WARNING = "warning"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One evidence object on its way to one target.
-
-    Attributes:
-        attempts: Times it was leased for sending.
-        next_attempt_at: Not before this.
-        status: What the peer said last, one line.
-        path: The file to send.
-        updated_at: Last change of state.
-    """
-
-    delivery_id: int
-    sop_instance_uid: str
-    target: str
-    state: DeliveryState
-    attempts: int
-    next_attempt_at: datetime
-    status: str
-    path: Path
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    study_instance_uid: str
-    model_name: str
-    updated_at: datetime
-
-
-class DeploymentState(StrEnum):
-    """What an approved model does."""
-
-    OFF = "off"
-    SILENT = "silent"
-    LIVE = "live"
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """An approved bundle digest and what it does."""
-
-    model_name: str
-    digest: str
-    state: DeploymentState
-    approved_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One line of the audit trail."""
-
-    event: str
-    detail: str
-    at: datetime
+from dicomnode.archive.study_rows import (
+    InstanceRecord,
+    Kind,
+    OpenStudy,
+    Origin,
+    PatientStudy,
+    QidoQuery,
+    SeriesRecord,
+    Stored,
+    StoredStatus,
+    StudyRecord,
+    StudyState,
+    TraceEntry,
+    Way,
+)
+from dicomnode.archive.work_rows import (
+    AuditEntry,
+    Delivery,
+    DeliveryState,
+    Deployment,
+    DeploymentState,
+    Evidence,
+    EvidenceState,
+    Job,
+    JobKind,
+    JobState,
+    NewEvidence,
+    NewJob,
+)
+
+__all__ = [
+    "AuditEntry",
+    "Delivery",
+    "DeliveryState",
+    "Deployment",
+    "DeploymentState",
+    "Evidence",
+    "EvidenceState",
+    "InstanceRecord",
+    "Job",
+    "JobKind",
+    "JobState",
+    "Kind",
+    "NewEvidence",
+    "NewJob",
+    "OpenStudy",
+    "Origin",
+    "PatientStudy",
+    "QidoQuery",
+    "SeriesRecord",
+    "Stored",
+    "StoredStatus",
+    "StudyRecord",
+    "StudyState",
+    "TraceEntry",
+    "Way",
+]

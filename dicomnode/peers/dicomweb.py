@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import requests
 from dicomweb_client.web import DICOMwebClient
 from requests.adapters import HTTPAdapter
 
+from dicomnode.dicom.uids import valid_uid
 from dicomnode.errors import InputError, PeerRefusedError, PeerUnavailableError
 from dicomnode.peers.multipart import parse_content_type, parse_multipart
 
@@ -88,11 +88,8 @@ class DicomWebPeer:
             found = self._client.search_for_studies(
                 limit=limit, offset=offset, fields=["NumberOfStudyRelatedInstances"], search_filters=dict(filters)
             )
-        return [
-            StudySummary(uid, _number(item, "00201208"))
-            for item in found
-            if (uid := _text(item, "0020000D")) is not None
-        ]
+            pairs = [(_uid(item, "0020000D"), _number(item, "00201208")) for item in found]
+        return [StudySummary(uid, count) for uid, count in pairs if uid is not None]
 
     def search_instances(self, study_instance_uid: str, limit: int, offset: int) -> list[InstanceSummary]:
         """One page of a study's instances.
@@ -103,7 +100,7 @@ class DicomWebPeer:
         """
         with self._translated("QIDO-RS search for instances"):
             found = self._client.search_for_instances(study_instance_uid, limit=limit, offset=offset)
-        pairs = ((_text(item, "0020000E"), _text(item, "00080018")) for item in found)
+            pairs = [(_uid(item, "0020000E"), _uid(item, "00080018")) for item in found]
         return [InstanceSummary(series, sop) for series, sop in pairs if series is not None and sop is not None]
 
     def retrieve(
@@ -166,10 +163,12 @@ class DicomWebPeer:
             if status in _TRANSIENT:
                 raise PeerUnavailableError(message) from error
             raise PeerRefusedError(message, status) from error
-        except (requests.JSONDecodeError, json.JSONDecodeError, InputError) as error:
-            raise PeerUnavailableError(f"{what} at {self.url} gave an answer that cannot be read: {error}") from error
+        except requests.JSONDecodeError as error:
+            raise PeerUnavailableError(f"{what} at {self.url} gave an answer that is no JSON") from error
         except (requests.RequestException, OSError) as error:
             raise PeerUnavailableError(f"{what} at {self.url} failed: {type(error).__name__}") from error
+        except (InputError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise PeerUnavailableError(f"{what} at {self.url} gave an answer that cannot be read: {error}") from error
 
 
 def _contents(response: requests.Response) -> Iterator[Iterator[bytes]]:
@@ -187,6 +186,12 @@ def _contents(response: requests.Response) -> Iterator[Iterator[bytes]]:
 def _text(item: Mapping[str, Any], tag: str) -> str | None:
     values = item.get(tag, {}).get("Value") or [None]
     return str(values[0]) if values[0] is not None else None
+
+
+def _uid(item: Mapping[str, Any], tag: str) -> str | None:
+    """A UID that may become part of a URL, None for anything else."""
+    text = _text(item, tag)
+    return text if text is not None and valid_uid(text) else None
 
 
 def _number(item: Mapping[str, Any], tag: str) -> int | None:

@@ -1,0 +1,198 @@
+"""Work and answers as values: jobs, evidence, deliveries, deployments, audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+
+class JobKind(StrEnum):
+    """What a job has to do."""
+
+    INFER = "infer"
+    OUT_OF_SCOPE = "out_of_scope"
+    REFUSED = "refused"
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    WAITING = "waiting"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that routing asks for.
+
+    Attributes:
+        model_name: Bundle name.
+        bundle_digest: The approved digest.
+        kind: Run the model, or write the coded answer why not.
+        reason: One line.
+        series_instance_uids: Series to analyse.
+        targets: Names of the targets for the evidence.
+        silent: Compute and show at the node, never send.
+    """
+
+    model_name: str
+    bundle_digest: str
+    kind: JobKind
+    reason: str
+    series_instance_uids: tuple[str, ...]
+    targets: tuple[str, ...]
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job in the index; see `NewJob` for what was asked.
+
+    Attributes:
+        attempts: Leases so far, this one included.
+        lease_owner: Worker that holds it.
+        lease_until: A worker silent beyond this has lost it.
+        next_attempt_at: Not before this.
+        error: Last failure, one line.
+        result_json: What the worker answered, None before.
+        finished_at: When it became done or failed.
+    """
+
+    job_id: int
+    study_instance_uid: str
+    generation: int
+    model_name: str
+    bundle_digest: str
+    kind: JobKind
+    reason: str
+    series_instance_uids: tuple[str, ...]
+    targets: tuple[str, ...]
+    silent: bool
+    state: JobState
+    attempts: int
+    lease_owner: str | None
+    lease_until: datetime | None
+    next_attempt_at: datetime
+    error: str
+    result_json: str | None
+    finished_at: datetime | None
+
+
+class EvidenceState(StrEnum):
+    """Whether an evidence object passed the gate."""
+
+    READY = "ready"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvidence:
+    """An evidence object whose file is durable already (`EvidenceStore.write_file`).
+
+    Attributes:
+        role: ``answer``, ``text``, ``lesions`` or ``segmentation``.
+        path: The file.
+        instance_number: (0020,0013); the highest of a series is the current one.
+        state: Ready, or quarantined by the gate.
+        reason: Why quarantined, else empty.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    model_name: str
+    role: str
+    path: Path
+    instance_number: int
+    state: EvidenceState = EvidenceState.READY
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An evidence object in the index."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    model_name: str
+    role: str
+    path: Path
+    sha256: str
+    instance_number: int
+    state: EvidenceState
+    reason: str
+    job_id: int
+    created: datetime
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    WARNING = "warning"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One evidence object on its way to one target.
+
+    Attributes:
+        attempts: Times it was leased for sending.
+        next_attempt_at: Not before this.
+        status: What the peer said last, one line.
+        path: The file to send.
+        updated_at: Last change of state.
+    """
+
+    delivery_id: int
+    sop_instance_uid: str
+    target: str
+    state: DeliveryState
+    attempts: int
+    next_attempt_at: datetime
+    status: str
+    path: Path
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    study_instance_uid: str
+    model_name: str
+    updated_at: datetime
+
+
+class DeploymentState(StrEnum):
+    """What an approved model does."""
+
+    OFF = "off"
+    SILENT = "silent"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """An approved bundle digest and what it does."""
+
+    model_name: str
+    digest: str
+    state: DeploymentState
+    approved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One line of the audit trail."""
+
+    event: str
+    detail: str
+    at: datetime
