@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy.typing as npt
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
@@ -38,7 +38,7 @@ def number_of_frames(dataset: Dataset) -> int:
     return number
 
 
-def stored_frames(dataset: FileDataset) -> Iterator[StoredValues]:
+def stored_frames(dataset: Dataset) -> Iterator[StoredValues]:
     """Decode frame after frame.
 
     YBR_FULL and YBR_FULL_422 come out as RGB, and so do the JPEG 2000 colour transforms.
@@ -76,7 +76,7 @@ def name_of(dataset: Dataset) -> str:
     return f"instance {dataset.get('SOPInstanceUID', None) or 'without SOP Instance UID'}"
 
 
-def _frames(dataset: FileDataset, syntax: str, count: int) -> Iterator[StoredValues]:
+def _frames(dataset: Dataset, syntax: str, count: int) -> Iterator[StoredValues]:
     if syntax in EXTENDED_SYNTAXES and dataset.BitsStored > 8:
         for index in range(count):
             yield decode_extended(dataset, index)
@@ -89,7 +89,7 @@ def _frames(dataset: FileDataset, syntax: str, count: int) -> Iterator[StoredVal
         yield from (frame for frame, _ in rest)
 
 
-def _first_frame(dataset: FileDataset, syntax: str) -> tuple[StoredValues, str]:
+def _first_frame(dataset: Dataset, syntax: str) -> tuple[StoredValues, str]:
     """Decode frame 0 with the fastest plug-in that can, and say which one did."""
     decoder = get_decoder(UID(syntax))
     if not UID(syntax).is_encapsulated:
@@ -104,7 +104,7 @@ def _first_frame(dataset: FileDataset, syntax: str) -> tuple[StoredValues, str]:
     raise failure
 
 
-def _failure(dataset: FileDataset, syntax: str, error: Exception) -> PixelError:
+def _failure(dataset: Dataset, syntax: str, error: Exception) -> PixelError:
     what = f"{name_of(dataset)}: pixel data in {_syntax_name(syntax)} cannot be decoded"
     if isinstance(error, NotImplementedError):
         return PixelError(f"{what}: no decoder is installed for this transfer syntax")

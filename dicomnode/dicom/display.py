@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from dicomnode.dicom.decoding import DECODE_ERRORS
@@ -59,7 +59,7 @@ def read_window(dataset: Dataset, index: int = 0) -> Window | None:
     return Window(center, width, function)
 
 
-def display_picture(dataset: FileDataset, frame: FramePixels, index: int = 0) -> Picture:
+def display_picture(dataset: Dataset, frame: FramePixels, index: int = 0) -> Picture:
     """A frame as a viewer would first show it.
 
     A VOI LUT goes before a window; without either, the picture's own percentiles decide.
@@ -81,7 +81,7 @@ def display_picture(dataset: FileDataset, frame: FramePixels, index: int = 0) ->
     return _to_bytes(shown if frame.mirror is None else 1 - shown)
 
 
-def _voi(dataset: FileDataset, values: npt.NDArray[np.float32], index: int) -> npt.NDArray[np.float32]:
+def _voi(dataset: Dataset, values: npt.NDArray[np.float32], index: int) -> npt.NDArray[np.float32]:
     lut = _voi_lut(dataset, bool(values.min() < 0))
     if lut is not None:
         return lut.apply(values) / np.float32((1 << lut.bits) - 1)

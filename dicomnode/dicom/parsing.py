@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -28,12 +28,16 @@ PARSE_ERRORS = (
 )
 
 
-def transfer_syntax_of(dataset: FileDataset) -> str:
-    """Transfer syntax that a file was read in: as its meta information says, else as its bytes were found to be."""
-    named = dataset.file_meta.get("TransferSyntaxUID", None)
+def transfer_syntax_of(dataset: Dataset) -> str:
+    """Transfer syntax that a file was read in: as its meta information says, else as its bytes were found to be.
+
+    A data set that was never in a file counts as Explicit VR Little Endian.
+    """
+    meta = getattr(dataset, "file_meta", None)
+    named = meta.get("TransferSyntaxUID", None) if meta is not None else None
     if named and valid_uid(str(named)):
         return str(named)
     implicit, little_endian = dataset.original_encoding
     if implicit:
         return str(ImplicitVRLittleEndian)
-    return str(ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian)
+    return str(ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian)

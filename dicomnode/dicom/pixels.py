@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import JPEG2000TransferSyntaxes
 
@@ -52,7 +52,7 @@ class FramePixels:
     mirror: float | None = None
 
 
-def read_frames(dataset: FileDataset) -> Iterator[FramePixels]:
+def read_frames(dataset: Dataset) -> Iterator[FramePixels]:
     """Every frame of an image, in order.
 
     Raises:
@@ -71,7 +71,7 @@ def read_frames(dataset: FileDataset) -> Iterator[FramePixels]:
             yield FramePixels(values[np.newaxis])
 
 
-def check_photometric(dataset: FileDataset) -> str:
+def check_photometric(dataset: Dataset) -> str:
     """Photometric Interpretation (0028,0004), if the node knows how to read it.
 
     Raises:
@@ -152,7 +152,7 @@ def _modality_lut(dataset: Dataset) -> LookUpTable | None:
         raise PixelError(f"{name_of(dataset)}: its Modality LUT cannot be read") from error
 
 
-def _colour(dataset: FileDataset, stored: StoredValues, photometric: str) -> npt.NDArray[np.float32]:
+def _colour(dataset: Dataset, stored: StoredValues, photometric: str) -> npt.NDArray[np.float32]:
     bits = int(dataset.BitsStored)
     if photometric == "PALETTE COLOR":
         try:
