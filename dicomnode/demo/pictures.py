@@ -12,7 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 
 from dicomnode.demo.objects import Outline
+from dicomnode.dicom.display import display_picture
 from dicomnode.dicom.picture import draw_overlay
+from dicomnode.dicom.pixels import read_frames
 
 SYNTHETIC = "Synthetic picture: this shows the path, not the accuracy."
 UNVERIFIED = "AI result, not verified by a human."
@@ -65,7 +67,7 @@ def make_slices(
     return tuple(
         Slice(
             int(image.InstanceNumber),
-            _windowed(image),
+            display_picture(image, next(read_frames(image))),
             tuple(outlines.get(image.SOPInstanceUID, ())),
             masks.get(image.SOPInstanceUID),
         )
@@ -93,13 +95,6 @@ def draw_pictures(slices: Sequence[Slice], title: str, sentences: Sequence[str],
     for name, picture in pictures.items():
         picture.save(folder / name)
     return tuple(folder / name for name in pictures)
-
-
-def _windowed(image: Dataset) -> npt.NDArray[np.uint8]:
-    low = float(image.WindowCenter) - float(image.WindowWidth) / 2
-    scaled = (image.pixel_array - low) / float(image.WindowWidth)
-    grey: npt.NDArray[np.uint8] = (np.clip(scaled, 0, 1) * 255).astype(np.uint8)
-    return grey
 
 
 def _key(slices: Sequence[Slice]) -> Slice:
