@@ -43,10 +43,14 @@ class AssociationStore:
         """Close the associations of processes that no longer run; their quiet period starts now."""
         rows = tables.associations
         query = select(rows.c.association_id, rows.c.owner).where(rows.c.closed_at.is_(None))
-        with self._database.write() as connection:
-            dead = [row.association_id for row in connection.execute(query) if not self._files.is_alive(row.owner)]
-            for association_id in dead:
-                _close(connection, association_id, now)
+        with self._database.read() as connection:
+            found = connection.execute(query).all()
+        alive = {owner: self._files.is_alive(owner) for owner in {row.owner for row in found}}
+        dead = [row.association_id for row in found if not alive[row.owner]]
+        if dead:
+            with self._database.write() as connection:
+                for association_id in dead:
+                    _close(connection, association_id, now)
         return len(dead)
 
 

@@ -44,6 +44,7 @@ def close_due_studies(archive: Archive, policy: CompletionSettings, now: datetim
     Returns:
         Study Instance UID and new generation of each study that was closed here.
     """
+    archive.associations.close_dead(now)  # a killed receiver brings nothing more
     closed = []
     for study in archive.studies.open_studies():
         decision = is_complete(study, policy, now)

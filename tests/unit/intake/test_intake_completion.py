@@ -57,3 +57,14 @@ def test_an_instance_that_arrives_in_between_keeps_the_study_open(tmp_path: Path
         put(archive, make_file("1.2.3.2"), at(0))  # after the decision, at the same clock reading
         assert archive.studies.complete("1.2.3", "quiet", seen.arrivals, at(11)) is None
         assert archive.studies.record("1.2.3").state is StudyState.OPEN
+
+
+def test_a_receiver_that_was_killed_holds_no_study_open(tmp_path: Path) -> None:
+    with open_archive(tmp_path) as archive, open_archive(tmp_path) as receiver:
+        receiver.associations.opened("a", at(0))
+        receiver.associations.touched("a", "1.2.3")
+        put(receiver, make_file(), at(0))
+        assert close_due_studies(archive, POLICY, at(20)) == []
+        receiver.close()
+        assert close_due_studies(archive, POLICY, at(21)) == []
+        assert close_due_studies(archive, POLICY, at(31)) == [("1.2.3", 1)]
