@@ -15,7 +15,7 @@ from dicomnode.web.health import add_health_routes
 from dicomnode.web.pages import add_page_routes, make_templates
 from dicomnode.web.problems import add_error_handlers
 from dicomnode.web.qido import add_search_routes
-from dicomnode.web.stow import add_store_routes
+from dicomnode.web.stow import add_store_routes, make_limiter
 from dicomnode.web.wado import add_retrieve_routes
 
 _STATIC = Path(__file__).parent / "static"
@@ -33,8 +33,9 @@ def create_app(archive: Archive, settings: Settings) -> FastAPI:
     app.state.archive = archive
     app.state.settings = settings
     app.state.templates = make_templates()
-    app.add_middleware(SafetyHeaders)
+    app.state.stow_limiter = make_limiter()
     add_error_handlers(app)
+    app.add_middleware(SafetyHeaders)
     router = APIRouter()
     for add_routes in (add_search_routes, add_retrieve_routes, add_store_routes, add_health_routes, add_page_routes):
         add_routes(router)

@@ -38,7 +38,7 @@ def add_health_routes(router: APIRouter) -> None:
     router.add_api_route("/health/ready", ready, methods=["GET"])
 
 
-def live() -> Response:
+async def live() -> Response:
     """This process answers; nothing else is looked at."""
     return JSONResponse({"status": "ok"})
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicomnode.errors import (
     ArchiveError,
@@ -58,7 +59,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(DicomNodeError, _node_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(LastResort)
 
 
 async def _node_error(_request: Request, error: Exception) -> Response:
@@ -80,6 +81,29 @@ async def _invalid_request(_request: Request, error: Exception) -> Response:
     return problem(HTTPStatus.BAD_REQUEST, wrong)
 
 
-async def _unexpected(_request: Request, error: Exception) -> Response:
-    # The message of a foreign error may quote a data set: only its class and place are told.
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"{describe(error)}; the log of the web role says more")
+class LastResort:
+    """ASGI middleware for errors that nobody expected.
+
+    The message and traceback of a foreign error may quote a data set: client and log are told its class
+    and place only.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer 500 if it fails, or cut off an answer that has begun."""
+        began = False
+
+        async def watched(message: Message) -> None:
+            nonlocal began
+            began = began or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # noqa: BLE001  the last place before the server's own
+            _LOG.error("request failed: %s", describe(error))
+            if began:
+                raise DicomNodeError("an answer was cut off; the line above says why") from None
+            await problem(HTTPStatus.INTERNAL_SERVER_ERROR, describe(error))(scope, receive, send)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 
-from anyio import from_thread
+from anyio import CapacityLimiter, fail_after, from_thread, to_thread
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -20,8 +19,14 @@ from dicomnode.intake.stow import StowOutcome, parse_content_type, parse_multipa
 from dicomnode.web.addresses import SERVICE, STUDY, ArchiveOf, SettingsOf, check_uids
 from dicomnode.web.media import DICOM, DICOM_JSON, MULTIPART, require_json
 
-_LOG = logging.getLogger(__name__)
+# Slow senders hold a thread each: these are not the threads that answer searches and health.
+_REQUESTS_AT_ONCE = 32
 _RETRY_AFTER_SECONDS = "30"
+
+
+def make_limiter() -> CapacityLimiter:
+    """How many store requests are read at once; further ones wait, their bodies unread."""
+    return CapacityLimiter(_REQUESTS_AT_ONCE)
 
 
 def add_store_routes(router: APIRouter) -> None:
@@ -35,12 +40,12 @@ async def store(request: Request, archive: ArchiveOf, settings: SettingsOf, stud
     check_uids(*([study_uid] if study_uid else []))
     require_json(request)
     boundary = _boundary(request)
-    body = RequestBody(request, settings.web.maximum_request_bytes)
+    body = RequestBody(request, settings.web.maximum_request_bytes, settings.receive.network_timeout_seconds)
+    work = partial(_store, archive, body, boundary, _origin(request), study_uid)
     try:
-        outcome = await run_in_threadpool(_store, archive, body, boundary, _origin(request), study_uid)
+        outcome = await to_thread.run_sync(work, limiter=request.app.state.stow_limiter)
     except ClientDisconnect:
-        _LOG.warning("a STOW-RS request ended early; the instances that came whole are kept")
-        raise
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "the request ended early; what came whole is kept") from None
     headers = {"Retry-After": _RETRY_AFTER_SECONDS} if outcome.http_status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     address = str(request.base_url).rstrip("/") + SERVICE
     return JSONResponse(outcome.response(address), outcome.http_status, headers, media_type=DICOM_JSON)
@@ -49,13 +54,14 @@ async def store(request: Request, archive: ArchiveOf, settings: SettingsOf, stud
 class RequestBody:
     """A request's body for code that blocks: iterate in a worker thread."""
 
-    def __init__(self, request: Request, maximum_bytes: int) -> None:
+    def __init__(self, request: Request, maximum_bytes: int, silence_seconds: float) -> None:
         """Look at the announced length.
 
         Raises:
             HTTPException: 413 if it is more than ``maximum_bytes``.
         """
         self._chunks: AsyncIterator[bytes] = request.stream().__aiter__()
+        self._silence = silence_seconds
         self._left = maximum_bytes
         self._maximum = maximum_bytes
         announced = request.headers.get("content-length", "")
@@ -70,9 +76,15 @@ class RequestBody:
             yield chunk
 
     async def _next(self) -> bytes:
-        async for chunk in self._chunks:
-            if chunk:
-                return chunk
+        try:
+            with fail_after(self._silence):
+                async for chunk in self._chunks:
+                    if chunk:
+                        return chunk
+        except TimeoutError:
+            raise HTTPException(
+                HTTPStatus.REQUEST_TIMEOUT, f"nothing came for {self._silence:g} s; what came whole is kept"
+            ) from None
         return b""
 
     def _too_large(self) -> HTTPException:

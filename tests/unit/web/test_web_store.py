@@ -1,11 +1,14 @@
 """STOW-RS: what is kept, and what each sender is told."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
+import anyio
 import pytest
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import QidoQuery
+from dicomnode.settings import Settings
+from dicomnode.web.app import create_app
 from tests.unit.web.conftest import Client, file_bytes, make_dataset
 
 KIND = 'multipart/related; type="application/dicom"; boundary=b0undary'
@@ -134,3 +137,18 @@ def test_pieces_of_any_size_arrive_whole(client: Client) -> None:
     answer = client.request("POST", "/dicom-web/studies", content=stream(), headers={"Content-Type": KIND})
     assert answer.status_code == 200
     assert uids(answer.json()[STORED]) == ["1.2.1.1.1", "1.2.1.1.2"]
+
+
+def test_a_silent_sender_is_given_up(archive: Archive, settings: Settings) -> None:
+    impatient = settings.model_copy(
+        update={"receive": settings.receive.model_copy(update={"network_timeout_seconds": 0.2})}
+    )
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield body(file_bytes(make_dataset()))[:-12]
+        await anyio.sleep(30)
+        yield b""
+
+    client = Client(create_app(archive, impatient))
+    answer = client.request("POST", "/dicom-web/studies", content=stalling(), headers={"Content-Type": KIND})
+    assert answer.status_code == 408
