@@ -66,20 +66,16 @@ def _wait_for_interrupt() -> None:
 
 
 def _show(result: DemoResult, folder: DemoFolder, narrator: Narrator, keep: bool) -> None:
-    from dicomnode.demo.pictures import SYNTHETIC
-    from dicomnode.demo.report import text_reports
+    from dicomnode.demo.pictures import SYNTHETIC, UNVERIFIED
+    from dicomnode.demo.report import findings
 
-    shown = ""
-    for model, heading, sentences in text_reports(result.fetched):
-        if model != shown:
-            narrator.tell()
-            narrator.tell(model, "bold cyan")
-            shown = model
-        narrator.tell(heading, "bold")
+    for model, sentences in findings(result.fetched):
+        narrator.tell()
+        narrator.tell(model, "bold cyan")
         for sentence in sentences:
             narrator.tell(f"  {sentence}")
     narrator.tell()
-    narrator.tell(SYNTHETIC, "bold yellow")
+    narrator.tell(f"{UNVERIFIED} {SYNTHETIC}", "bold yellow")
     narrator.tell()
     for name, path in _files(result, folder):
         narrator.tell(f"{name:<9} {path}")

@@ -27,6 +27,11 @@ def text_reports(fetched: Sequence[Fetched]) -> list[tuple[str, str, tuple[str, 
     ]
 
 
+def findings(fetched: Sequence[Fetched]) -> list[tuple[str, tuple[str, ...]]]:
+    """Each model with the sentences of its Findings section; the conclusions are in the report file."""
+    return [(model, sentences) for model, heading, sentences in text_reports(fetched) if heading == _FINDINGS]
+
+
 def write_report(fetched: Sequence[Fetched], path: Path) -> None:
     """Write the sentences of the text reports to a file."""
     lines = [SYNTHETIC]
@@ -66,5 +71,5 @@ def write_pictures(images: Sequence[Dataset], fetched: Sequence[Fetched], folder
 
 def _findings_of(title: str, fetched: Sequence[Fetched]) -> tuple[str, ...]:
     """Findings of the model that drew something, else of the first one."""
-    findings = [(model, text) for model, heading, text in text_reports(fetched) if heading == _FINDINGS]
-    return next((text for model, text in findings if model == title), findings[0][1] if findings else ())
+    found = findings(fetched)
+    return next((sentences for model, sentences in found if model == title), found[0][1] if found else ())
