@@ -23,6 +23,12 @@ PEERS = {
 REQUIRE = "DICOMNODE_REQUIRE_PEERS"
 
 
+@pytest.fixture
+def test_data() -> Path:
+    """The folder of real images; mark the test with ``data``."""
+    return Path(os.environ["DICOMNODE_TEST_DATA"])
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for name, is_there in PEERS.items():
         if item.get_closest_marker(name) and not is_there():
