@@ -143,7 +143,8 @@ class Listener:
             answer = answer_to(error)
             calling = event.assoc.requestor.ae_title
             uid = request.AffectedSOPInstanceUID
-            _LOG.warning("instance %s from %s refused with 0x%04X: %s", uid, calling, answer.dimse_status, error)
+            # Both names are the sender's own words: %r keeps line breaks out of the log.
+            _LOG.warning("instance %r from %r refused with 0x%04X: %s", str(uid), calling, answer.dimse_status, error)
             response = Dataset()
             response.Status = answer.dimse_status
             response.ErrorComment = answer.comment

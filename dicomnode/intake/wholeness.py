@@ -110,8 +110,8 @@ class _Walker:
                 self._undefined(tag, vr, syntax, depth)
             else:
                 self._jump(length)
-        if self._at < end and depth == 0:
-            raise _TruncatedError
+        if depth == 0 and self._file.read().strip(b"\0"):
+            raise _TruncatedError  # a few zeros at the end are padding that some devices write
         if depth and end == self._size:
             raise _TruncatedError
 

@@ -98,7 +98,7 @@ def test_nothing_acknowledged_is_lost_when_the_listener_is_killed(settings: Sett
         server.wait()
         output = sending.result(60)
     acknowledged = successes(output.stderr + output.stdout)
-    assert 20 <= acknowledged < 120
+    assert 10 <= acknowledged < 120
     server, port = start_server(settings)
     try:
         with Archive.open(settings) as archive:

@@ -83,6 +83,13 @@ def test_a_cut_inside_a_sequence_of_undefined_length_is_found(tmp_path: Path, sy
             require_whole(path, syntax)
 
 
+@pytest.mark.parametrize("zeros", [1, 7, 8, 300])
+def test_zeros_at_the_end_are_padding(tmp_path: Path, zeros: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(encoded(ExplicitVRLittleEndian, False) + b"\0" * zeros)
+    require_whole(path, ExplicitVRLittleEndian)
+
+
 def test_what_cannot_be_followed_counts_as_whole(tmp_path: Path) -> None:
     path = tmp_path / "file"
     for data in (b"", b"x" * 200, encoded(ExplicitVRLittleEndian, False)[:300] + b"\0" * 50):
