@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicomnode.dicom.uids import derive_uid
-from dicomnode.evidence import EvidenceObject, NodeIdentity, build_evidence
+from dicomnode.evidence import EvidenceObject, NodeIdentity, build_evidence, to_bytes
+from dicomnode.evidence.gate.subject import concept, descendants
 from dicomnode.findings import (
     ClassScore,
     Code,
@@ -147,3 +149,36 @@ def documents(result: Result, paths: Sequence[Path], **changes: Any) -> Mapping[
 def built(result: Result, paths: Sequence[Path], **changes: Any) -> tuple[EvidenceObject, ...]:
     """The evidence objects of a result."""
     return build_evidence(result, paths, changes.get("previous", {}), changes.get("node", NODE))
+
+
+def read_back(dataset: Dataset) -> Dataset:
+    """The document as a reader of its file has it."""
+    return dcmread(BytesIO(to_bytes(dataset)))
+
+
+def headers(paths: list[Path]) -> list[Dataset]:
+    """The headers of the files."""
+    return [dcmread(path, stop_before_pixels=True) for path in paths]
+
+
+def sentences(dataset: Dataset) -> str:
+    """Every TEXT of a document, line by line."""
+    return "\n".join(str(item.TextValue) for _, _, item in descendants(dataset) if item.ValueType == "TEXT")
+
+
+def numbers(dataset: Dataset) -> list[tuple[str, float]]:
+    """Name and value of every NUM of the measurement groups."""
+    return [
+        (concept(item)[2], float(item.MeasuredValueSequence[0].NumericValue))
+        for _, _, item in descendants(dataset)
+        if item.ValueType == "NUM" and item.RelationshipType == "CONTAINS"
+    ]
+
+
+def codes(dataset: Dataset, name: str) -> list[str]:
+    """Values of the CODE items of this name."""
+    return [
+        concept(item, "ConceptCodeSequence")[0]
+        for _, _, item in descendants(dataset)
+        if item.ValueType == "CODE" and concept(item)[2] == name
+    ]

@@ -61,18 +61,17 @@ def lint(paths: Sequence[Path], source_paths: Sequence[Path]) -> list[Verdict]:
     Raises:
         UsageError: A source file is not DICOM.
     """
-    from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
     from dicomnode.evidence import examine
 
-    sources = [dcmread(path, stop_before_pixels=True) for path in source_paths if _is_dicom(path)]
+    sources = [_read(path) for path in source_paths if _is_dicom(path)]
     if source_paths and not sources:
         raise UsageError(f"--source {source_paths[0]}: no DICOM file there; name the study that was analysed")
     verdicts, datasets = [], {}
     for path in paths:
         try:
-            datasets[path] = dcmread(path)
+            datasets[path] = _read(path)
         except (InvalidDicomError, EOFError, ValueError, NotImplementedError) as error:
             verdicts.append(Verdict(path, (f"not a readable DICOM file: {error}",), ()))
     for path, dataset in datasets.items():
@@ -83,6 +82,14 @@ def lint(paths: Sequence[Path], source_paths: Sequence[Path]) -> list[Verdict]:
         else:
             verdicts.append(Verdict(path, examination.problems, examination.unchecked))
     return sorted(verdicts, key=lambda verdict: verdict.path)
+
+
+def _read(path: Path) -> Any:
+    """A data set; only a segmentation, whose pixels are required, with its pixels."""
+    from pydicom import dcmread
+
+    header = dcmread(path, stop_before_pixels=True)
+    return dcmread(path) if header.get("Modality") == "SEG" else header
 
 
 def _of_study(dataset: Any, sources: Iterable[Any]) -> list[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
+from pydicom.valuerep import DSfloat
 
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.errors import InputError
@@ -143,8 +144,9 @@ def _header(uid: str, image: SourceReference, plane: Plane, sources: Sources) ->
     return header
 
 
-def _decimal(value: float) -> Any:
-    return hd.valuerep.DS(value, auto_format=True) if hasattr(hd.valuerep, "DS") else value
+def _decimal(value: float) -> DSfloat:
+    """A number that fits the 16 characters of a decimal string."""
+    return DSfloat(value, auto_format=True)
 
 
 def _pixels(masks: Masks) -> npt.NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from dicomnode.evidence import check, to_bytes
 from dicomnode.findings import Outcome, Result
 from tests.evidence_cases import documents, negative, positive, unanswered
-from tests.factories import ENHANCED_CT, make_enhanced, make_instance, make_series, write_instance
+from tests.factories import ENHANCED_CT, SAGITTAL, make_enhanced, make_instance, make_series, write_instance
 
 pytestmark = [pytest.mark.dciodvfy, pytest.mark.dcmtk]
 
@@ -29,6 +29,13 @@ RESULTS: dict[Outcome, Callable[[Sequence[Path]], Result]] = {
     Outcome.REFUSED: lambda paths: unanswered(paths, Outcome.REFUSED),
     Outcome.FAILED: lambda paths: unanswered(paths, Outcome.FAILED),
 }
+
+
+OPTIONAL = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+    "AccessionNumber", "ReferringPhysicianName", "SliceThickness", "SeriesNumber", "InstanceNumber",
+    "Manufacturer", "SpecificCharacterSet", "StudyDescription", "SeriesDescription",
+)  # fmt: skip
 
 
 def _series(modality: str) -> Callable[[Path], list[Path]]:
@@ -46,6 +53,8 @@ SOURCES: dict[str, Callable[[Path], list[Path]]] = {
     "CT": _series("CT"),
     "MR": _series("MR"),
     "PT": _series("PT"),
+    "sagittal MR": lambda folder: make_series(folder, 5, orientation=SAGITTAL, spacing=(0.9375, 0.9375, 3.3)),
+    "bare MR": lambda folder: make_series(folder, 5, **dict.fromkeys(OPTIONAL)),
     "enhanced MR": lambda folder: [write_instance(make_enhanced(), folder)],
     "enhanced CT": lambda folder: [write_instance(make_enhanced(SOPClassUID=ENHANCED_CT, modality="CT"), folder)],
     **{modality: _single(modality) for modality in ("MG", "DX", "CR", "OT", "XC", "GM", "SM", "US")},
