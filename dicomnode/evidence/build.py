@@ -9,8 +9,9 @@ from pydicom.dataset import Dataset
 
 from dicomnode.evidence.documents import answer_document, lesions_document, text_document
 from dicomnode.evidence.identity import EvidenceObject, NodeIdentity, PreviousEvidence, Role
+from dicomnode.evidence.masks import Masks, masks_of
 from dicomnode.evidence.measurements import outlines
-from dicomnode.evidence.segmentation import Masks, masks_of, segmentation_document
+from dicomnode.evidence.segmentation import segmentation_document
 from dicomnode.evidence.sources import read_sources
 from dicomnode.evidence.stamp import Draft
 from dicomnode.findings import Result

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pydicom.dataset import Dataset
 
 from dicomnode.study import SourceReference
+
+_SAME_PLACE = 1e-3  # mm
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,18 @@ def plane_of(header: Dataset, reference: SourceReference) -> Plane | None:
         int(header.Rows),
         int(header.Columns),
     )
+
+
+def slice_distance(planes: Sequence[Plane]) -> float | None:
+    """The smallest distance between neighbours of parallel planes, in mm; None if there are not two places."""
+    if not planes:
+        return None
+    cosines = np.array(planes[0].orientation)
+    normal = np.cross(cosines[:3], cosines[3:])
+    places = np.sort(np.array([plane.position for plane in planes]) @ normal)
+    gaps = np.diff(places)
+    gaps = gaps[gaps > _SAME_PLACE]
+    return float(round(gaps.min(), 4)) if gaps.size else None
 
 
 def _attribute(header: Dataset, frame: int, group: str, keyword: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import highdicom as hd
@@ -15,10 +14,9 @@ from pydicom.uid import MRImageStorage
 from pydicom.valuerep import DSfloat
 
 from dicomnode.dicom.uids import derive_uid
-from dicomnode.errors import InputError
 from dicomnode.evidence import concepts
 from dicomnode.evidence.content import coded
-from dicomnode.evidence.planes import Plane, plane_of
+from dicomnode.evidence.masks import Masks
 from dicomnode.evidence.sources import Sources
 from dicomnode.evidence.stamp import Draft, stamp
 from dicomnode.findings import Finding, Result
@@ -28,75 +26,10 @@ from dicomnode.study import SourceReference
 _COLOURS = ((53, 80, 67), (62, -48, 59), (60, 20, -65), (82, 4, 82), (58, 70, -45), (75, -38, -18))
 
 
-@dataclass(frozen=True, slots=True)
-class Masks:
-    """What a segmentation is made from.
-
-    Attributes:
-        findings: Those that have a mask, in the order of the segments.
-        planes: Place of each image that any mask touches, in reading order.
-    """
-
-    findings: tuple[Finding, ...]
-    planes: Mapping[SourceReference, Plane]
-
-
-def masks_of(result: Result, sources: Sources) -> Masks | str | None:
-    """What can be segmented: the masks, a sentence that says why not, or None if there are none.
-
-    Raises:
-        InputError: A mask does not have the size of its image.
-    """
-    findings = tuple(f for f in result.findings if f.mask is not None and f.mask.pixels.any())
-    if not findings:
-        return None
-    touched = {image for finding in findings for image in _touched(finding)}
-    order = [image for image in result.images if image in touched]
-    order += sorted(touched.difference(order), key=lambda image: (image.sop_instance_uid, image.frame_number or 0))
-    placed = {image: plane_of(sources.of(image), image) for image in order}
-    planes = {image: plane for image, plane in placed.items() if plane is not None}
-    for finding in findings:
-        _check_shape(finding, planes)
-    if len(planes) < len(placed):
-        return (
-            "No segmentation object: the images do not state their place in the patient (frame of reference, "
-            "position, orientation, spacing). The outlines are in the lesions document."
-        )
-    if len({_grid(image, plane) for image, plane in planes.items()}) > 1:
-        return "No segmentation object: the lesions lie in several series or orientations. See the lesions document."
-    if len({plane.position for plane in planes.values()}) < len(planes):
-        return "No segmentation object: several images lie at one position. See the lesions document."
-    return Masks(findings, planes)
-
-
-def _check_shape(finding: Finding, planes: Mapping[SourceReference, Plane]) -> None:
-    shape = () if finding.mask is None else finding.mask.pixels.shape[1:]
-    for image in _touched(finding):
-        plane = planes.get(image)
-        if plane is not None and shape != (plane.rows, plane.columns):
-            raise InputError(
-                f"mask of {finding.label} has shape {shape}, but image {image.sop_instance_uid} has "
-                f"{plane.rows} x {plane.columns} pixels; masks lie on the source's pixel grid"
-            )
-
-
-def _touched(finding: Finding) -> list[SourceReference]:
-    if finding.mask is None:
-        return []
-    return [image for image, plane in zip(finding.mask.images, finding.mask.pixels, strict=True) if plane.any()]
-
-
-def _grid(image: SourceReference, plane: Plane) -> tuple[object, ...]:
-    orientation = tuple(round(cosine, 4) for cosine in plane.orientation)
-    spacing = tuple(round(value, 5) for value in plane.pixel_spacing)
-    frame_of_reference = plane.frame_of_reference_uid
-    return image.series_instance_uid, frame_of_reference, orientation, spacing, plane.rows, plane.columns
-
-
 def segmentation_document(draft: Draft, masks: Masks) -> Dataset:
     """A SEG of the images that a mask touches; every frame names its source image or frame."""
     stand_ins = {derive_uid(i.sop_instance_uid, str(i.frame_number)): i for i in masks.planes}
-    headers = [_header(uid, image, masks.planes[image], draft.sources) for uid, image in stand_ins.items()]
+    headers = [_header(uid, image, masks, draft.sources) for uid, image in stand_ins.items()]
     document: Dataset = hd.seg.Segmentation(
         source_images=headers,
         pixel_array=_pixels(masks),
@@ -116,16 +49,20 @@ def segmentation_document(draft: Draft, masks: Masks) -> Dataset:
     )
     _name_sources(document, stand_ins)
     _fix_dimensions(document)
+    if masks.slice_distance is None:
+        # highdicom makes up a distance for a single plane.
+        document.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].pop("SpacingBetweenSlices", None)
     _copy_lossy(document, draft.sources.first)
     return stamp(document, draft)
 
 
-def _header(uid: str, image: SourceReference, plane: Plane, sources: Sources) -> Dataset:
+def _header(uid: str, image: SourceReference, masks: Masks, sources: Sources) -> Dataset:
     """A single-frame header for one plane, with every attribute that highdicom reads.
 
     Frames of a multi-frame image become headers of their own, so that only the frames with a
     lesion are carried; `_name_sources` puts the real references back.
     """
+    plane = masks.planes[image]
     header = Dataset()
     header.SOPClassUID, header.SOPInstanceUID = MRImageStorage, uid
     header.StudyInstanceUID = sources.patient.StudyInstanceUID
@@ -138,6 +75,8 @@ def _header(uid: str, image: SourceReference, plane: Plane, sources: Sources) ->
     header.ImagePositionPatient = [_decimal(value) for value in plane.position]
     header.PixelSpacing = [_decimal(value) for value in plane.pixel_spacing]
     header.SliceThickness = None if plane.slice_thickness is None else _decimal(plane.slice_thickness)
+    if masks.slice_distance is not None:
+        header.SpacingBetweenSlices = _decimal(masks.slice_distance)
     header.PatientName = header.PatientID = header.PatientBirthDate = header.PatientSex = ""
     header.StudyID = header.AccessionNumber = ""
     header.StudyDate = header.StudyTime = None

@@ -115,6 +115,29 @@ def test_enhanced_image_may_orient_each_frame_for_itself(tmp_path: Path) -> None
     assert "segmentation" not in documents(positive([path]), [write_instance(source, path)])
 
 
+def test_slice_distance_is_that_of_the_series_not_of_the_touched_slices(tmp_path: Path) -> None:
+    paths = make_series(tmp_path, 6, spacing=(1.0, 1.0, 2.5), SliceThickness=None)
+    images = references(paths)
+    apart = finding("Lesion 1", (images[0], images[4]))
+    dataset = documents(positive(paths, findings=(apart,)), paths)["segmentation"]
+    measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert (measures.SpacingBetweenSlices, measures.SliceThickness) == (2.5, 2.5)
+
+
+def test_single_image_states_no_slice_distance(tmp_path: Path) -> None:
+    paths = make_series(tmp_path, 1, SliceThickness=4)
+    measures = documents(positive(paths), paths)["segmentation"].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert measures[0].SliceThickness == 4
+    assert "SpacingBetweenSlices" not in measures[0]
+
+
+def test_single_image_without_thickness_gets_no_masks_and_is_told(tmp_path: Path) -> None:
+    paths = make_series(tmp_path, 1, SliceThickness=None)
+    made = documents(positive(paths), paths)
+    assert "segmentation" not in made
+    assert "state no slice thickness" in sentences(made["text"])
+
+
 def test_source_without_frame_of_reference_gets_no_masks_and_is_told(tmp_path: Path) -> None:
     paths = make_series(tmp_path, 3, modality="CT", FrameOfReferenceUID=None)
     made = documents(positive(paths), paths)
