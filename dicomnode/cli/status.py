@@ -142,7 +142,7 @@ def _show(status: Status, console: Console) -> None:
         table.add_row("model", name, state)
     console.print(table)
     for line in status.attention:
-        console.print(line, style="yellow", markup=False, highlight=False)
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -93,23 +93,34 @@ class Worker:
         self._archive.traces.add(
             job.study_instance_uid, job.generation, "started", job.model_name, started, self._clock()
         )
+        bundle = self._admitted(job)
+        if bundle is None:
+            return
         try:
-            self._do(job)
+            self._do(job, bundle)
         except ArchiveFullError as error:
-            # Nothing is wrong with the study or the model: wait for space, however often it takes
-            now = self._clock()
-            reason = f"{_NO_SPACE}: {describe(error)}"
-            self._archive.jobs.retry_later(job.job_id, self._owner, reason, now + _SPACE_PAUSE, now)
-            _log.error("job %d: %s", job.job_id, reason)
+            self._wait_for_space(job, error)
+        except Exception as error:  # noqa: BLE001  whatever a study does to a model, the worker goes on
+            self._attempt_failed(job, bundle, describe(error))
+
+    def _admitted(self, job: Job) -> Bundle | None:
+        """The job's bundle; a job of a model that may not speak ends here, without a document."""
+        try:
+            check_deployment(self._archive.deployments, job)
+            return self._models.bundle(job.model_name, job.bundle_digest)
         except BundleError as error:
             self._archive.jobs.fail(job.job_id, self._owner, describe(error), self._clock())
             _log.error("job %d failed: %s", job.job_id, describe(error))
-        except Exception as error:  # noqa: BLE001  whatever a study does to a model, the worker goes on
-            self._attempt_failed(job, describe(error))
+            return None
 
-    def _do(self, job: Job) -> None:
-        check_deployment(self._archive.deployments, job)
-        bundle = self._models.bundle(job.model_name, job.bundle_digest)
+    def _wait_for_space(self, job: Job, error: ArchiveFullError) -> None:
+        # Nothing is wrong with the study or the model: wait, however often it takes
+        now = self._clock()
+        reason = f"{_NO_SPACE}: {describe(error)}"
+        self._archive.jobs.retry_later(job.job_id, self._owner, reason, now + _SPACE_PAUSE, now)
+        _log.error("job %d: %s", job.job_id, reason)
+
+    def _do(self, job: Job, bundle: Bundle) -> None:
         study = self._archive.studies.get(job.study_instance_uid)
         if job.attempts > self._settings.infer.maximum_attempts and not job.error.startswith(_NO_SPACE):
             self._answer_failed(job, study, bundle, job.error or "its worker died at each attempt")
@@ -173,7 +184,7 @@ class Worker:
         _log.info("job %d: the same images were answered before; the stored answer stands", job.job_id)
         return True
 
-    def _attempt_failed(self, job: Job, reason: str) -> None:
+    def _attempt_failed(self, job: Job, bundle: Bundle, reason: str) -> None:
         _log.error("job %d, attempt %d: %s", job.job_id, job.attempts, reason)
         now = self._clock()
         if job.attempts < self._settings.infer.maximum_attempts:
@@ -181,11 +192,10 @@ class Worker:
             self._archive.jobs.retry_later(job.job_id, self._owner, reason, at, now)
             return
         try:
-            bundle = self._models.bundle(job.model_name, job.bundle_digest)
             study = self._archive.studies.get(job.study_instance_uid)
             self._answer_failed(job, study, bundle, reason)
-        except ArchiveFullError:
-            raise
+        except ArchiveFullError as error:
+            self._wait_for_space(job, error)
         except Exception as error:  # noqa: BLE001  if not even the document can be written, the index says so
             self._archive.jobs.fail(job.job_id, self._owner, f"{reason}; no document: {describe(error)}", now)
 

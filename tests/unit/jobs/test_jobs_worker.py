@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
@@ -11,7 +12,9 @@ from pydicom import dcmread
 
 from dicomnode.archive.records import DeploymentState, EvidenceState, JobKind, JobState, NewJob
 from dicomnode.bundles import bundle_digest
-from dicomnode.errors import ArchiveFullError
+from dicomnode.errors import ArchiveFullError, BundleError
+from dicomnode.jobs.deployed import Shelf, deployed_models
+from dicomnode.jobs.dispatch import route_unrouted
 from dicomnode.jobs.heartbeat import Heartbeat
 from dicomnode.jobs.worker import Worker
 from dicomnode.settings import Settings
@@ -292,3 +295,34 @@ def test_a_heartbeat_keeps_the_lease_and_ends_with_the_work(bench, tmp_path):
         assert bench.archive.jobs.lease("w2", bench.clock(), 30) is None
     bench.seconds += 100
     assert bench.archive.jobs.lease("w2", bench.clock(), 30).job_id == job.job_id
+
+
+def test_a_network_that_cannot_be_built_is_answered_with_failed(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    worker = bench.worker()
+
+    def broken(_):
+        raise BundleError("bundle small: _target_ 'no.such.Network' is no class of this installation")
+
+    worker._models.predictor = broken
+    for _ in range(bench.settings.infer.maximum_attempts):
+        assert worker.work_once()
+        bench.seconds += 60
+    assert (bench.jobs(), outcome(bench)) == (["failed"], "failed")
+    assert "no.such.Network" in bench.archive.jobs.list()[0].error
+
+
+def test_a_study_whose_patient_changes_on_the_way_is_refused_in_a_report(bench, tmp_path):
+    study, _ = bench.receive(tmp_path / "in", count=2)
+    bench.receive(tmp_path / "foreign", count=1, series="foreign", PatientID="SOMEBODY-ELSE")
+    complete(bench.archive, study, bench.clock())
+    models = partial(deployed_models, Shelf(bench.settings.models.folder), bench.archive.deployments)
+    assert route_unrouted(bench.archive, models, bench.settings, bench.clock) == 1
+    assert bench.worker().work_once()
+    assert (bench.jobs(), outcome(bench)) == (["done"], "refused")
+    answers = bench.archive.evidence.list(study)
+    assert {(item.role, item.state) for item in answers} == {("answer", "ready"), ("text", "ready")}
+    assert bench.deliveries() == {"pacs": 2}
+    for entry in bench.archive.traces.list(study):
+        assert "SOMEBODY" not in entry.text
