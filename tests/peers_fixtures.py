@@ -185,6 +185,7 @@ class Orthanc:
             "DicomPort": self.port,
             "DicomCheckCalledAet": False,
             "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowFind": True,
             "HttpPort": self.http_port,
             "HttpServerEnabled": True,
             "RemoteAccessAllowed": False,

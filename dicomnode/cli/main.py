@@ -39,6 +39,7 @@ COMMANDS = {
     "retry": Command("dicomnode.cli.retry", "repeat a failed job or delivery"),
     "echo": Command("dicomnode.cli.echo", "ask a PACS whether it answers (C-ECHO)"),
     "send": Command("dicomnode.cli.send", "send DICOM files to a PACS (C-STORE or STOW-RS)"),
+    "query": Command("dicomnode.cli.query", "ask a PACS which studies it holds (C-FIND)"),
     "predict": Command("dicomnode.cli.predict", "run a model on files, without a server"),
     "lint": Command("dicomnode.cli.lint", "check evidence objects as the gate does"),
     "models": Command("dicomnode.cli.models", "list, show, check and approve model bundles"),
