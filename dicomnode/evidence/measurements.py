@@ -168,7 +168,6 @@ def evaluations(result: Result) -> list[Dataset]:
     ]
     if result.outcome in concepts.OUTCOME_CAUSES:
         items.append(code(concepts.CONCLUSION, concepts.OUTCOME_CAUSES[result.outcome]))
-    items.append(text(concepts.COMMENT, result.reason))
-    if result.answer is not None:
-        items.append(text(concepts.COMMENT, result.answer.method))
-    return items
+    words = [result.reason or concepts.OUTCOME_STATUS[result.outcome].meaning]
+    words += [result.answer.method] if result.answer and result.answer.method else []
+    return [*items, *(text(concepts.COMMENT, word) for word in words)]

@@ -30,7 +30,7 @@ _PRESENCES = {
 def findings_sentences(result: Result, sources: Sources) -> list[str]:
     """What was found: the answer, the classes, and each lesion; or why there is no answer."""
     if result.answer is None:
-        return [_OUTCOMES[result.outcome], f"Reason: {_clause(result.reason)}"]
+        return [_OUTCOMES[result.outcome], f"Reason: {_clause(result.reason) or 'none was given.'}"]
     answer = result.answer
     sentences = [_answer_sentence(answer)]
     if answer.classes:

@@ -95,7 +95,7 @@ def groups(subject: Subject) -> Iterator[str]:
         yield "imaging measurements hold no measurement group"
     tracked = []
     for number, group in enumerate(found, 1):
-        if concept(group) != ("125007", "DCM", "Measurement Group"):
+        if Code(*concept(group)) != concepts.MEASUREMENT_GROUP:
             yield f"group {number} is not a Measurement Group"
         for code, relationship in _GROUP_ROWS:
             items = named(children(group), code)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +116,19 @@ def test_text_says_what_where_how_sure_and_by_which_model(paths: list[Path]) -> 
         "Not for: diagnosis of children.",
     ):
         assert part in words
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NO_FINDINGS, Outcome.FAILED])
+def test_empty_reason_and_method_leave_no_empty_item(paths: list[Path], outcome: Outcome) -> None:
+    silent = answer(references(paths)[:1], method="") if outcome is Outcome.NO_FINDINGS else None
+    result = replace(unanswered(paths, outcome), reason="", answer=silent)
+    for dataset in documents(result, paths).values():
+        assert check(read_back(dataset), headers(paths)) == ()
+
+
+def test_evidence_is_written_without_torch() -> None:
+    command = "import sys, dicomnode.evidence; sys.exit('torch' in sys.modules or 'monai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
 
 
 def test_unanswered_text_gives_the_reason_and_is_not_negative(paths: list[Path]) -> None:
