@@ -79,14 +79,12 @@ def _show(result: DemoResult, folder: DemoFolder, narrator: Narrator, keep: bool
     narrator.tell()
     for name, path in _files(result, folder):
         narrator.tell(f"{name:<9} {path}")
-    if keep:
-        narrator.tell()
-        for name, address in result.addresses:
-            narrator.tell(f"{name}: {address}")
-        narrator.tell("Node and PACS run until Ctrl-C.")
-    else:
-        narrator.tell("dicomnode demo --keep leaves node and PACS running, and names their addresses.")
-    narrator.tell(f"Done after {narrator.seconds:.0f} s.")
+    narrator.tell()
+    for name, address in result.addresses:
+        narrator.tell(f"{name}: {address}")
+    narrator.tell()
+    state = "run until Ctrl-C" if keep else "stop now; with --keep they go on"
+    narrator.tell(f"Done after {narrator.seconds:.0f} s. Node and PACS {state}.")
 
 
 def _files(result: DemoResult, folder: DemoFolder) -> list[tuple[str, Path]]:
