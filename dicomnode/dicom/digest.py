@@ -58,7 +58,7 @@ def content_digest(path: Path) -> str:
     try:
         dataset = dcmread(BytesIO(content), force=True)
         _add_dataset(digest, dataset)
-    except PARSE_ERRORS:
+    except (*PARSE_ERRORS, OSError):  # OSError too: the bytes are in memory, so it means an unsound sequence
         return hashlib.sha256(content).hexdigest()
     return digest.hexdigest() if dataset else hashlib.sha256(content).hexdigest()
 

@@ -6,7 +6,7 @@ import struct
 import zlib
 
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomnode.dicom.uids import valid_uid
@@ -14,6 +14,7 @@ from dicomnode.dicom.uids import valid_uid
 # What pydicom raises on bytes that are no sound data set.
 PARSE_ERRORS = (
     InvalidDicomError,
+    BytesLengthException,
     EOFError,
     ValueError,
     KeyError,

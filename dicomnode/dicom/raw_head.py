@@ -67,13 +67,22 @@ def read_raw_head(source: BinaryIO | Path, keywords: tuple[str, ...]) -> RawHead
 
 def _parsed(source: BinaryIO, keywords: tuple[str, ...]) -> RawHead:
     try:
-        dataset = dcmread(
-            source, stop_before_pixels=True, force=True, specific_tags=[*keywords, "ContributingEquipmentSequence"]
-        )
+        head = _pydicom_head(source, keywords)
     except PARSE_ERRORS as error:
         raise NotDicomError(f"the bytes are not a DICOM data set ({_reason(error)}); send DICOM instances") from error
-    if not dataset:
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # pydicom's word for a sequence whose items are no items
+        raise NotDicomError("the bytes are not a DICOM data set (unsound sequence); send DICOM instances") from error
+    if not head.values and not head.contributing:
         raise NotDicomError("the data set is empty or no DICOM: it holds none of the attributes that identify it")
+    return head
+
+
+def _pydicom_head(source: BinaryIO, keywords: tuple[str, ...]) -> RawHead:
+    tags = [*keywords, "ContributingEquipmentSequence"]
+    dataset = dcmread(source, stop_before_pixels=True, force=True, specific_tags=tags)
     values = {tag: raw_value(dataset, tag) for tag in map(int, dataset.keys()) if tag != _CONTRIBUTING}
     _, little_endian = dataset.original_encoding
     return RawHead(transfer_syntax_of(dataset), little_endian is not False, values, _contributing(dataset))

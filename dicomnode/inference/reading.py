@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import dcmread
 
-from dicomnode.dicom.decoding import DECODE_ERRORS
 from dicomnode.dicom.geometry import Stack, lps_to_ras, stack_planes
 from dicomnode.dicom.kinds import is_image
 from dicomnode.dicom.pixels import PIXEL_KEYWORDS, read_frames
 from dicomnode.errors import PixelError
 from dicomnode.inference.separation import Separation, sort_out
-from dicomnode.inference.slices import Slice, read_slices
+from dicomnode.inference.slices import Slice, check_instance, read_slices, readable
 from dicomnode.inference.source_image import SourceImage, planar, volume
 from dicomnode.study import Instance, Series, SourceReference
 
@@ -136,17 +135,14 @@ def _fill(
     arrays: Sequence[Pixels],
     mirrors: Sequence[set[float | None]],
 ) -> None:
-    try:
+    with readable(instance):
         dataset = dcmread(instance.path, force=True, specific_tags=list(PIXEL_KEYWORDS))
-    except DECODE_ERRORS as error:
-        raise PixelError(f"instance {instance.sop_instance_uid} cannot be read from the archive") from error
-    if "SOPInstanceUID" not in dataset:  # pydicom gives up the whole data set when compressed pixels end too early
-        raise PixelError(f"instance {instance.sop_instance_uid}: its file ends within the pixel data; send it again")
-    for index, frame in enumerate(read_frames(dataset)):
-        if index in frames:
-            number, k = frames[index]
-            arrays[number][k] = frame.values
-            mirrors[number].add(frame.mirror)
+        check_instance(instance, dataset)
+        for index, frame in enumerate(read_frames(dataset)):
+            if index in frames:
+                number, k = frames[index]
+                arrays[number][k] = frame.values
+                mirrors[number].add(frame.mirror)
 
 
 def _check_mirror(layout: _Layout, mirrors: set[float | None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydicom import dcmread
@@ -100,10 +101,11 @@ def read_slices(series: Series, instances: Sequence[Instance]) -> tuple[Slice, .
     patients = set()
     slices: list[Slice] = []
     for instance in instances:
-        dataset = _head(instance)
-        patients.add(str(dataset.get("PatientID", None) or "").strip())
-        _check_identity(series, instance, dataset)
-        slices.extend(_frames(instance, dataset))
+        with readable(instance):
+            dataset = dcmread(instance.path, stop_before_pixels=True, force=True, specific_tags=list(_HEAD_KEYWORDS))
+            patients.add(str(dataset.get("PatientID", None) or "").strip())
+            _check_identity(series, instance, dataset)
+            slices.extend(_frames(instance, dataset))
     if len(patients) > 1:
         raise IdentityError(
             f"series {series.series_instance_uid} holds images of {len(patients)} different Patient IDs;"
@@ -112,17 +114,33 @@ def read_slices(series: Series, instances: Sequence[Instance]) -> tuple[Slice, .
     return tuple(slices)
 
 
-def _head(instance: Instance) -> FileDataset:
+@contextmanager
+def readable(instance: Instance) -> Iterator[None]:
+    """Turn whatever damaged or missing bytes make pydicom raise into a PixelError that names the instance."""
     try:
-        return dcmread(instance.path, stop_before_pixels=True, force=True, specific_tags=list(_HEAD_KEYWORDS))
-    except DECODE_ERRORS as error:
+        yield
+    except OSError as error:
         raise PixelError(f"instance {instance.sop_instance_uid} cannot be read from the archive") from error
+    except DECODE_ERRORS as error:
+        raise PixelError(f"instance {instance.sop_instance_uid}: its attributes are damaged; send it again") from error
 
 
 def _check_identity(series: Series, instance: Instance, dataset: FileDataset) -> None:
+    check_instance(instance, dataset)
     known = (series.study_instance_uid, series.series_instance_uid)
     if (dataset.get("StudyInstanceUID", None), dataset.get("SeriesInstanceUID", None)) != known:
         raise IdentityError(f"instance {instance.sop_instance_uid} says that it belongs to another study or series")
+
+
+def check_instance(instance: Instance, dataset: FileDataset) -> None:
+    """Check that a file still is the instance it was stored as.
+
+    Raises:
+        PixelError: It is cut (pydicom gives up the whole data set when compressed pixels end too early),
+            or damaged.
+    """
+    if dataset.get("SOPInstanceUID", None) != instance.sop_instance_uid:
+        raise PixelError(f"instance {instance.sop_instance_uid}: its file is truncated or damaged; send it again")
 
 
 def _frames(instance: Instance, dataset: FileDataset) -> Iterator[Slice]:

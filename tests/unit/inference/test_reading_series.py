@@ -200,7 +200,7 @@ def test_a_truncated_compressed_file_is_refused_by_name(tmp_path: Path) -> None:
     path = write_instance(dataset, tmp_path)
     series = as_series([path])
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(PixelError, match=f"{dataset.SOPInstanceUID}: its file ends within the pixel data"):
+    with pytest.raises(PixelError, match=f"{dataset.SOPInstanceUID}: its file is truncated or damaged"):
         read_series(series)
 
 
