@@ -128,9 +128,17 @@ def instance_json(request: Request, record: InstanceRecord, included: Sequence[s
         attribute("AvailableTransferSyntaxUID", instance.transfer_syntax_uid),
         attribute("RetrieveURL", url),
         attribute("InstanceNumber", instance.instance_number),
-        attribute("NumberOfFrames", instance.number_of_frames),
-        attribute("Rows", record.rows) if record.rows is not None else {},
-        attribute("Columns", record.columns) if record.columns is not None else {},
+        _image_json(record),
+    )
+
+
+def _image_json(record: InstanceRecord) -> JsonDataset:
+    if record.rows is None or record.columns is None:
+        return {}
+    return merged(
+        attribute("NumberOfFrames", record.instance.number_of_frames),
+        attribute("Rows", record.rows),
+        attribute("Columns", record.columns),
     )
 
 
