@@ -1,4 +1,4 @@
-"""The content digest of an instance survives being sent by DCMTK, however DCMTK writes it."""
+"""The content digest of an instance survives being sent by DCMTK and Orthanc, however they write it."""
 
 from __future__ import annotations
 
@@ -57,3 +57,13 @@ def test_compressed(tmp_path: Path, store_scp: Callable[..., Any]) -> None:
     scp = store_scp(syntaxes=[RLELossless])
     _send(scp, path, "-xr")
     assert content_digest(_received(scp, path, RLELossless)) == content_digest(path)
+
+
+@pytest.mark.orthanc
+def test_forwarded_by_orthanc(tmp_path: Path, store_scp: Callable[..., Any], orthanc: Any) -> None:
+    path = write_instance(make_enhanced(3), tmp_path / "sent.dcm")
+    scp = store_scp(syntaxes=[ExplicitVRLittleEndian])
+    orthanc.add_modality("next", scp.ae_title, scp.port)
+    orthanc.upload(path)
+    orthanc.send_all("next")
+    assert content_digest(_received(scp, path, ExplicitVRLittleEndian)) == content_digest(path)
