@@ -108,7 +108,7 @@ class Node:
     def has_ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
 
-    def presence(self, role: str, seconds: float = 45.0) -> dict[str, Any]:
+    def presence(self, role: str, seconds: float = 120.0) -> dict[str, Any]:
         """What a living process of a role announced; waits for it."""
 
         def announced() -> dict[str, Any] | None:
@@ -141,7 +141,7 @@ class Node:
                 archive.deployments.approve(name, digest, state, datetime.now(UTC))
         return self
 
-    def command(self, *words: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
         """Run a `dicomnode` command with its settings."""
         line = [sys.executable, "-m", "dicomnode", *words, "--settings", str(self.settings_path)]
         return subprocess.run(line, capture_output=True, text=True, timeout=timeout, check=False)

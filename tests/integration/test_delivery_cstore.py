@@ -9,6 +9,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom.presentation import AllStoragePresentationContexts
 
 from dicomnode.delivery.cstore import CStoreSender
 from dicomnode.delivery.document import Document
@@ -142,3 +143,11 @@ def test_echo_tells_whether_and_why_not(store_scp):
     assert (away.answered, "cannot connect" in away.text) == (False, True)
     nowhere = echo("host.invalid", 104, "PACS", "DICOMNODE", 5)
     assert not nowhere.answered
+
+
+def test_more_kinds_than_one_association_can_negotiate_take_two(tmp_path, store_scp):
+    classes = sorted({context.abstract_syntax for context in AllStoragePresentationContexts})[:70]
+    scp = store_scp()
+    documents = [write(tmp_path, number, sop_class) for number, sop_class in enumerate(classes)]
+    assert kinds(sender(scp.port).send(documents)) == [OutcomeKind.SUCCESS] * len(classes)
+    assert (len(scp.received), scp.associations) == (len(classes), 2)
