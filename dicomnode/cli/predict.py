@@ -68,10 +68,20 @@ def _predict(args: argparse.Namespace, settings: Settings, bundle: Bundle, input
             report.fail(Problem(args.paths[0], f"{args.paths[0]} holds neither DICOM files nor pictures"))
         for item in _results(args, settings, bundle, inputs) if total else ():
             if isinstance(item, Predicted):
-                report.add(item)
+                _add(report, item)
             else:
                 report.fail(item)
     return report
+
+
+def _add(report: Report, item: Predicted) -> None:
+    from dicomnode.errors import DicomNodeError
+    from dicomnode.inference.files import Problem
+
+    try:
+        report.add(item)
+    except DicomNodeError as error:
+        report.fail(Problem(item.path, f"{item.path}: no documents written: {error}"))
 
 
 def _results(

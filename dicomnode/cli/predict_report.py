@@ -99,15 +99,11 @@ class Report:
         return files
 
     def _write_evidence(self, predicted: Predicted, folder: Path) -> list[Path]:
-        from dicomnode.evidence import NodeIdentity, build_evidence, to_bytes
+        from dicomnode.evidence import NodeIdentity
+        from dicomnode.inference.evidence_files import write_evidence
 
         node = NodeIdentity(self._settings.node.ae_title, __version__)
-        written = []
-        for item in build_evidence(predicted.analysis.result, predicted.instances, {}, node):
-            path = folder / f"{item.role}.dcm"
-            path.write_bytes(to_bytes(item.dataset))
-            written.append(path)
-        return written
+        return list(write_evidence(predicted.analysis.result, predicted.instances, folder, node))
 
 
 def _boxes(predicted: Predicted) -> dict[str, Value]:

@@ -107,3 +107,19 @@ def test_an_empty_folder_fails(make_bundle: Any, tmp_path: Path, capsys: pytest.
     (tmp_path / "empty").mkdir()
     assert main(["predict", str(make_bundle()), str(tmp_path / "empty")]) == 1
     assert "holds neither DICOM files nor pictures" in capsys.readouterr().err
+
+
+def test_documents_that_the_gate_stops_fail_the_series(
+    make_bundle: Any, series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in series.iterdir():
+        dataset = dcmread(path)
+        dataset.PatientID = "MR-4711-X"
+        dataset.save_as(path)
+    aggregation = {"method": "maximum", "statement": "Tuned on MR-4711-X."}  # a text that names the patient
+    bundle, out = make_bundle(node={"aggregation": aggregation}), tmp_path / "out"
+    assert main(["predict", str(bundle), str(series), "--out", str(out)]) == 1
+    message = capsys.readouterr().err
+    assert "no documents written" in message
+    assert "MR-4711-X" not in message
+    assert not list((out / "1.2.1").glob("answer.dcm"))
