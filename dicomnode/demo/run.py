@@ -31,7 +31,8 @@ from dicomnode.settings import load_settings
 
 DEMO_MODELS = ("brain_mri_lesion_detector", "brain_mri_tumor_classifier")
 _LOCALHOST = "127.0.0.1"
-_START_SECONDS, _SEND_SECONDS, _ANSWER_SECONDS = 60.0, 30.0, 120.0
+# Far more than an idle machine needs: a busy one is slow, not broken.
+_START_SECONDS, _SEND_SECONDS, _ANSWER_SECONDS = 180.0, 60.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)

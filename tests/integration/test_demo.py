@@ -20,6 +20,7 @@ from dicomnode.demo.objects import masks
 from dicomnode.demo.phantom import draw_phantom
 from dicomnode.demo.pictures import SYNTHETIC
 
+pytestmark = pytest.mark.timeout(500)
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
 
@@ -32,7 +33,7 @@ def demo(out: Path, *options: str) -> list[str]:
 def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder and the words of a demo that ran to its end."""
     out = tmp_path_factory.mktemp("demo") / "out"
-    done = subprocess.run(demo(out), capture_output=True, text=True, timeout=170, check=False, cwd=ROOT)
+    done = subprocess.run(demo(out), capture_output=True, text=True, timeout=420, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     return out, done.stdout
 
@@ -98,7 +99,7 @@ def _first_json(process: subprocess.Popen[bytes]) -> dict:
     """What a running process printed so far, once it is a whole JSON object."""
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)
-    text, deadline = b"", time.monotonic() + 150
+    text, deadline = b"", time.monotonic() + 420
     while time.monotonic() < deadline and process.poll() is None:
         text += process.stdout.read() or b""
         try:
