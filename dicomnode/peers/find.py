@@ -96,7 +96,9 @@ def _identifier(match: Mapping[str, str]) -> Dataset:
 def _matches(peer: DimsePeer, answers: Iterable[tuple[Dataset, Dataset | None]]) -> Iterator[Dataset]:
     for status, identifier in answers:
         if "Status" not in status:
-            raise PeerUnavailableError(f"{peer}: the association ended before the answer was whole")
+            raise PeerUnavailableError(
+                f"{peer}: the association ended before the answer was whole; may {peer.calling_ae_title} search there?"
+            )
         if status.Status in _PENDING:
             if identifier is not None:
                 yield identifier
