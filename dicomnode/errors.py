@@ -13,6 +13,7 @@
     ├── ScopeError               the input is sound but not what the model is made for
     ├── BundleError              a model bundle is incomplete, altered or not approved
     ├── RecipeError              a training recipe or its data layout is wrong
+    ├── TrainingError            a training run cannot go on
     ├── GateError                an evidence object failed the checks before sending
     ├── ArchiveError             the archive cannot keep or find something
     │   ├── ArchiveFullError     no space: refuse for now, the sender tries again
@@ -81,6 +82,10 @@ class BundleError(DicomNodeError):
 
 class RecipeError(DicomNodeError):
     """A training recipe or the data layout it expects is wrong."""
+
+
+class TrainingError(DicomNodeError):
+    """A training run cannot go on, for example because its loss is not finite any more."""
 
 
 class GateError(DicomNodeError):
