@@ -1,0 +1,83 @@
+"""Probabilities that mean what they say, and the threshold that goes with them; both fitted on validation."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The temperature of the lowest negative log likelihood (Guo et al., ICML 2017), found by golden section.
+
+    Args:
+        logits: (N, K).
+        labels: (N,).
+    """
+    low, high, ratio = -3.0, 3.0, (5**0.5 - 1) / 2
+
+    def loss(log_temperature: float) -> float:
+        return functional.cross_entropy(logits.double() / np.exp(log_temperature), labels).item()
+
+    while high - low > 1e-4:
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        if loss(left) < loss(right):
+            high = right
+        else:
+            low = left
+    return float(np.exp((low + high) / 2))
+
+
+def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int = 15) -> float:
+    """Mean gap between confidence and accuracy of the top class over equal-width bins, weighted by their size."""
+    confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
+    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = [
+        abs(confidence[place == b].mean() - (predicted == labels)[place == b].mean()) * (place == b).mean()
+        for b in range(bins)
+        if (place == b).any()
+    ]
+    return float(sum(gaps))
+
+
+def threshold_for_sensitivity(scores: Floats, positive: npt.NDArray[np.bool_], target: float) -> float:
+    """The threshold of the highest specificity among those that reach ``target`` sensitivity.
+
+    Of equally specific thresholds it is the lowest, set in the middle of the gap to the next lower score, so that it
+    hangs on no single picture.
+
+    Args:
+        scores: (N,) of the positive class, 0..1.
+        positive: (N,).
+        target: 0..1.
+    """
+    candidates = np.unique(scores)
+    sensitivity = np.array([(scores[positive] >= t).mean() for t in candidates])
+    specificity = np.array([(scores[~positive] < t).mean() for t in candidates])
+    specificity[sensitivity < target] = -1
+    place = int(specificity.argmax())
+    below = candidates[place - 1] if place else 0.0
+    return float((candidates[place] + below) / 2)
+
+
+def threshold_for_f1(scores: Floats, hits: npt.NDArray[np.bool_], lesions: int) -> float:
+    """The box score of the highest F1.
+
+    Args:
+        scores: (N,) of all boxes found.
+        hits: (N,) whether the box is on a lesion that no stronger box had claimed.
+        lesions: Number of lesions there were.
+    """
+    if not len(scores):
+        return 0.5
+    order = np.argsort(-scores, kind="stable")
+    found = np.cumsum(hits[order])
+    f1 = 2 * found / (np.arange(1, len(order) + 1) + lesions)
+    place = int(f1.argmax())
+    ranked = scores[order]
+    below = ranked[place + 1] if place + 1 < len(ranked) else 0.0
+    return float((ranked[place] + below) / 2)

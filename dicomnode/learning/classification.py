@@ -1,0 +1,74 @@
+"""One label per image: batches, loss and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from dicomnode.learning.augmentation import augment
+from dicomnode.learning.loops import evaluate
+from dicomnode.learning.recipe import Recipe
+from dicomnode.learning.store import ImageStore, shuffled
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """Classification with its training and validation images."""
+
+    recipe: Recipe
+    train: ImageStore
+    valid: ImageStore
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training batches in one epoch."""
+        return len(self.train.samples) // self.recipe.training.batch_size
+
+    def batches(self, generator: torch.Generator, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Augmented (B, C, h, w) images and (B,) labels."""
+        labels = labels_of(self.train)
+        for chosen in shuffled(len(labels), self.recipe.training.batch_size, generator):
+            images, _ = augment(self.train.images[chosen].float(), self.recipe.augmentation, generator)
+            images = images.contiguous(memory_format=torch.channels_last)
+            yield images.to(device, non_blocking=True), labels[chosen].to(device, non_blocking=True)
+
+    def loss(self, model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Cross entropy with label smoothing."""
+        images, labels = batch
+        smoothing = self.recipe.training.label_smoothing
+        return functional.cross_entropy(model(images).float(), labels, label_smoothing=smoothing)
+
+    def validate(self, model: nn.Module, dtype: torch.dtype | None) -> dict[str, float]:
+        """Accuracy, macro F1 and negative log likelihood."""
+        logits, labels = predict_logits(model, self.valid, dtype), labels_of(self.valid)
+        predicted = logits.argmax(dim=1)
+        return {
+            "accuracy": (predicted == labels).double().mean().item(),
+            "macro_f1": macro_f1(predicted, labels, logits.shape[1]),
+            "nll": functional.cross_entropy(logits, labels).item(),
+        }
+
+
+def labels_of(store: ImageStore) -> torch.Tensor:
+    """(N,) class indices."""
+    return torch.tensor([sample.label for sample in store.samples], dtype=torch.int64)
+
+
+def predict_logits(model: nn.Module, store: ImageStore, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """(N, classes) float32 logits on the CPU."""
+    outputs = evaluate(model, store.batches(64), dtype=dtype)
+    return torch.cat([output.float().cpu() for output in outputs])
+
+
+def macro_f1(predicted: torch.Tensor, labels: torch.Tensor, classes: int) -> float:
+    """Mean over the classes of the harmonic mean of precision and recall; 0 for a class never met nor predicted."""
+    scores = []
+    for index in range(classes):
+        hits = ((predicted == index) & (labels == index)).sum().item()
+        both = (predicted == index).sum().item() + (labels == index).sum().item()
+        scores.append(2 * hits / both if both else 0.0)
+    return sum(scores) / classes

@@ -1,0 +1,81 @@
+"""Boxes and masks on an image: batches, loss and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import nn
+
+from dicomnode.learning.augmentation import augment, ellipses
+from dicomnode.learning.detection_metrics import Truth, average_precision
+from dicomnode.learning.loops import evaluate
+from dicomnode.learning.pictures import processed_boxes
+from dicomnode.learning.recipe import Recipe
+from dicomnode.learning.store import ImageStore, shuffled
+
+Target: TypeAlias = dict[str, torch.Tensor]
+DetectionBatch: TypeAlias = tuple[list[torch.Tensor], list[Target]]
+
+_SMALLEST_SIDE = 3.0
+"""Pixels; what augmentation leaves of a box that it pushed out of the image is not a lesion any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Detection with its training and validation images."""
+
+    recipe: Recipe
+    train: ImageStore
+    valid: ImageStore
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training batches in one epoch."""
+        return len(self.train.samples) // self.recipe.training.batch_size
+
+    def batches(self, generator: torch.Generator, device: torch.device) -> Iterator[DetectionBatch]:
+        """Augmented images and torchvision targets with the boxes' inscribed ellipses as masks."""
+        truths = truths_of(self.train)
+        for chosen in shuffled(len(truths), self.recipe.training.batch_size, generator):
+            images, theta = augment(self.train.images[chosen].float(), self.recipe.augmentation, generator)
+            height, width = images.shape[-2:]
+            targets = [_target(truths[int(index)], theta[place], height, width) for place, index in enumerate(chosen)]
+            moved = [{name: tensor.to(device) for name, tensor in target.items()} for target in targets]
+            yield list(images.to(device)), moved
+
+    def loss(self, model: nn.Module, batch: DetectionBatch) -> torch.Tensor:
+        """Sum of Mask R-CNN's five losses."""
+        losses: Target = model(*batch)
+        return torch.stack([value.float() for value in losses.values()]).sum()
+
+    def validate(self, model: nn.Module, dtype: torch.dtype | None) -> dict[str, float]:
+        """Average precision of the boxes."""
+        return average_precision(truths_of(self.valid), predict_boxes(model, self.valid, dtype)).summary()
+
+
+def _target(truth: Truth, theta: torch.Tensor, height: int, width: int) -> Target:
+    boxes, masks = ellipses(truth.boxes, theta, height, width)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    kept = (sides > _SMALLEST_SIDE).all(dim=1)
+    return {"boxes": boxes[kept], "labels": truth.labels[kept] + 1, "masks": masks[kept]}
+
+
+def truths_of(store: ImageStore) -> list[Truth]:
+    """Boxes of every image in processed pixels."""
+    found = []
+    for sample, affine in zip(store.samples, store.affines, strict=True):
+        boxes = torch.tensor(sample.boxes, dtype=torch.float32).reshape(-1, 4)
+        labels = torch.tensor(sample.box_labels, dtype=torch.int64)
+        found.append(Truth(processed_boxes(boxes, affine), labels))
+    return found
+
+
+def predict_boxes(model: nn.Module, store: ImageStore, dtype: torch.dtype | None = None) -> list[Target]:
+    """Boxes, labels and scores of every image, on the CPU, in processed pixels."""
+    found: list[Target] = []
+    for output in evaluate(model, store.batches(8), dtype=dtype):
+        found += [{name: item[name].float().cpu() for name in ("boxes", "labels", "scores")} for item in output]
+    return found

@@ -1,0 +1,67 @@
+"""The two loops of the engine: one epoch of training, one pass of prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from dicomnode.errors import TrainingError
+from dicomnode.learning.checkpoints import RunState
+from dicomnode.learning.precision import mixed_precision
+
+
+def train_one_epoch(
+    state: RunState,
+    batches: Iterable[Any],
+    loss_of: Callable[[nn.Module, Any], torch.Tensor],
+    *,
+    clip_norm: float,
+    dtype: torch.dtype | None,
+    report: Callable[[float], None],
+) -> float:
+    """Step once per batch and return the mean loss.
+
+    Raises:
+        TrainingError: If the loss is not finite; the last checkpoint stays as it was.
+    """
+    device = next(state.model.parameters()).device
+    state.model.train()
+    losses: list[float] = []
+    for batch in batches:
+        with mixed_precision(device, dtype):
+            loss = loss_of(state.model, batch)
+        if not math.isfinite(loss.item()):
+            raise TrainingError(
+                f"epoch {state.epoch + 1}, step {len(losses) + 1}: the loss is {loss.item()}; "
+                "lower training.learning_rate and resume from the last checkpoint"
+            )
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(state.model.parameters(), clip_norm)
+        state.optimizer.step()
+        state.schedule.step()
+        if isinstance(state.averaged, AveragedModel):
+            state.averaged.update_parameters(state.model)
+        losses.append(loss.item())
+        report(losses[-1])
+    return sum(losses) / len(losses)
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    batches: Iterable[torch.Tensor],
+    *,
+    dtype: torch.dtype | None = None,
+) -> Iterator[Any]:
+    """The model's output for every batch of images, in order."""
+    device = next(model.parameters()).device
+    model.eval()
+    for images in batches:
+        with mixed_precision(device, dtype):
+            yield model(images.to(device))

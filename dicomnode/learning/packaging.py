@@ -1,0 +1,166 @@
+"""From the best checkpoint to a MONAI bundle: calibrated, measured, with its model card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from dicomnode.errors import RecipeError
+from dicomnode.learning.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+    threshold_for_f1,
+    threshold_for_sensitivity,
+)
+from dicomnode.learning.card import model_card
+from dicomnode.learning.checkpoints import load_best
+from dicomnode.learning.classification import labels_of, predict_logits
+from dicomnode.learning.detection import predict_boxes, truths_of
+from dicomnode.learning.detection_metrics import claimed
+from dicomnode.learning.evaluation import evaluate_bundle
+from dicomnode.learning.pictures import compose
+from dicomnode.learning.recipe import Component, Recipe
+from dicomnode.learning.sources import load_samples
+from dicomnode.learning.store import ImageStore
+from dicomnode.learning.training import Run, build_network
+
+_SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
+_OWN_KEYS = ("description", "authors", "copyright", "data_source", "network_data_format", "task")
+
+
+def package(run: Run, valid: ImageStore) -> Path:
+    """Write ``<out>/bundle/<name>`` and ``<out>/report.json`` from the best checkpoint; returns the bundle.
+
+    Args:
+        run: A run with ``best.pt`` in its output folder.
+        valid: Its validation images, on which threshold and temperature are fitted.
+    """
+    bundle = run.out / "bundle" / run.recipe.name
+    shutil.rmtree(bundle, ignore_errors=True)
+    network = build_network(run.recipe)
+    epoch = load_best(network, run.out)
+    # Thresholds are fitted on the weights as they are stored, not on those they were rounded from.
+    network = network.half().float().to(run.device)
+    _write_parts(bundle, run.recipe, network, _fitted(run.recipe, network, valid))
+    report = {"name": run.recipe.name, "epoch": epoch, "history": _history(run.out), "test": {}}
+    splits = {sample.split for sample in load_samples(run.recipe.data, run.data)}
+    if run.recipe.data.test in splits:
+        report["test"] = evaluate_bundle(bundle, run.data, run.recipe.data.test, run.device)
+    _write_text(bundle / "docs" / "README.md", model_card(run.recipe, report, _read_metadata(bundle)))
+    _write_json(run.out / "report.json", report)
+    return bundle
+
+
+def _fitted(recipe: Recipe, network: nn.Module, valid: ImageStore) -> Component:
+    """The keys of the node's block that validation decides."""
+    point = recipe.operating_point
+    target = "highest F1" if point.rule == "f1" else f"sensitivity {point.value:g}"
+    chosen = {"target": target, "chosen_on": "validation", "level": "slice"}
+    if recipe.task == "detection":
+        if point.rule != "f1":
+            raise RecipeError("operating_point.rule: a detector's threshold is chosen by f1")
+        scores, hits, lesions = claimed(truths_of(valid), predict_boxes(network, valid))
+        return {"operating_point": {"threshold": round(threshold_for_f1(scores, hits, lesions), 4), **chosen}}
+    return _fitted_classifier(recipe, predict_logits(network, valid), labels_of(valid), chosen)
+
+
+def _fitted_classifier(recipe: Recipe, logits: torch.Tensor, labels: torch.Tensor, chosen: dict[str, str]) -> Component:
+    point = recipe.operating_point
+    if point.rule != "sensitivity":
+        raise RecipeError("operating_point.rule: a classifier's threshold is chosen by sensitivity")
+    temperature = round(fit_temperature(logits, labels), 4)
+    probabilities = torch.softmax(logits.double() / temperature, dim=1).numpy()
+    negative = negative_class(recipe)
+    threshold = threshold_for_sensitivity(1 - probabilities[:, negative], labels.numpy() != negative, point.value)
+    ece = expected_calibration_error(probabilities, labels.numpy())
+    return {
+        "operating_point": {"threshold": round(threshold, 4), **chosen},
+        "calibration": {
+            "method": "temperature",
+            "temperature": temperature,
+            "ece": round(ece, 4),
+            "fitted_on": "validation",
+        },
+    }
+
+
+def negative_class(recipe: Recipe) -> int:
+    """Index of the class that means no finding."""
+    marks = [bool(entry.get("is_finding", True)) for entry in recipe.bundle.dicomnode.get("classes", [])]
+    if len(marks) != len(recipe.data.classes) or marks.count(False) != 1:
+        raise RecipeError("bundle.dicomnode.classes: needs the recipe's classes, one of them with is_finding: false")
+    return marks.index(False)
+
+
+def _write_parts(bundle: Path, recipe: Recipe, network: nn.Module, fitted: Component) -> None:
+    weights = {name: _stored(tensor) for name, tensor in network.state_dict().items()}
+    (bundle / "models").mkdir(parents=True)
+    save_file(weights, bundle / "models" / "model.safetensors", metadata={"format": "pt"})
+    _write_json(bundle / "configs" / "inference.json", inference_config(recipe))
+    _write_json(bundle / "configs" / "metadata.json", _metadata(recipe, fitted))
+    shutil.copyfile(recipe.bundle.license_file, bundle / "LICENSE")
+    _write_text(bundle / "docs" / "README.md", "")
+
+
+def _stored(tensor: torch.Tensor) -> torch.Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if tensor.is_floating_point() else tensor
+
+
+def inference_config(recipe: Recipe) -> Component:
+    """``configs/inference.json``: classes and their arguments, nothing that is evaluated."""
+    config: Component = {
+        "network_def": dict(recipe.network),
+        "preprocessing": compose(recipe.preprocessing),
+        "inferer": {"_target_": "monai.inferers.SimpleInferer"},
+    }
+    if recipe.task == "classification":
+        config["postprocessing"] = {"_target_": "monai.transforms.Activations", "softmax": True}
+    return config
+
+
+def _metadata(recipe: Recipe, fitted: Component) -> Component:
+    section = recipe.bundle
+    if absent := [key for key in _OWN_KEYS if key not in section.metadata]:
+        raise RecipeError(f"bundle.metadata: {', '.join(absent)} missing; MONAI's schema wants them")
+    versions = {
+        "schema": _SCHEMA,
+        "name": recipe.name,
+        "version": section.version,
+        "monai_version": monai.__version__,
+        "pytorch_version": torch.__version__.split("+")[0],
+        "numpy_version": np.__version__,
+        "required_packages_version": {},
+    }
+    texts = {"intended_use": section.card.intended_use.strip()}
+    node = {"task": recipe.task, **section.dicomnode, **fitted, "not_for": section.card.not_for.strip()}
+    return {**versions, **section.metadata, **texts, "dicomnode": node}
+
+
+def _read_metadata(bundle: Path) -> Component:
+    content: dict[str, Any] = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    return content
+
+
+def _history(out: Path) -> list[dict[str, float]]:
+    if not (out / "last.pt").is_file():
+        return []
+    content: list[dict[str, float]] = torch.load(out / "last.pt", map_location="cpu", weights_only=True)["history"]
+    return content
+
+
+def _write_json(path: Path, content: Component) -> None:
+    _write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

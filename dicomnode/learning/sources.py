@@ -1,0 +1,154 @@
+"""Data sources: which pictures a data folder holds, with their labels and boxes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from dicomnode.errors import RecipeError
+from dicomnode.learning.recipe import DataSection
+
+Box: TypeAlias = tuple[float, float, float, float]
+
+_PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled picture.
+
+    Attributes:
+        name: Path inside the data folder, with forward slashes.
+        path: The file.
+        split: Split it belongs to.
+        label: Index into the recipe's classes (the first box's class for detection).
+        patient: Groups pictures of one patient; empty if unknown.
+        clean: False if a near duplicate of it is in the training split.
+        boxes: xyxy in pixels of the picture, corners at pixel edges.
+        box_labels: Index into the recipe's classes for each box.
+    """
+
+    name: str
+    path: Path
+    split: str
+    label: int
+    patient: str = ""
+    clean: bool = True
+    boxes: tuple[Box, ...] = ()
+    box_labels: tuple[int, ...] = ()
+
+
+def load_samples(section: DataSection, folder: Path, needed: tuple[str, ...] = ()) -> tuple[Sample, ...]:
+    """Every sample of the data folder, with the validation list applied.
+
+    Args:
+        section: Layout of the folder.
+        folder: The data set.
+        needed: Splits that must hold a picture; training and validation if none is named.
+
+    Raises:
+        RecipeError: If the folder, a table, a picture, a class or a split is missing.
+    """
+    if not folder.is_dir():
+        raise RecipeError(f"data folder {folder}: does not exist; give the folder of the data set with --data")
+    readers = {"labels_csv": _from_table, "class_folders": _from_folders, "coco": _from_coco}
+    samples = tuple(readers[section.layout](section, folder))
+    missing = next((sample for sample in samples if not sample.path.is_file()), None)
+    if missing is not None:
+        raise RecipeError(f"data folder {folder}: {missing.name} is listed but missing; fetch the data set anew")
+    samples = _with_validation(section, samples)
+    for split in needed or (section.train, section.valid):
+        if not any(sample.split == split for sample in samples):
+            raise RecipeError(f"data folder {folder}: no picture in split {split!r}; name a split that it has")
+    return samples
+
+
+def of_split(samples: Iterable[Sample], split: str) -> tuple[Sample, ...]:
+    """The samples of one split, in their order."""
+    return tuple(sample for sample in samples if sample.split == split)
+
+
+def _index(section: DataSection, label: str, where: str) -> int:
+    if label not in section.classes:
+        raise RecipeError(f"{where}: class {label!r} is not among the recipe's classes {', '.join(section.classes)}")
+    return section.classes.index(label)
+
+
+def _from_table(section: DataSection, folder: Path) -> Iterable[Sample]:
+    table = folder / "labels.csv"
+    if not table.is_file():
+        raise RecipeError(f"data folder {folder}: labels.csv is missing; layout labels_csv needs it")
+    with table.open(newline="", encoding="utf-8") as lines:
+        rows = csv.DictReader(lines)
+        wanted = {"path", "label", "split"} | ({section.clean_column} if section.clean_column else set())
+        if absent := wanted - set(rows.fieldnames or ()):
+            raise RecipeError(f"{table}: column {', '.join(sorted(absent))} is missing")
+        return [_from_row(section, folder, row) for row in rows]
+
+
+def _from_row(section: DataSection, folder: Path, row: dict[str, str]) -> Sample:
+    clean = section.clean_column is None or row[section.clean_column] in ("", "0")
+    return Sample(
+        name=row["path"],
+        path=folder / row["path"],
+        split=row["split"],
+        label=_index(section, row["label"], "labels.csv"),
+        patient=row.get(section.patient_column, ""),
+        clean=clean,
+    )
+
+
+def _from_folders(section: DataSection, folder: Path) -> Iterable[Sample]:
+    for split in dict.fromkeys((section.train, section.valid, section.test)):
+        for label, name in enumerate(section.classes):
+            place = folder / split / name
+            if split == section.train and not place.is_dir():
+                raise RecipeError(f"data folder {folder}: folder {split}/{name} is missing")
+            for path in sorted(place.glob("*")):
+                if path.suffix.lower() in _PICTURES:
+                    yield Sample(path.relative_to(folder).as_posix(), path, split, label)
+
+
+def _from_coco(section: DataSection, folder: Path) -> Iterable[Sample]:
+    for split in (section.train, section.valid, section.test):
+        table = folder / f"annotations_{split}.json"
+        if table.is_file():
+            yield from _from_annotations(section, folder, table, split)
+        elif split != section.test:
+            raise RecipeError(f"data folder {folder}: {table.name} is missing; layout coco needs it")
+
+
+def _from_annotations(section: DataSection, folder: Path, table: Path, split: str) -> Iterable[Sample]:
+    content = json.loads(table.read_text(encoding="utf-8"))
+    labels = {c["id"]: _index(section, c["name"], table.name) for c in content["categories"]}
+    by_image: dict[int, list[dict[str, Any]]] = {}
+    for annotation in content["annotations"]:
+        by_image.setdefault(annotation["image_id"], []).append(annotation)
+    for image in content["images"]:
+        found = by_image.get(image["id"], [])
+        classes = tuple(labels[annotation["category_id"]] for annotation in found)
+        boxes = tuple(_xyxy(annotation["bbox"]) for annotation in found)
+        path = folder / image["file_name"]
+        label = classes[0] if classes else -1
+        yield Sample(image["file_name"], path, split, label, boxes=boxes, box_labels=classes)
+
+
+def _xyxy(box: list[float]) -> Box:
+    x, y, width, height = box
+    return (x, y, x + width, y + height)
+
+
+def _with_validation(section: DataSection, samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    if section.valid_list is None:
+        return samples
+    if not section.valid_list.is_file():
+        raise RecipeError(f"validation list {section.valid_list}: is missing; make it with the command in training/")
+    with section.valid_list.open(newline="", encoding="utf-8") as lines:
+        held_out = {row["path"] for row in csv.DictReader(lines)}
+    if unknown := held_out - {sample.name for sample in samples}:
+        raise RecipeError(f"validation list {section.valid_list.name}: {min(unknown)} is not in the data folder")
+    return tuple(replace(s, split=section.valid) if s.name in held_out else s for s in samples)

@@ -1,0 +1,100 @@
+"""Figures of evaluation on cases whose answer is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from dicomnode.learning.classification_metrics import Predictions, classification_figures
+from dicomnode.learning.detection_metrics import (
+    Truth,
+    average_precision,
+    claimed,
+    detection_figures,
+    sensitivity_at,
+)
+
+
+def _predictions(groups: tuple[str, ...] = ("a", "b", "c", "d")) -> Predictions:
+    probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.4, 0.6]])
+    return Predictions(probabilities, np.array([0, 0, 1, 1]), groups, negative=1, threshold=0.35)
+
+
+def test_classification_figures() -> None:
+    figures = classification_figures(_predictions(), ["tumour", "none"], seed=0)
+
+    assert figures.accuracy == 0.75
+    assert figures.confusion == [[1, 1], [0, 2]]
+    assert figures.classes["tumour"].recall == 0.5 and figures.classes["tumour"].precision == 1.0
+    assert figures.macro_f1 == pytest.approx((2 / 3 + 0.8) / 2) == pytest.approx(figures.weighted_f1)
+    assert (figures.sensitivity, figures.specificity) == (0.5, 0.5)
+    assert figures.auc == 0.75
+    low, high = figures.intervals["accuracy"]
+    assert 0 <= low < 0.75 < high <= 1
+
+
+@pytest.mark.parametrize(("groups", "by"), [(("a", "a", "b", "b"), "patient"), (("a", "b", "c", "d"), "image")])
+def test_images_of_a_patient_are_resampled_together(groups: tuple[str, ...], by: str) -> None:
+    assert classification_figures(_predictions(groups), ["tumour", "none"], seed=0).resampled == by
+
+
+def test_figures_of_one_kind_only_are_undefined() -> None:
+    figures = classification_figures(_predictions().subset([0, 1]), ["tumour", "none"], seed=0)
+
+    assert math.isnan(figures.specificity) and math.isnan(figures.auc)
+
+
+TRUTHS = [
+    Truth(torch.tensor([[10.0, 10, 30, 30]]), torch.tensor([0])),
+    Truth(torch.tensor([[20.0, 20, 60, 60]]), torch.tensor([1])),
+]
+
+
+def _found(boxes: list[list[float]], labels: list[int], scores: list[float]) -> dict[str, torch.Tensor]:
+    return {
+        "boxes": torch.tensor(boxes).reshape(-1, 4),
+        "labels": torch.tensor(labels, dtype=torch.int64),
+        "scores": torch.tensor(scores),
+    }
+
+
+PERFECT = [_found([[10.0, 10, 30, 30]], [1], [0.9]), _found([[20.0, 20, 60, 60]], [2], [0.8])]
+
+
+def test_perfect_boxes_score_one() -> None:
+    figures = detection_figures(TRUTHS, PERFECT, ["small", "large"], 0.5, ["a", "b"], seed=0)
+
+    assert (figures.ap50, figures.ap, figures.ap50_any_class) == pytest.approx((1, 1, 1))
+    assert (figures.sensitivity, figures.false_positives_per_image) == (1, 0)
+    assert figures.classes["large"].lesions == 1
+
+
+def test_a_wrong_label_counts_only_without_classes() -> None:
+    swapped = [PERFECT[0], _found([[20.0, 20, 60, 60]], [1], [0.8])]
+
+    assert average_precision(TRUTHS, swapped).by_class[1] == (0.0, 0.0)
+    assert average_precision(TRUTHS, swapped, class_agnostic=True).ap50 == pytest.approx(1)
+
+
+def test_nothing_found_scores_zero() -> None:
+    nothing = [_found([], [], [])] * 2
+
+    assert average_precision(TRUTHS, nothing).ap50 == 0
+    assert sensitivity_at(*claimed(TRUTHS, nothing), false_positives=2) == 0
+
+
+def test_a_lesion_is_claimed_once_by_the_strongest_box() -> None:
+    twice = _found([[10.0, 10, 30, 31], [10.0, 10, 30, 30], [40.0, 40, 50, 50]], [1, 1, 2], [0.6, 0.9, 0.7])
+
+    scores, hits, lesions = claimed(TRUTHS[:1], [twice])
+
+    assert dict(zip(scores.round(1).tolist(), hits.tolist(), strict=True)) == {0.9: True, 0.7: False, 0.6: False}
+    assert lesions == 1
+
+
+def test_sensitivity_within_a_number_of_false_boxes() -> None:
+    scores, hits = np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, False, False, True])
+
+    assert sensitivity_at(scores, hits, 2, false_positives=1) == 0.5
+    assert sensitivity_at(scores, hits, 2, false_positives=2) == 1.0
