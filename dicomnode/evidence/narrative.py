@@ -64,7 +64,8 @@ def conclusion_sentences(result: Result, remarks: tuple[str, ...]) -> list[str]:
     sentences += remarks
     sentences.append("Not for use without review by a physician.")
     if model.not_for:
-        sentences.append(f"Not for: {_clause(model.not_for)}")
+        prefix = "" if model.not_for.lower().startswith("not for") else "Not for: "
+        sentences.append(prefix + _clause(model.not_for))
     return [sentence for sentence in sentences if sentence]
 
 
@@ -80,7 +81,7 @@ def _answer_sentence(answer: StudyAnswer) -> str:
 def _lesion_sentence(finding: Finding, result: Result, sources: Sources) -> str:
     site = finding.site or (result.answer.site if result.answer else None)
     what = finding.concept.meaning + (f", {site.meaning}" if site else "")
-    sizes = "".join(f", {m.concept.meaning} {m.value:.4g} {m.unit.value}" for m in finding.measurements)
+    sizes = "".join(f", {m.concept.meaning.lower()} {_number(m.value)} {m.unit.value}" for m in finding.measurements)
     places = tuple(polygon.image for polygon in outlines(finding))
     where = f", on {_images(places, sources)}" if places else ""
     return f"{finding.label}: {what}, certainty {_percent(finding.score)}{sizes}{where}."
@@ -89,7 +90,17 @@ def _lesion_sentence(finding: Finding, result: Result, sources: Sources) -> str:
 def _images(references: tuple[SourceReference, ...], sources: Sources) -> str:
     named = [_image(reference, sources) for reference in references[:_MAXIMUM_IMAGES]]
     more = len(references) - len(named)
-    return "; ".join(named) + (f"; and {more} more" if more else "")
+    return _listed(named) + (f"; and {more} more" if more else "")
+
+
+def _listed(names: list[str]) -> str:
+    """Names in a row; what all single images have in common, their series, is said once."""
+    _, _, series = names[0].partition(" of ")
+    suffix = f" of {series}"
+    if len(names) < 2 or not series or not all(n.startswith("image ") and n.endswith(suffix) for n in names):
+        return "; ".join(names)
+    numbers = [name.removeprefix("image ").removesuffix(suffix) for name in names]
+    return f"images {', '.join(numbers[:-1])} and {numbers[-1]}{suffix}"
 
 
 def _image(reference: SourceReference, sources: Sources) -> str:
@@ -98,6 +109,11 @@ def _image(reference: SourceReference, sources: Sources) -> str:
     name = f"image {instance}" if instance not in (None, "") else f"image {reference.sop_instance_uid}"
     name += f" of series {series}" if series not in (None, "") else ""
     return name if reference.frame_number is None else f"frame {reference.frame_number} of {name}"
+
+
+def _number(value: float) -> str:
+    """Three digits, or all before the point; never an exponent, which no reader of a report expects."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _percent(score: float) -> str:

@@ -61,9 +61,13 @@ class LoadedModels:
         known = self._predictors.get(bundle.name)
         if known is None or known.bundle.digest != bundle.digest:
             infer = self._settings.infer
-            # An administrator approved this digest, so the expressions of a bundle from elsewhere may run
             known = Predictor(
-                bundle, choose_device(infer.device), batch_size=infer.batch_size, allow_code=bundle.runs_code
+                bundle,
+                choose_device(infer.device),
+                infer.batch_size,
+                self._settings.node.deterministic,
+                # An administrator approved this digest, so the expressions of a bundle from elsewhere may run
+                allow_code=bundle.runs_code,
             )
             self._predictors[bundle.name] = known
         return known

@@ -15,7 +15,7 @@ from dicomnode.evidence import (
 )
 from dicomnode.evidence.gate.subject import concept, descendants
 from dicomnode.evidence.identity import ROLES
-from dicomnode.findings import ClassScore, Code, Outcome
+from dicomnode.findings import ClassScore, Code, Measurement, Outcome
 from tests.evidence_cases import (
     BRAIN,
     GLIOMA,
@@ -106,7 +106,7 @@ def test_text_says_what_where_how_sure_and_by_which_model(paths: list[Path]) -> 
     for part in (
         "Neoplasm of brain (Brain) is present: score 93 %, a certainty, not a calibrated probability; threshold 50 %.",
         "Scores of the classes: Glioma 90 %, Normal 7 %.",
-        "Lesion 1: Mass, Brain, certainty 87 %, Long axis 24 mm, on image 1 of series 1.",
+        "Lesion 1: Mass, Brain, certainty 87 %, long axis 24 mm, on image 1 of series 1.",
         "The answer was carried by image 1 of series 1.",
         "not verified by a human",
         "Model: brain_mri_lesion_detector, version 0.1.0, by dicomnode (SHA-256 0123456789abcdef).",
@@ -116,6 +116,20 @@ def test_text_says_what_where_how_sure_and_by_which_model(paths: list[Path]) -> 
         "Not for: diagnosis of children.",
     ):
         assert part in words
+
+
+def test_text_names_the_series_of_several_images_once(paths: list[Path]) -> None:
+    carried = answer(references(paths)[:3], classes=())
+    words = sentences(documents(positive(paths, answer=carried), paths)["text"])
+    assert "The answer was carried by images 1, 2 and 3 of series 1." in words
+
+
+@pytest.mark.parametrize(("volume", "said"), [(14243.85, "volume 14244 mm3"), (0.01234, "volume 0.0123 mm3")])
+def test_text_writes_sizes_without_exponent(paths: list[Path], volume: float, said: str) -> None:
+    size = Measurement(Code("118565006", "SCT", "Volume"), volume, Code("mm3", "UCUM", "mm3"))
+    sized = replace(positive(paths).findings[0], measurements=(size,))
+    words = sentences(documents(positive(paths, findings=(sized,)), paths)["text"])
+    assert said in words
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NO_FINDINGS, Outcome.FAILED])
