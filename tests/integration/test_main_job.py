@@ -273,6 +273,16 @@ def _kill_at_work(loop: Loop, study: str) -> None:
     loop.node.kill("infer")
 
 
+def test_log_names_no_patient(loop: Loop, tmp_path: Path) -> None:
+    paths = brain_study(tmp_path / "study", "no-phi", PatientName="Unmistakable^Name", PatientBirthDate="19121212")
+    storescu(paths, loop.node.dicom_port)
+    loop.settled(study_uid(paths), 2)
+
+    assert study_uid(paths) in loop.node.log
+    for word in ("Unmistakable", "TEST-", "Phantom", "19121212", "SOMEBODY-ELSE"):
+        assert word not in loop.node.log
+
+
 def test_three_intakes_give_the_same_results(
     loop: Loop, tmp_path: Path, node_factory: Callable[..., Node], orthanc: Orthanc
 ) -> None:
