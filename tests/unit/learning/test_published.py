@@ -34,6 +34,10 @@ def test_a_recipe_builds_its_network(path: Path) -> None:
     assert recipe.bundle.license_file.is_file()
 
 
+def test_every_recipe_has_its_bundle() -> None:
+    assert [path.name for path in BUNDLES] == [path.stem for path in RECIPES] == sorted(LIMITS)
+
+
 @pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.name)
 def test_a_bundle_is_what_its_recipe_describes(path: Path) -> None:
     recipe, bundle = load_recipe(ROOT / "training" / f"{path.name}.yaml"), load_bundle(path)
