@@ -27,6 +27,12 @@ class Outline:
     score: float | None
     points: npt.NDArray[np.float64]
 
+    @property
+    def area(self) -> float:
+        """Enclosed area in square pixels (the shoelace formula)."""
+        column, row = self.points.T
+        return float(abs(column @ np.roll(row, 1) - row @ np.roll(column, 1)) / 2)
+
 
 def outlines(report: Dataset) -> dict[str, list[Outline]]:
     """Outlines of a TID 1500 report by the SOP Instance UID of the image that they lie on."""

@@ -19,7 +19,7 @@ LESION_CENTRE: Point = (33.0, 20.0, 36.0)
 LESION_RADIUS = 14.0
 
 _AIR, _SKIN, _FAT, _BONE, _MARROW, _DURA = 0.0, 0.50, 0.80, 0.05, 0.30, 0.36
-_CSF, _GREY, _WHITE, _VESSEL, _LESION, _OEDEMA = 0.10, 0.235, 0.315, 0.60, 0.62, 0.215
+_CSF, _GREY, _DEEP_GREY, _WHITE, _VESSEL, _LESION, _OEDEMA = 0.10, 0.235, 0.28, 0.315, 0.60, 0.62, 0.215
 _VENTRICLE: tuple[Point, ...] = ((6, -34, 6), (8, -20, 16), (11, 2, 24), (17, 24, 19), (25, 40, 9), (19, 58, 5))
 _TEMPORAL_HORN: tuple[Point, ...] = ((25, 40, 9), (31, 18, -8), (30, 0, -18))
 
@@ -113,7 +113,7 @@ def _cortex(grid: Grid, brain: Field, random: np.random.Generator) -> Field:
 
 def _paint_deep_grey(tissue: Field, side: Grid) -> None:
     for centre, half_axes in (((11, -22, 14), (5, 10, 10)), ((23, -6, 6), (6, 15, 11)), ((11, 12, 10), (8, 13, 8))):
-        paint(tissue, inside(ellipsoid(side, centre, half_axes), 2.5), _GREY)
+        paint(tissue, inside(ellipsoid(side, centre, half_axes), 3.5), _DEEP_GREY)
     insula = tube(side, ((40, -22, 2), (38, -4, 6), (42, 14, 12)), (1.2, 1.4, 1.0))
     fissure = tube(side, ((38, -6, 4), (50, -4, 2), (66, -2, 2)), (1.4, 1.6, 2.2))
     paint(tissue, inside(np.minimum(insula, fissure) - 2.6, 1.8), _GREY)
@@ -147,7 +147,7 @@ def _paint_base(tissue: Field, grid: Grid, random: np.random.Generator) -> None:
     paint(tissue, inside(cistern), _CSF)
     _paint_cerebellum(tissue, grid, random)
     stem = ellipsoid(grid, (0, 14, -34), (17, 13, 24))
-    paint(tissue, inside(stem - 1.2), _CSF)
+    paint(tissue, inside(stem - 0.4), _CSF)
     paint(tissue, inside(stem), _WHITE)
     paint(tissue, inside(ellipsoid(grid, (0, 22, -22), (1.2, 1.6, 12))), _CSF)
     for side in (grid, grid.mirrored()):

@@ -98,11 +98,12 @@ def draw_pictures(slices: Sequence[Slice], title: str, sentences: Sequence[str],
 
 
 def _key(slices: Sequence[Slice]) -> Slice:
-    """The slice that shows most of what was found; the middle one if there is nothing."""
-    covered = [0 if item.mask is None else int(item.mask.sum()) for item in slices]
-    if any(covered):
-        return slices[int(np.argmax(covered))]
-    return next((item for item in slices if item.outlines), slices[len(slices) // 2])
+    """The slice that shows most of the surest lesion; the middle one if nothing was found."""
+    found = [outline for item in slices for outline in item.outlines]
+    if not found:
+        return slices[len(slices) // 2]
+    surest = max(found, key=lambda outline: outline.score or 0.0).label
+    return max(slices, key=lambda item: max((o.area for o in item.outlines if o.label == surest), default=-1.0))
 
 
 def _view(slices: Sequence[Slice]) -> View:
@@ -130,7 +131,7 @@ def _rendered(item: Slice, view: View, pixels: int, labelled: bool) -> Image.Ima
 
 
 def _label(outline: Outline) -> str:
-    return outline.label if outline.score is None else f"{outline.label}  {outline.score:.0f} %"
+    return outline.label if outline.score is None else f"{outline.label}  {outline.score:.3g} %"
 
 
 def _captioned(item: Slice, view: View) -> Image.Image:
