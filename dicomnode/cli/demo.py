@@ -57,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _end_like_an_interrupt() -> None:
     """SIGTERM ends the demo as Ctrl-C does, so that it never leaves processes behind."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both end it, SIGINT also where a shell started it in the background and had it ignored.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
 
 
 def _wait_for_interrupt() -> None:
