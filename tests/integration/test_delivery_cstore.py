@@ -18,9 +18,6 @@ from dicomnode.peers.association import DimsePeer
 from dicomnode.peers.echo import echo
 from tests.peers_fixtures import free_port
 
-# pynetdicom 3.0.4 leaves a socket that could not connect to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 SR_3D, MR = "1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.4"
 
 

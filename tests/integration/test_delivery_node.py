@@ -16,9 +16,7 @@ from dicomnode.peers.echo import echo
 from tests.factories import make_series
 from tests.peers_fixtures import wait_for
 
-# pynetdicom 3.0.4 leaves a socket that could not connect to the garbage collector;
-# a busy machine may take a minute to load torch anew
-pytestmark = [pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 def target(scp) -> dict[str, object]:

@@ -15,9 +15,6 @@ from dicomnode.peers.find import find_studies
 from tests.archives import make_file
 from tests.peers_fixtures import free_port
 
-# pynetdicom 3.0.4 leaves a socket that could not connect to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 
 def peer(port: int, timeout: float = 5.0) -> DimsePeer:
     return DimsePeer("127.0.0.1", port, "PACS", "DICOMNODE", timeout)

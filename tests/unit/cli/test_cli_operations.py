@@ -14,9 +14,6 @@ from dicomnode.settings import Settings, load_settings
 from tests.archives import SR, at, complete, make_file, put
 from tests.peers_fixtures import free_port
 
-# pynetdicom 3.0.4 leaves a socket that could not connect to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 STUDY = "1.2.3"
 
 
