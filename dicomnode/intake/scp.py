@@ -152,12 +152,13 @@ class Listener:
         return 0x0000
 
     def on_close(self, event: Any) -> None:
-        """Let completion know that nothing more comes this way."""
-        with self._guard:
-            known = self._associations.pop(event.assoc, None)
-        if known is not None:
-            with suppress(ArchiveError):  # a restart closes it, and the deadline does so in any case
-                known.close()
+        """Let completion know that nothing more comes this way.
+
+        An instance may still be on its way to the disk in the association's own thread, so its sending is kept
+        for as long as pynetdicom keeps the association.
+        """
+        with suppress(ArchiveError):  # a restart closes it, and the deadline does so in any case
+            self._sending(event.assoc).close()
 
     def _store(self, event: Any) -> None:
         request, context, association = event.request, event.context, event.assoc

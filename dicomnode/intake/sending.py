@@ -25,6 +25,7 @@ class Sending:
         self._clock = clock
         self._id = secrets.token_hex(16)
         self._studies: set[str] = set()
+        self._ended = False
         self._guard = threading.Lock()
 
     def touch(self, study_instance_uid: str) -> None:
@@ -36,10 +37,14 @@ class Sending:
                 self._archive.associations.opened(self._id, self._clock())
             self._archive.associations.touched(self._id, study_instance_uid)
             self._studies.add(study_instance_uid)
+            if self._ended:
+                # The connection broke while this instance was on its way to the disk: nothing follows it.
+                self._archive.associations.closed(self._id, self._clock())
 
     def close(self) -> None:
         """Note its end."""
         with self._guard:
+            self._ended = True
             if self._studies:
                 self._archive.associations.closed(self._id, self._clock())
 
