@@ -1,6 +1,16 @@
 """Network architectures, each a plain ``torch.nn.Module`` that builds without reading a file."""
 
 from dicomnode.networks.classifier import ResNetClassifier
+from dicomnode.networks.cnn import BloodCellCnn, BrainMriCnn, ChestCtCnn, HistologyCnn
 from dicomnode.networks.detector import LesionDetector
+from dicomnode.networks.imagenet import ImageNetClassifier
 
-__all__ = ["LesionDetector", "ResNetClassifier"]
+__all__ = [
+    "BloodCellCnn",
+    "BrainMriCnn",
+    "ChestCtCnn",
+    "HistologyCnn",
+    "ImageNetClassifier",
+    "LesionDetector",
+    "ResNetClassifier",
+]
