@@ -15,6 +15,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--split", default="test", help="split to measure on (default: test)")
     parser.add_argument("--valid-list", type=Path, metavar="CSV", help="pictures of the split 'valid' (column path)")
+    parser.add_argument("--recipe", type=Path, metavar="YAML", help="the recipe whose data section lays the folder out")
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write the figures to this JSON file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.set_defaults(run=run)
@@ -24,8 +25,11 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     from dicomnode.learning.evaluation import evaluate_bundle
     from dicomnode.learning.precision import choose_device
+    from dicomnode.learning.recipe import load_recipe
 
-    report = evaluate_bundle(args.bundle, args.data, args.split, choose_device(args.device), args.valid_list)
+    section = None if args.recipe is None else load_recipe(args.recipe).data
+    device = choose_device(args.device)
+    report = evaluate_bundle(args.bundle, args.data, args.split, device, args.valid_list, section)
     text = json.dumps(report, indent=2)
     if args.report:
         args.report.parent.mkdir(parents=True, exist_ok=True)

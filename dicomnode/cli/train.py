@@ -17,7 +17,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("recipe", type=Path, help="YAML recipe, such as training/brain_mri_tumor_classifier.yaml")
     parser.add_argument("--data", type=Path, help="folder of the data set")
     parser.add_argument("--out", type=Path, help="folder for checkpoints, report and bundle (default: runs/<name>)")
-    parser.add_argument("--set", action="append", default=[], metavar="K=V", help="change a recipe value")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="change a recipe value; smoke=true: tiny, on generated images",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.add_argument("--describe", action="store_true", help="print network and hyper-parameters, train nothing")
@@ -32,12 +38,17 @@ def run(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.recipe, tuple(args.set))
     if args.describe:
         return _describe(recipe, args.json)
-    if args.data is None:
-        raise UsageError(f"train {args.recipe}: no data folder; give the folder of the data set with --data")
+    from dicomnode.learning.generated import generate_pictures
     from dicomnode.learning.training import make_run
 
     out = args.out or Path("runs") / recipe.name
-    return _train(make_run(recipe, args.data, out, args.device, args.resume), args.json)
+    if args.data is None and "smoke" not in recipe.variant:
+        wanted = f" ({recipe.data.source.strip()})" if recipe.data.source else ""
+        raise UsageError(f"train {args.recipe}: no data folder; give the folder of the data set{wanted} with --data")
+    made = make_run(recipe, args.data or out / "generated", out, args.device, args.resume)
+    if args.data is None:
+        generate_pictures(recipe, made.data)
+    return _train(made, args.json)
 
 
 def _describe(recipe: Any, as_json: bool) -> int:

@@ -37,9 +37,10 @@ def random_affine(count: int, section: AugmentationSection, generator: torch.Gen
     zoom = torch.exp(draw.between(math.log(low), math.log(high)))
     stretch = 1 + draw.around_zero(section.stretch)
     mirror = torch.where(draw.between(0, 1) < section.flip, -1.0, 1.0)
+    upside = torch.where(draw.between(0, 1) < section.flip_vertical, -1.0, 1.0) if section.flip_vertical else 1.0
     rows = torch.stack([torch.cos(angle), -torch.sin(angle), torch.sin(angle), torch.cos(angle)], dim=1)
     matrix = rows.reshape(-1, 2, 2) / zoom[:, None, None]
-    matrix = matrix * torch.stack([mirror * stretch, 1 / stretch], dim=1)[:, None, :]
+    matrix = matrix * torch.stack([mirror * stretch, upside / stretch], dim=1)[:, None, :]
     shift = torch.stack([draw.around_zero(2 * section.shift), draw.around_zero(2 * section.shift)], dim=1)
     return torch.cat([matrix, shift[:, :, None]], dim=2)
 
@@ -63,6 +64,9 @@ def _change_intensity(images: torch.Tensor, section: AugmentationSection, genera
     spread = (-1, 1, 1, 1)
     images = images.clamp(0, 1) ** torch.exp(draw.around_zero(section.gamma)).view(spread)
     images = images * (1 + draw.around_zero(section.gain).view(spread)) * _bias(images, section, draw)
+    if section.contrast:
+        mean = images.mean(dim=(1, 2, 3), keepdim=True)
+        images = mean + (images - mean) * (1 + draw.around_zero(section.contrast).view(spread))
     if section.blur:
         chosen = (draw.between(0, 1) < section.blur).view(spread)
         images = torch.where(chosen, functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False), images)

@@ -52,6 +52,8 @@ def _figures(recipe: Recipe, report: Mapping[str, Any]) -> str:
     if not test:
         return "No test split was at hand."
     command = f"dicomnode evaluate models/{recipe.name} --data DATA --split {test['split']}"
+    if recipe.data.expected:
+        command += f" --recipe training/{recipe.name}.yaml"
     table = _detection_table if recipe.task == "detection" else _classification_table
     return (
         f"Measured with `{command}`, where DATA is the data set's folder; weights of epoch {report['epoch']}. "

@@ -12,7 +12,7 @@ from torch.nn import functional
 from dicomnode.learning.augmentation import augment
 from dicomnode.learning.loops import evaluate
 from dicomnode.learning.recipe import Recipe
-from dicomnode.learning.store import ImageStore, shuffled
+from dicomnode.learning.store import ImageStore, balanced, shuffled
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,20 @@ class Classification:
     def batches(self, generator: torch.Generator, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Augmented (B, C, h, w) images and (B,) labels."""
         labels = labels_of(self.train)
-        for chosen in shuffled(len(labels), self.recipe.training.batch_size, generator):
+        size = self.recipe.training.batch_size
+        weighted = self.recipe.training.class_balance == "weighted"
+        order = balanced(labels, size, generator) if weighted else shuffled(len(labels), size, generator)
+        for chosen in order:
             images, _ = augment(self.train.images[chosen].float(), self.recipe.augmentation, generator)
             images = images.contiguous(memory_format=torch.channels_last)
             yield images.to(device, non_blocking=True), labels[chosen].to(device, non_blocking=True)
 
     def loss(self, model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Cross entropy with label smoothing."""
+        """Cross entropy with label smoothing, and the weights' L1 norm where the recipe asks for it."""
         images, labels = batch
-        smoothing = self.recipe.training.label_smoothing
-        return functional.cross_entropy(model(images).float(), labels, label_smoothing=smoothing)
+        section = self.recipe.training
+        loss = functional.cross_entropy(model(images).float(), labels, label_smoothing=section.label_smoothing)
+        return loss + section.l1 * weights_l1(model) if section.l1 else loss
 
     def validate(self, model: nn.Module, dtype: torch.dtype | None) -> dict[str, float]:
         """Accuracy, macro F1 and negative log likelihood."""
@@ -51,6 +55,12 @@ class Classification:
             "macro_f1": macro_f1(predicted, labels, logits.shape[1]),
             "nll": functional.cross_entropy(logits, labels).item(),
         }
+
+
+def weights_l1(model: nn.Module) -> torch.Tensor:
+    """Sum of the absolute weights of trained convolutions and linear layers."""
+    norms = [p.abs().sum() for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    return torch.stack(norms).sum()
 
 
 def labels_of(store: ImageStore) -> torch.Tensor:

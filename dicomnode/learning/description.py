@@ -6,14 +6,17 @@ from typing import Any
 
 import torch
 from monai.data import MetaTensor
+from torch import nn
 
 from dicomnode.learning.pictures import build_transform
 from dicomnode.learning.recipe import Recipe
 from dicomnode.learning.training import build_network
+from dicomnode.networks import ImageNetClassifier
+from dicomnode.networks.imagenet import original_parameters
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """Network, its size, input size, data layout and hyper-parameters, for printing or JSON."""
+    """Network, its size, input size, data, hyper-parameters and published result, for printing or JSON."""
     network = build_network(recipe)
     parameters = list(network.parameters())
     return {
@@ -22,17 +25,32 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         "network": dict(recipe.network),
         "parameters_total": sum(p.numel() for p in parameters),
         "parameters_trainable": sum(p.numel() for p in parameters if p.requires_grad),
+        **_original(network),
         "input_size": input_size(recipe),
         "data": recipe.data.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json"),
         "augmentation": recipe.augmentation.model_dump(mode="json"),
         "seed": recipe.seed,
+        "init": recipe.init,
+        "preprocessing": [dict(component) for component in recipe.preprocessing],
+        "operating_point": recipe.operating_point.model_dump(mode="json"),
+        "variant": list(recipe.variant),
+        "variants": recipe.variants,
+        "choices": recipe.choices,
+        "published": None if recipe.published is None else recipe.published.model_dump(mode="json"),
     }
+
+
+def _original(network: nn.Module) -> dict[str, int]:
+    """Size of a network known from ImageNet with the head it had there."""
+    if not isinstance(network, ImageNetClassifier):
+        return {}
+    return {"parameters_total_original_head": original_parameters(network.architecture)}
 
 
 def input_size(recipe: Recipe) -> list[int]:
     """(C, h, w) of a preprocessed image, found by preprocessing one."""
     picture = torch.linspace(0, 255, 300 * 200).reshape(1, 300, 200)
-    channels = int(recipe.network.get("in_channels", 1))
+    channels = 3 if recipe.data.colour == "rgb" else 1
     image = MetaTensor(picture.repeat(channels, 1, 1), affine=torch.eye(4, dtype=torch.float64))
     return list(build_transform(recipe.preprocessing)(image).shape)

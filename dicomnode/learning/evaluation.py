@@ -17,8 +17,9 @@ from dicomnode.learning.classification_metrics import Predictions, classificatio
 from dicomnode.learning.detection import predict_boxes, truths_of
 from dicomnode.learning.detection_metrics import detection_figures
 from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.sources import Sample, load_samples, of_split
-from dicomnode.learning.store import ImageStore, load_images
+from dicomnode.learning.samples import Sample
+from dicomnode.learning.sources import load_samples, of_split
+from dicomnode.learning.store import ImageStore, open_images
 
 _SEED = 2026
 
@@ -36,7 +37,12 @@ def find_layout(data: Path, classes: tuple[str, ...], task: Task) -> DataSection
 
 
 def evaluate_bundle(
-    path: Path, data: Path, split: str, device: torch.device, valid_list: Path | None = None
+    path: Path,
+    data: Path,
+    split: str,
+    device: torch.device,
+    valid_list: Path | None = None,
+    section: DataSection | None = None,
 ) -> dict[str, Any]:
     """Figures on ``all`` images of a split and, where near duplicates of training are known, on the ``clean`` ones.
 
@@ -46,6 +52,7 @@ def evaluate_bundle(
         split: Name of the split.
         device: Where to compute.
         valid_list: CSV whose column ``path`` names the pictures of the split ``valid``.
+        section: How the folder is laid out; told from what lies in it if not given.
 
     Raises:
         BundleError: If the bundle cannot be used.
@@ -53,9 +60,13 @@ def evaluate_bundle(
     """
     bundle = load_bundle(path)
     classes = tuple(item.name for item in bundle.node.classes)
-    section = find_layout(data, classes, bundle.node.task).model_copy(update={"valid_list": valid_list})
+    if section is None:
+        colour = "rgb" if bundle.channels == 3 else "grey"
+        section = find_layout(data, classes, bundle.node.task).model_copy(update={"colour": colour})
+    if valid_list is not None:
+        section = section.model_copy(update={"valid_list": valid_list})
     samples = of_split(load_samples(section, data, needed=(split,)), split)
-    store = load_images(samples, build_preprocessing(bundle), torch.float32)
+    store = open_images(section, samples, build_preprocessing(bundle), torch.float32)
     network = build_network(bundle, device)
     figures = _detector if bundle.node.task is Task.DETECTION else _classifier
     report = {"bundle": bundle.name, "version": bundle.version, "split": split, **figures(bundle, network, store)}

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from dicomnode.errors import TrainingError
 from dicomnode.learning.checkpoints import RunState
+from dicomnode.learning.freezing import to_training
 from dicomnode.learning.precision import mixed_precision
 
 
@@ -20,7 +21,7 @@ def train_one_epoch(
     batches: Iterable[Any],
     loss_of: Callable[[nn.Module, Any], torch.Tensor],
     *,
-    clip_norm: float,
+    clip_norm: float | None,
     dtype: torch.dtype | None,
     report: Callable[[float], None],
 ) -> float:
@@ -30,7 +31,7 @@ def train_one_epoch(
         TrainingError: If the loss is not finite; the last checkpoint stays as it was.
     """
     device = next(state.model.parameters()).device
-    state.model.train()
+    to_training(state.model)
     losses: list[float] = []
     for batch in batches:
         with mixed_precision(device, dtype):
@@ -42,7 +43,8 @@ def train_one_epoch(
             )
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(state.model.parameters(), clip_norm)
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(state.model.parameters(), clip_norm)
         state.optimizer.step()
         state.schedule.step()
         if isinstance(state.averaged, AveragedModel):

@@ -11,25 +11,38 @@ from dicomnode.learning.recipe import TrainingSection
 
 
 def make_optimizer(model: nn.Module, section: TrainingSection) -> torch.optim.Optimizer:
-    """AdamW; biases and normalisation weights are not decayed, since pulling them to zero only slows learning."""
+    """The recipe's optimiser for the parameters that are trained.
+
+    With AdamW, biases and normalisation weights are not decayed, since pulling them to zero only slows learning; Adam
+    and SGD decay all parameters, as the studies that used them did.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
+    rate, decay = section.learning_rate, section.weight_decay
+    if section.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=section.momentum, weight_decay=decay)
+    if section.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": section.weight_decay},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=section.learning_rate)
+    return torch.optim.AdamW(groups, lr=rate)
 
 
 def make_schedule(
     optimizer: torch.optim.Optimizer, section: TrainingSection, steps_per_epoch: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """Linear rise, then half a cosine down to one percent of the peak; one step per batch."""
-    rise = max(1.0, section.warmup_epochs * steps_per_epoch)
+    """Linear rise, then the peak for ever or half a cosine down to one percent of it; one step per batch."""
+    rise = section.warmup_epochs * steps_per_epoch
+    if section.schedule == "cosine":
+        rise = max(1.0, rise)
     total = max(rise + 1, float(section.epochs * steps_per_epoch))
 
     def factor(step: int) -> float:
         if step < rise:
             return (step + 1) / (rise + 1)
+        if section.schedule == "constant":
+            return 1.0
         progress = min(1.0, (step - rise) / (total - rise))
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
 

@@ -53,7 +53,8 @@ def package(run: Run, valid: ImageStore) -> Path:
     report = {"name": run.recipe.name, "epoch": epoch, "history": _history(run.out), "test": {}}
     splits = {sample.split for sample in load_samples(run.recipe.data, run.data)}
     if run.recipe.data.test in splits:
-        report["test"] = evaluate_bundle(bundle, run.data, run.recipe.data.test, run.device)
+        data = run.recipe.data
+        report["test"] = evaluate_bundle(bundle, run.data, data.test, run.device, section=data)
     _write_text(bundle / "docs" / "README.md", model_card(run.recipe, report, _read_metadata(bundle)))
     _write_json(run.out / "report.json", report)
     return bundle

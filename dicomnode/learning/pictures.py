@@ -4,32 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+import pydicom
 import torch
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from PIL import Image, UnidentifiedImageError
+from pydicom.errors import InvalidDicomError
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import rotate
 
+from dicomnode.dicom.pixels import read_frames
 from dicomnode.errors import InputError
 from dicomnode.learning.recipe import Component
 
+Colour: TypeAlias = Literal["grey", "rgb"]
 Transform: TypeAlias = Callable[[MetaTensor], MetaTensor]
 
 
-def read_picture(path: Path) -> MetaTensor:
-    """A grey picture as (1, H, W) float32 with its own pixel values; the affine is the pixel grid's identity.
+def read_picture(path: Path, colour: Colour = "grey", rotation: float = 0.0) -> MetaTensor:
+    """A picture with its own pixel values; the affine is the pixel grid's identity.
+
+    Args:
+        path: A picture file, or a DICOM file (``.dcm``) whose first frame is read.
+        colour: ``grey`` for (1, H, W), ``rgb`` for (3, H, W), float32 both.
+        rotation: Degrees counter-clockwise by which it is turned about its centre; what turns in is black.
 
     Raises:
-        InputError: If the file is not a picture.
+        InputError: If the file is not such a picture.
     """
+    pixels = _dicom_pixels(path) if path.suffix.lower() == ".dcm" else _picture_pixels(path, colour)
+    if len(pixels) != (3 if colour == "rgb" else 1):
+        raise InputError(f"{path.name}: has {len(pixels)} colour channel(s), but data.colour is {colour}")
+    image = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
+    if rotation:
+        image = rotate(image, rotation, InterpolationMode.BILINEAR)
+    return MetaTensor(image, affine=torch.eye(4, dtype=torch.float64))
+
+
+def _picture_pixels(path: Path, colour: Colour) -> npt.NDArray[Any]:
     try:
         with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("L") if picture.mode in ("RGB", "RGBA", "P") else picture)
+            if colour == "rgb":
+                return np.moveaxis(np.asarray(picture.convert("RGB")), -1, 0)
+            grey = picture.convert("L") if picture.mode in ("RGB", "RGBA", "P") else picture
+            return np.asarray(grey)[None]
     except (OSError, UnidentifiedImageError) as error:
         raise InputError(f"{path.name}: is not a readable picture ({error})") from error
-    return MetaTensor(torch.from_numpy(pixels.astype(np.float32))[None], affine=torch.eye(4, dtype=torch.float64))
+
+
+def _dicom_pixels(path: Path) -> npt.NDArray[Any]:
+    try:
+        dataset = pydicom.dcmread(path)
+    except (OSError, InvalidDicomError) as error:
+        raise InputError(f"{path.name}: is not a readable DICOM file ({error})") from error
+    return next(read_frames(dataset)).values
 
 
 def build_transform(components: Sequence[Component]) -> Transform:

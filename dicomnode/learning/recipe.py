@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dicomnode.errors import RecipeError
+from dicomnode.learning.layers import read_layers
 
 Component: TypeAlias = dict[str, Any]
 """A MONAI bundle component: ``_target_`` names the class, the other keys are its arguments."""
@@ -24,9 +24,18 @@ class DataSection(_Section):
     """Where the images and labels lie inside the data folder.
 
     Attributes:
-        layout: ``labels_csv`` (path,label,split,...), ``class_folders`` (split/class/picture) or ``coco``
-            (annotations_<split>.json).
+        source: The public data set and where to get it; nothing is ever fetched.
+        expected: The folders and files that the layout expects, for a reader.
+        layout: ``labels_csv`` (path,label,split,...), ``coco`` (annotations_<split>.json), ``cbis_ddsm`` (its four
+            tables and DICOM folders), or pictures in folders: ``class_folders`` (split/class/picture),
+            ``patient_class_folders`` (patient/class/picture), ``unsplit_class_folders`` (class/picture).
         classes: Class names in the order of the network's outputs.
+        folders: Class of a folder or label whose name is not that of a class.
+        colour: What a picture is read as.
+        in_memory: Keep the preprocessed pictures in memory; else each is read anew whenever it is needed.
+        random_split: Shares of the training split, as laid out, that go at random into training, validation and test;
+            pictures of one patient stay together.
+        rotations: Degrees; of each picture of each split, a copy turned by each is added before anything else is done.
         train: Name of the training split.
         valid: Name of the validation split; with ``valid_list`` it is taken out of the training split.
         test: Name of the test split.
@@ -35,8 +44,17 @@ class DataSection(_Section):
         patient_column: Column that groups rows of one patient for the bootstrap.
     """
 
-    layout: Literal["labels_csv", "class_folders", "coco"]
+    source: str = ""
+    expected: str = ""
+    layout: Literal[
+        "labels_csv", "class_folders", "patient_class_folders", "unsplit_class_folders", "cbis_ddsm", "coco"
+    ]
     classes: tuple[str, ...] = Field(min_length=2)
+    folders: dict[str, str] = {}
+    colour: Literal["grey", "rgb"] = "grey"
+    in_memory: bool = True
+    random_split: tuple[Fraction, Fraction, Fraction] | None = None
+    rotations: tuple[float, ...] = ()
     train: str = "train"
     valid: str = "valid"
     test: str = "test"
@@ -44,30 +62,44 @@ class DataSection(_Section):
     clean_column: str | None = None
     patient_column: str = "patient"
 
+    @model_validator(mode="after")
+    def _consistent(self) -> DataSection:
+        if self.random_split is not None and abs(sum(self.random_split) - 1) > 1e-6:
+            raise ValueError("random_split must add up to 1")
+        if strangers := set(self.folders.values()) - set(self.classes):
+            raise ValueError(f"folders names {', '.join(sorted(strangers))}, which is not among classes")
+        if self.layout == "coco" and (self.rotations or self.random_split):
+            raise ValueError("layout coco takes neither rotations nor random_split")
+        return self
+
 
 class AugmentationSection(_Section):
     """Random changes of a training image; every range is drawn uniformly, symmetric around no change.
 
     Attributes:
         flip: Probability of a left-right flip.
+        flip_vertical: Probability of an upside-down flip.
         rotation_degrees: Largest rotation.
         scale: Smallest and largest magnification.
         shift: Largest shift as a fraction of the image.
         stretch: Largest relative change of the aspect ratio.
         gamma: Largest change of ln(gamma).
         gain: Largest relative change of brightness.
+        contrast: Largest relative change of the distance from the image's mean.
         bias: Largest relative change of brightness from one edge to the other, as a coil's bias field makes it.
         noise: Largest standard deviation of added noise, for pixels in 0..1.
         blur: Probability of a 3x3 blur.
     """
 
     flip: Fraction = 0.0
+    flip_vertical: Fraction = 0.0
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
     scale: tuple[float, float] = (1.0, 1.0)
     shift: Fraction = 0.0
     stretch: Fraction = 0.0
     gamma: Annotated[float, Field(ge=0)] = 0.0
     gain: Fraction = 0.0
+    contrast: Fraction = 0.0
     bias: Fraction = 0.0
     noise: Fraction = 0.0
     blur: Fraction = 0.0
@@ -79,10 +111,17 @@ class TrainingSection(_Section):
     Attributes:
         epochs: Passes over the training split at most.
         batch_size: Images per step.
-        learning_rate: Peak of AdamW's learning rate; it rises over ``warmup_epochs`` and falls as a cosine.
-        weight_decay: AdamW's, on weights of convolutions and linear layers only.
+        optimizer: ``adamw`` decays weights of convolutions and linear layers only; ``adam`` and ``sgd`` decay all.
+        momentum: Of ``sgd``.
+        schedule: ``cosine`` after the warm-up, or ``constant``.
+        learning_rate: Peak of the learning rate; it rises over ``warmup_epochs`` and then follows ``schedule``.
+        weight_decay: The optimiser's.
+        l1: Weight of the sum of absolute weights of trained convolutions and linear layers in the loss.
+        train_only: Parameters whose names begin with one of these are trained, the others stay as they are, and so do
+            the statistics of their batch norms; all are trained if empty.
+        class_balance: ``weighted`` draws each class equally often in an epoch of the same length.
         warmup_epochs: Epochs (fractions allowed) of linear rise.
-        clip_norm: Gradients are scaled down to this norm.
+        clip_norm: Gradients are scaled down to this norm; null for never.
         label_smoothing: Of the cross entropy (classification only).
         ema_decay: Decay per step of the averaged weights that are validated and kept; 0 for none.
         validate_every: Epochs between two validations.
@@ -92,15 +131,27 @@ class TrainingSection(_Section):
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=2)
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: float = Field(0.0, ge=0, lt=1)
+    schedule: Literal["cosine", "constant"] = "cosine"
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(0.01, ge=0)
+    l1: float = Field(0.0, ge=0)
+    train_only: tuple[str, ...] = ()
+    class_balance: Literal["none", "weighted"] = "none"
     warmup_epochs: float = Field(1.0, ge=0)
-    clip_norm: float = Field(5.0, gt=0)
+    clip_norm: float | None = Field(5.0, gt=0)
     label_smoothing: Fraction = 0.0
     ema_decay: float = Field(0.0, ge=0, lt=1)
     validate_every: int = Field(1, ge=1)
     patience: int = Field(10, ge=1)
     monitor: str
+
+    @model_validator(mode="after")
+    def _momentum_is_sgds(self) -> TrainingSection:
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError("momentum belongs to optimizer sgd")
+        return self
 
 
 class OperatingPointSection(_Section):
@@ -155,6 +206,18 @@ class BundleSection(_Section):
     card: CardSection
 
 
+class PublishedSection(_Section):
+    """What the study reported.
+
+    Attributes:
+        result: In words.
+        figures: By name.
+    """
+
+    result: str
+    figures: dict[str, int | float] = {}
+
+
 class Recipe(_Section):
     """One published experiment.
 
@@ -162,6 +225,12 @@ class Recipe(_Section):
         name: Name of the bundle.
         task: ``classification`` or ``detection``.
         seed: All randomness follows from it and the epoch's number.
+        published: What the study that it repeats reported.
+        choices: What the study left open, and what was chosen here, by key or topic.
+        variants: Named changes of other keys (``training.epochs: 55``), chosen with ``variant``.
+        variant: Variants that were applied.
+        init: ``imagenet`` starts from torchvision's weights of the network.
+        init_weights: A file with those weights, where torchvision's cache and the internet have none.
         data: Where images and labels lie.
         network: Component of ``dicomnode.networks``.
         preprocessing: MONAI array transforms from one image (C, H, W) to the network's input.
@@ -174,6 +243,12 @@ class Recipe(_Section):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     task: Literal["classification", "detection"]
     seed: int = Field(2026, ge=0)
+    published: PublishedSection | None = None
+    choices: dict[str, str] = {}
+    variants: dict[str, dict[str, Any]] = {}
+    variant: tuple[str, ...] = ()
+    init: Literal["random", "imagenet"] = "random"
+    init_weights: Path | None = None
     data: DataSection
     network: Component
     preprocessing: tuple[Component, ...] = Field(min_length=1)
@@ -190,6 +265,24 @@ class Recipe(_Section):
         return network
 
     @model_validator(mode="after")
+    def _imagenet_is_known(self) -> Recipe:
+        if self.init == "imagenet" and self.network["_target_"] != "dicomnode.networks.ImageNetClassifier":
+            raise ValueError("init imagenet needs the network dicomnode.networks.ImageNetClassifier")
+        if self.init_weights is not None and self.init != "imagenet":
+            raise ValueError("init_weights needs init: imagenet")
+        return self
+
+    @model_validator(mode="after")
+    def _only_for_classification(self) -> Recipe:
+        only = {"training.l1": self.training.l1, "training.class_balance": self.training.class_balance == "weighted"}
+        only["data.in_memory: false"] = not self.data.in_memory
+        only["data.colour: rgb"] = self.data.colour == "rgb"
+        used = [key for key, value in only.items() if value]
+        if self.task != "classification" and used:
+            raise ValueError(f"{', '.join(used)} needs task classification")
+        return self
+
+    @model_validator(mode="after")
     def _no_expressions(self) -> Recipe:
         for component in (self.network, *self.preprocessing):
             if "_target_" not in component or "$" in repr(component):
@@ -198,34 +291,12 @@ class Recipe(_Section):
 
 
 def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
-    """Read a recipe and apply ``key=value`` overrides (``training.epochs=2``).
+    """Read a recipe with its parent, its chosen variants and ``key=value`` overrides (``training.epochs=2``).
 
     Raises:
         RecipeError: If the file is missing, is not YAML, or a key or value is wrong.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"recipe {path}: cannot be read ({error.strerror}); name an existing YAML file") from error
-    except yaml.YAMLError as error:
-        raise RecipeError(f"recipe {path}: is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise RecipeError(f"recipe {path}: holds no keys; see training/ for examples")
-    for override in overrides:
-        _override(content, override)
-    return _checked(content, path)
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    key, separator, value = override.partition("=")
-    *parents, last = key.split(".")
-    for parent in parents:
-        content = content.setdefault(parent, {})
-        if not isinstance(content, dict):
-            raise RecipeError(f"--set {override}: {parent} is not a section of the recipe")
-    if not separator or not last:
-        raise RecipeError(f"--set {override}: write it as key=value, for example training.epochs=2")
-    content[last] = yaml.safe_load(value)
+    return _checked(read_layers(path, overrides), path)
 
 
 def _checked(content: dict[str, Any], path: Path) -> Recipe:

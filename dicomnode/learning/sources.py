@@ -4,46 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any
 
 from dicomnode.errors import RecipeError
+from dicomnode.learning.cbis_ddsm import cbis_ddsm
+from dicomnode.learning.folders import class_folders, patient_class_folders, unsplit_class_folders
 from dicomnode.learning.recipe import DataSection
-
-Box: TypeAlias = tuple[float, float, float, float]
-
-_PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One labelled picture.
-
-    Attributes:
-        name: Path inside the data folder, with forward slashes.
-        path: The file.
-        split: Split it belongs to.
-        label: Index into the recipe's classes (the first box's class for detection).
-        patient: Groups pictures of one patient; empty if unknown.
-        clean: False if a near duplicate of it is in the training split.
-        boxes: xyxy in pixels of the picture, corners at pixel edges.
-        box_labels: Index into the recipe's classes for each box.
-    """
-
-    name: str
-    path: Path
-    split: str
-    label: int
-    patient: str = ""
-    clean: bool = True
-    boxes: tuple[Box, ...] = ()
-    box_labels: tuple[int, ...] = ()
+from dicomnode.learning.samples import Box, Sample, divided, turned
 
 
 def load_samples(section: DataSection, folder: Path, needed: tuple[str, ...] = ()) -> tuple[Sample, ...]:
-    """Every sample of the data folder, with the validation list applied.
+    """Every sample of the data folder, with the validation list, the random split and the rotations applied.
 
     Args:
         section: Layout of the folder.
@@ -55,12 +30,14 @@ def load_samples(section: DataSection, folder: Path, needed: tuple[str, ...] = (
     """
     if not folder.is_dir():
         raise RecipeError(f"data folder {folder}: does not exist; give the folder of the data set with --data")
-    readers = {"labels_csv": _from_table, "class_folders": _from_folders, "coco": _from_coco}
-    samples = tuple(readers[section.layout](section, folder))
+    samples = tuple(_READERS[section.layout](section, folder))
     missing = next((sample for sample in samples if not sample.path.is_file()), None)
     if missing is not None:
         raise RecipeError(f"data folder {folder}: {missing.name} is listed but missing; fetch the data set anew")
     samples = _with_validation(section, samples)
+    if section.random_split is not None:
+        samples = divided(samples, section.train, (section.train, section.valid, section.test), section.random_split)
+    samples = turned(samples, section.rotations)
     for split in needed or (section.train, section.valid):
         if not any(sample.split == split for sample in samples):
             raise RecipeError(f"data folder {folder}: no picture in split {split!r}; name a split that it has")
@@ -73,6 +50,7 @@ def of_split(samples: Iterable[Sample], split: str) -> tuple[Sample, ...]:
 
 
 def _index(section: DataSection, label: str, where: str) -> int:
+    label = section.folders.get(label, label)
     if label not in section.classes:
         raise RecipeError(f"{where}: class {label!r} is not among the recipe's classes {', '.join(section.classes)}")
     return section.classes.index(label)
@@ -100,17 +78,6 @@ def _from_row(section: DataSection, folder: Path, row: dict[str, str]) -> Sample
         patient=row.get(section.patient_column, ""),
         clean=clean,
     )
-
-
-def _from_folders(section: DataSection, folder: Path) -> Iterable[Sample]:
-    for split in dict.fromkeys((section.train, section.valid, section.test)):
-        for label, name in enumerate(section.classes):
-            place = folder / split / name
-            if split == section.train and not place.is_dir():
-                raise RecipeError(f"data folder {folder}: folder {split}/{name} is missing")
-            for path in sorted(place.glob("*")):
-                if path.suffix.lower() in _PICTURES:
-                    yield Sample(path.relative_to(folder).as_posix(), path, split, label)
 
 
 def _from_coco(section: DataSection, folder: Path) -> Iterable[Sample]:
@@ -152,3 +119,15 @@ def _with_validation(section: DataSection, samples: tuple[Sample, ...]) -> tuple
     if unknown := held_out - {sample.name for sample in samples}:
         raise RecipeError(f"validation list {section.valid_list.name}: {min(unknown)} is not in the data folder")
     return tuple(replace(s, split=section.valid) if s.name in held_out else s for s in samples)
+
+
+_READERS: Mapping[str, Callable[[DataSection, Path], Iterable[Sample]]] = MappingProxyType(
+    {
+        "labels_csv": _from_table,
+        "class_folders": class_folders,
+        "unsplit_class_folders": unsplit_class_folders,
+        "patient_class_folders": patient_class_folders,
+        "cbis_ddsm": cbis_ddsm,
+        "coco": _from_coco,
+    }
+)

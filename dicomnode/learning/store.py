@@ -1,14 +1,42 @@
-"""A split held in memory as the network will see it, so that no epoch decodes a picture twice."""
+"""The images of a split as the network will see them, held in memory or read when needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 
-from dicomnode.learning.pictures import Transform, read_picture
-from dicomnode.learning.sources import Sample
+from dicomnode.learning.pictures import Colour, Transform, read_picture
+from dicomnode.learning.recipe import DataSection
+from dicomnode.learning.samples import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedImages:
+    """Images that are read anew whenever they are asked for, for sets that no memory holds.
+
+    Attributes:
+        samples: In order.
+        transform: The preprocessing.
+        colour: What the pictures are read as.
+    """
+
+    samples: tuple[Sample, ...]
+    transform: Transform
+    colour: Colour
+
+    def __getitem__(self, chosen: torch.Tensor | slice) -> torch.Tensor:
+        """(B, C, h, w) float32 for a slice or (B,) indices."""
+        samples = self.samples[chosen] if isinstance(chosen, slice) else [self.samples[int(i)] for i in chosen]
+        with ThreadPoolExecutor() as threads:
+            return torch.stack([image.float() for image in threads.map(self._read, samples)])
+
+    def _read(self, sample: Sample) -> torch.Tensor:
+        picture = read_picture(sample.path, self.colour, sample.rotation)
+        tensor: torch.Tensor = self.transform(picture).as_tensor()
+        return tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +45,12 @@ class ImageStore:
 
     Attributes:
         samples: In order.
-        images: (N, C, h, w) of the type they were loaded as.
-        affines: (N, 4, 4) float64 from processed to source pixel indices.
+        images: (N, C, h, w) of the type they were loaded as, or what gives them when indexed.
+        affines: (N, 4, 4) float64 from processed to source pixel indices; none for streamed images.
     """
 
     samples: tuple[Sample, ...]
-    images: torch.Tensor
+    images: torch.Tensor | StreamedImages
     affines: torch.Tensor
 
     def batches(self, size: int) -> Iterator[torch.Tensor]:
@@ -31,11 +59,25 @@ class ImageStore:
             yield self.images[start : start + size].float()
 
 
-def load_images(samples: tuple[Sample, ...], transform: Transform, dtype: torch.dtype = torch.float16) -> ImageStore:
+def open_images(
+    section: DataSection, samples: tuple[Sample, ...], transform: Transform, dtype: torch.dtype = torch.float16
+) -> ImageStore:
+    """The images of ``samples``, in memory or streamed as the recipe says."""
+    if section.in_memory:
+        return load_images(samples, transform, dtype, section.colour)
+    return ImageStore(samples, StreamedImages(samples, transform, section.colour), torch.zeros(0, 4, 4))
+
+
+def load_images(
+    samples: tuple[Sample, ...],
+    transform: Transform,
+    dtype: torch.dtype = torch.float16,
+    colour: Colour = "grey",
+) -> ImageStore:
     """Read and preprocess every sample; half precision halves what a training split takes in memory."""
     images, affines = [], []
     for sample in samples:
-        processed = transform(read_picture(sample.path))
+        processed = transform(read_picture(sample.path, colour, sample.rotation))
         images.append(processed.as_tensor().to(dtype))
         affines.append(torch.as_tensor(processed.affine, dtype=torch.float64))
     if not samples:
@@ -47,4 +89,12 @@ def shuffled(count: int, size: int, generator: torch.Generator) -> Iterator[torc
     """Index batches over a random order; the incomplete last batch is left out, for batch norm's sake."""
     order = torch.randperm(count, generator=generator)
     for start in range(0, count - size + 1, size):
+        yield order[start : start + size]
+
+
+def balanced(labels: torch.Tensor, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Index batches of an epoch of the same length in which every class is equally probable; pictures may repeat."""
+    weights = 1 / labels.bincount().double()[labels]
+    order = torch.multinomial(weights, len(labels), replacement=True, generator=generator)
+    for start in range(0, len(labels) - size + 1, size):
         yield order[start : start + size]

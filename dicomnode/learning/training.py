@@ -15,15 +15,18 @@ from dicomnode.errors import RecipeError
 from dicomnode.learning.checkpoints import RunState, load_last, save_best, save_last
 from dicomnode.learning.classification import Classification
 from dicomnode.learning.detection import Detection
+from dicomnode.learning.freezing import train_only
 from dicomnode.learning.loops import train_one_epoch
 from dicomnode.learning.optimisation import make_optimizer, make_schedule
 from dicomnode.learning.pictures import build_transform
 from dicomnode.learning.precision import choose_device, fast_type
+from dicomnode.learning.pretrained import load_imagenet
 from dicomnode.learning.progress import Reporter
 from dicomnode.learning.recipe import Recipe
 from dicomnode.learning.sources import load_samples, of_split
-from dicomnode.learning.store import load_images
+from dicomnode.learning.store import open_images
 from dicomnode.learning.tasks import Task
+from dicomnode.networks import ImageNetClassifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,10 @@ def make_run(recipe: Recipe, data: Path, out: Path, device: str = "auto", resume
 
 
 def build_network(recipe: Recipe) -> nn.Module:
-    """The recipe's network with weights drawn from its seed."""
+    """The recipe's network with weights drawn from its seed, and the parameters frozen that are not to be trained."""
     torch.manual_seed(recipe.seed)
     network: nn.Module = ConfigParser({"network_def": dict(recipe.network)}).get_parsed_content("network_def")
+    train_only(network, recipe.training.train_only)
     return network
 
 
@@ -68,8 +72,8 @@ def load_task(recipe: Recipe, data: Path) -> Task:
     """The task with its training and validation images in memory."""
     samples = load_samples(recipe.data, data)
     transform = build_transform(recipe.preprocessing)
-    train = load_images(of_split(samples, recipe.data.train), transform)
-    valid = load_images(of_split(samples, recipe.data.valid), transform)
+    train = open_images(recipe.data, of_split(samples, recipe.data.train), transform)
+    valid = open_images(recipe.data, of_split(samples, recipe.data.valid), transform)
     kind = Classification if recipe.task == "classification" else Detection
     task: Task = kind(recipe, train, valid)
     if task.steps_per_epoch == 0:
@@ -110,7 +114,10 @@ def _identity(recipe: Recipe) -> str:
 
 def _start(run: Run, task: Task) -> RunState:
     section = run.recipe.training
-    model = build_network(run.recipe).to(run.device).to(memory_format=torch.channels_last)
+    model = build_network(run.recipe)
+    if run.recipe.init == "imagenet" and isinstance(model, ImageNetClassifier) and not run.resume:
+        load_imagenet(model, run.recipe.init_weights)
+    model = model.to(run.device).to(memory_format=torch.channels_last)
     averaged = None
     if section.ema_decay:
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(section.ema_decay), use_buffers=True)  # type: ignore[no-untyped-call]

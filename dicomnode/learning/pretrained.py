@@ -1,0 +1,69 @@
+"""ImageNet weights, through torchvision's weight API or from a file."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torchvision.models import get_model_weights
+
+from dicomnode.errors import RecipeError
+from dicomnode.networks import ImageNetClassifier
+
+Weights: TypeAlias = Mapping[str, torch.Tensor]
+
+
+def from_torchvision(published: Any) -> Weights:
+    """Weights out of torchvision's cache, or from its site if the cache has none.
+
+    Args:
+        published: A member of a torchvision ``WeightsEnum``.
+    """
+    weights: Weights = published.get_state_dict(progress=False, check_hash=True)
+    return weights
+
+
+def load_imagenet(
+    network: ImageNetClassifier, file: Path | None = None, fetch: Callable[[Any], Weights] = from_torchvision
+) -> None:
+    """Put torchvision's ImageNet weights into all of the network but its head.
+
+    Args:
+        network: Changed in place.
+        file: Weights as torchvision publishes them; if None, ``fetch`` has them.
+        fetch: Gives the weights of a member of a torchvision ``WeightsEnum``.
+
+    Raises:
+        RecipeError: If there are no weights, or they belong to another network.
+    """
+    weights = _fetched(network.architecture, fetch) if file is None else _from_file(file)
+    try:
+        network.load_body(weights)
+    except (KeyError, RuntimeError) as error:
+        where = file or "init imagenet"
+        raise RecipeError(f"{where}: does not hold torchvision's weights of {network.architecture}") from error
+
+
+def _from_file(file: Path) -> Weights:
+    try:
+        weights: Weights = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise RecipeError(f"init_weights {file}: holds no readable weights; name others or set init=random") from error
+    return weights
+
+
+def _fetched(architecture: str, fetch: Callable[[Any], Weights]) -> Weights:
+    # The first ImageNet weights are those that the studies had.
+    published = get_model_weights(architecture)["IMAGENET1K_V1"]
+    try:
+        return fetch(published)
+    except (OSError, RuntimeError) as error:
+        cache = Path(torch.hub.get_dir()) / "checkpoints"
+        raise RecipeError(
+            f"init imagenet: the weights of {architecture} are not in {cache} and could not be fetched. Fetch "
+            f"{published.url} elsewhere and put it there or name it with --set init_weights=FILE, "
+            "or start without them with --set init=random"
+        ) from error
