@@ -30,12 +30,13 @@ def test_a_recipe_builds_its_network(path: Path) -> None:
     description = describe(recipe)
 
     assert recipe.name == path.stem
-    assert description["parameters_total"] > 1_000_000
+    assert description["parameters_total"] >= description["parameters_trainable"] > 1_000
     assert recipe.bundle.license_file.is_file()
 
 
-def test_every_recipe_has_its_bundle() -> None:
-    assert [path.name for path in BUNDLES] == [path.stem for path in RECIPES] == sorted(LIMITS)
+def test_every_recipe_of_ours_has_its_bundle() -> None:
+    ours = [path.stem for path in RECIPES if load_recipe(path).published is None]
+    assert [path.name for path in BUNDLES] == ours == sorted(LIMITS)
 
 
 @pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.name)
