@@ -306,9 +306,15 @@ def test_three_intakes_give_the_same_results(
     # Both answered to this Orthanc by STOW-RS, with the same UIDs: it holds each document once.
     results = polled.results(study, tmp_path / "results")
     assert {str(item.SOPInstanceUID) for item in results} == uids[0]
-    # The poller meets the results in the PACS, and they start no work.
+    # The results in the PACS start no work; the poller has been round again once it brings a later study.
+    later = make_series(tmp_path / "later", 3, modality="CT", study="polled-later", BodyPartExamined="CHEST")
+    for path in later:
+        orthanc.upload(path)
     with second.archive() as archive:
+        wait_for(lambda: archive.instances.known(study_uid(later)), 60, "a later round of the poller")
+        wait_for(lambda: not archive.studies.open_studies(), 60, "studies to close")
         assert sum(archive.jobs.counts().values()) == 2
+        assert archive.studies.record(study).source_instances == len(paths)
 
 
 def _evidence(node: Node, study: str) -> list[Any]:
