@@ -142,6 +142,43 @@ class ClassScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many of the things that a model looked at one by one are positive.
+
+    Attributes:
+        unit: What was counted, one singular English word: ``tile`` or ``cell``.
+        examined: How many were looked at; what was left out (glass without tissue) does not count.
+        positive: How many reached the operating point.
+    """
+
+    unit: str
+    examined: int
+    positive: int
+
+    @property
+    def percentage(self) -> float:
+        """Positive among the examined, 0..100; 0 if none was examined."""
+        return 100.0 * self.positive / self.examined if self.examined else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """Scores over one image or, for a tiled image, over its total pixel matrix.
+
+    Attributes:
+        image: The image; without a frame number the whole instance.
+        scores: (R, C) float32, 0..1; NaN where nothing was examined.
+        origin: Column and row of the map's top-left corner in the image's pixels.
+        step: Width and height of one element of the map in the image's pixels.
+    """
+
+    image: SourceReference
+    scores: npt.NDArray[np.float32]
+    origin: tuple[float, float]
+    step: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class StudyAnswer:
     """The model's one answer for the whole study.
 
@@ -155,6 +192,7 @@ class StudyAnswer:
         carried_by: The images that carried the answer, most important first.
         method: One sentence: how images answer for the series, and at which level the threshold holds.
         site: Anatomic location, or None.
+        tally: Counts of a model that looks at tiles or cells, else None.
     """
 
     concept: Code
@@ -166,6 +204,7 @@ class StudyAnswer:
     carried_by: tuple[SourceReference, ...]
     method: str
     site: Code | None = None
+    tally: Tally | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +221,7 @@ class Result:
         images: Every source image that the model was given, in reading order; may be empty if refused.
         input_digest: Hex SHA-256 over the content of the selected instances and the settings that change evidence.
         created: When the result was first made, with time zone; stored once and reused.
+        heat_maps: Scores over whole images, at most one per image.
     """
 
     study_instance_uid: str
@@ -193,3 +233,4 @@ class Result:
     images: tuple[SourceReference, ...]
     input_digest: str
     created: datetime
+    heat_maps: tuple[HeatMap, ...] = ()

@@ -18,7 +18,7 @@ from dicomnode.cli.existing import open_existing
 from dicomnode.node.supervisor import ROLES, running_roles
 from dicomnode.settings import Settings, load_settings
 
-_TROUBLED = (DeliveryState.WAITING, DeliveryState.REFUSED)
+_TROUBLED = (DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.REFUSED)
 _MOST_LINES = 20
 State = TypeVar("State", bound=StrEnum)
 
@@ -103,13 +103,15 @@ def _quarantined(evidence: Mapping[str, int]) -> list[str]:
 def _troubled_deliveries(archive: Archive, settings: Settings) -> list[str]:
     known = {target.name for target in settings.targets}
     found = [item for state in _TROUBLED for item in archive.deliveries.list(state=state, limit=_MOST_LINES)]
-    return [_delivery_line(item, known) for item in found if item.attempts or item.target not in known]
+    return [_delivery_line(item, known) for item in found if item.status or item.target not in known]
 
 
 def _delivery_line(delivery: Delivery, known: set[str]) -> str:
     line = f"delivery {delivery.delivery_id} to {delivery.target} {delivery.state}: {delivery.status or 'not sent yet'}"
     if delivery.target not in known:
         return f"{line}; no such target in the settings, so it is not sent"
+    if delivery.state is DeliveryState.SENDING:
+        return f"{line}; attempt {delivery.attempts} is under way"
     if delivery.state is DeliveryState.WAITING:
         return f"{line}; attempt {delivery.attempts + 1} at {delivery.next_attempt_at:%Y-%m-%dT%H:%M:%SZ}"
     return f"{line}; `dicomnode retry delivery {delivery.delivery_id}` tries again"

@@ -25,6 +25,7 @@ def add_parser(subparsers: Any) -> None:
         help="change a recipe value; smoke=true: tiny, on generated images",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    parser.add_argument("--budget-minutes", type=float, metavar="M", help="stop training after so much wall-clock time")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.add_argument("--describe", action="store_true", help="print network and hyper-parameters, train nothing")
     parser.set_defaults(run=run)
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.data is None and "smoke" not in recipe.variant:
         wanted = f" ({recipe.data.source.strip()})" if recipe.data.source else ""
         raise UsageError(f"train {args.recipe}: no data folder; give the folder of the data set{wanted} with --data")
-    made = make_run(recipe, args.data or out / "generated", out, args.device, args.resume)
+    made = make_run(recipe, args.data or out / "generated", out, args.device, args.resume, args.budget_minutes)
     if args.data is None:
         generate_pictures(recipe, made.data)
     return _train(made, args.json)
@@ -77,7 +78,7 @@ def _train(run: Run, as_json: bool) -> int:
         reporter.close()
     from dicomnode.learning.packaging import package
 
-    bundle = package(run, task.valid)
+    bundle = package(run, task)
     if as_json:
         print((run.out / "report.json").read_text(encoding="utf-8"), end="")
     else:

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch.nn import functional
+from torchvision.transforms import v2
 
 from dicomnode.learning.recipe import AugmentationSection
 
@@ -27,6 +28,16 @@ def augment(
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
     moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return _change_intensity(moved, section, generator), theta
+
+
+def mixers(section: AugmentationSection, classes: int) -> tuple[v2.Transform, ...]:
+    """Torchvision's mixup and CutMix as far as the recipe asks for them; they draw from torch's global generator."""
+    made: list[v2.Transform] = []
+    if section.mixup:
+        made.append(v2.MixUp(alpha=section.mixup, num_classes=classes))
+    if section.cutmix:
+        made.append(v2.CutMix(alpha=section.cutmix, num_classes=classes))
+    return tuple(made)
 
 
 def random_affine(count: int, section: AugmentationSection, generator: torch.Generator) -> torch.Tensor:
@@ -64,6 +75,8 @@ def _change_intensity(images: torch.Tensor, section: AugmentationSection, genera
     spread = (-1, 1, 1, 1)
     images = images.clamp(0, 1) ** torch.exp(draw.around_zero(section.gamma)).view(spread)
     images = images * (1 + draw.around_zero(section.gain).view(spread)) * _bias(images, section, draw)
+    if section.hue:
+        images = _stain(images, section, generator)
     if section.contrast:
         mean = images.mean(dim=(1, 2, 3), keepdim=True)
         images = mean + (images - mean) * (1 + draw.around_zero(section.contrast).view(spread))
@@ -74,6 +87,12 @@ def _change_intensity(images: torch.Tensor, section: AugmentationSection, genera
         level = draw.between(0, section.noise).view(spread)
         images = images + level * torch.randn(images.shape, generator=generator)
     return images.clamp(0, 1)
+
+
+def _stain(images: torch.Tensor, section: AugmentationSection, generator: torch.Generator) -> torch.Tensor:
+    """Each channel's optical density times its own factor, as another stain or lamp would give."""
+    factors = 1 + section.hue * (2 * torch.rand(images.shape[:2], generator=generator) - 1)
+    return images.clamp(1 / 255, 1) ** factors[:, :, None, None]
 
 
 def _bias(images: torch.Tensor, section: AugmentationSection, draw: _Draws) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from dicomnode.learning.augmentation import augment
+from dicomnode.learning.augmentation import augment, mixers
 from dicomnode.learning.loops import evaluate
 from dicomnode.learning.recipe import Recipe
 from dicomnode.learning.store import ImageStore, balanced, shuffled
@@ -29,15 +29,19 @@ class Classification:
         return len(self.train.samples) // self.recipe.training.batch_size
 
     def batches(self, generator: torch.Generator, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Augmented (B, C, h, w) images and (B,) labels."""
+        """Augmented (B, C, h, w) images and (B,) labels, or (B, classes) shares of labels where images are mixed."""
+        mixing = mixers(self.recipe.augmentation, len(self.recipe.data.classes))
         labels = labels_of(self.train)
         size = self.recipe.training.batch_size
         weighted = self.recipe.training.class_balance == "weighted"
         order = balanced(labels, size, generator) if weighted else shuffled(len(labels), size, generator)
         for chosen in order:
             images, _ = augment(self.train.images[chosen].float(), self.recipe.augmentation, generator)
+            targets = labels[chosen]
+            if mixing:
+                images, targets = mixing[int(torch.randint(len(mixing), (), generator=generator))](images, targets)
             images = images.contiguous(memory_format=torch.channels_last)
-            yield images.to(device, non_blocking=True), labels[chosen].to(device, non_blocking=True)
+            yield images.to(device, non_blocking=True), targets.to(device, non_blocking=True)
 
     def loss(self, model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """Cross entropy with label smoothing, and the weights' L1 norm where the recipe asks for it."""

@@ -30,18 +30,19 @@ from dicomnode.learning.pictures import compose
 from dicomnode.learning.recipe import Component, Recipe
 from dicomnode.learning.sources import load_samples
 from dicomnode.learning.store import ImageStore
+from dicomnode.learning.tasks import Task
 from dicomnode.learning.training import Run, build_network
 
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 _OWN_KEYS = ("description", "authors", "copyright", "data_source", "network_data_format", "task")
 
 
-def package(run: Run, valid: ImageStore) -> Path:
+def package(run: Run, task: Task) -> Path:
     """Write ``<out>/bundle/<name>`` and ``<out>/report.json`` from the best checkpoint; returns the bundle.
 
     Args:
         run: A run with ``best.pt`` in its output folder.
-        valid: Its validation images, on which threshold and temperature are fitted.
+        task: Its task; threshold and temperature are fitted on the validation images.
     """
     bundle = run.out / "bundle" / run.recipe.name
     shutil.rmtree(bundle, ignore_errors=True)
@@ -49,8 +50,15 @@ def package(run: Run, valid: ImageStore) -> Path:
     epoch = load_best(network, run.out)
     # Thresholds are fitted on the weights as they are stored, not on those they were rounded from.
     network = network.half().float().to(run.device)
-    _write_parts(bundle, run.recipe, network, _fitted(run.recipe, network, valid))
-    report = {"name": run.recipe.name, "epoch": epoch, "history": _history(run.out), "test": {}}
+    _write_parts(bundle, run.recipe, network, _fitted(run.recipe, network, task.valid))
+    history = _history(run.out)
+    report = {
+        "name": run.recipe.name,
+        "epoch": epoch,
+        "run": _extent(run, task, history),
+        "history": history,
+        "test": {},
+    }
     splits = {sample.split for sample in load_samples(run.recipe.data, run.data)}
     if run.recipe.data.test in splits:
         data = run.recipe.data
@@ -58,6 +66,21 @@ def package(run: Run, valid: ImageStore) -> Path:
     _write_text(bundle / "docs" / "README.md", model_card(run.recipe, report, _read_metadata(bundle)))
     _write_json(run.out / "report.json", report)
     return bundle
+
+
+def _extent(run: Run, task: Task, history: list[dict[str, float]]) -> Component:
+    """How much of the recipe's schedule was run: what early stopping or a time budget left of it."""
+    section = run.recipe.training
+    seen = int(history[-1]["images"]) if history else 0
+    planned = section.epochs * task.steps_per_epoch * section.batch_size
+    return {
+        "images_seen": seen,
+        "images_planned": planned,
+        "schedule_share": round(seen / planned, 4),
+        "budget_minutes": run.budget_minutes,
+        "device": str(run.device),
+        "seed": run.recipe.seed,
+    }
 
 
 def _fitted(recipe: Recipe, network: nn.Module, valid: ImageStore) -> Component:

@@ -89,6 +89,10 @@ class AugmentationSection(_Section):
         bias: Largest relative change of brightness from one edge to the other, as a coil's bias field makes it.
         noise: Largest standard deviation of added noise, for pixels in 0..1.
         blur: Probability of a 3x3 blur.
+        hue: Largest relative change of each colour channel's optical density (stain and illumination); colour only.
+        mixup: Parameter of the beta distribution that mixes pairs of images and labels (Zhang et al., "mixup",
+            ICLR 2018); 0 for none. Classification only.
+        cutmix: Likewise for patches pasted from one image into another (Yun et al., "CutMix", ICCV 2019).
     """
 
     flip: Fraction = 0.0
@@ -103,6 +107,9 @@ class AugmentationSection(_Section):
     bias: Fraction = 0.0
     noise: Fraction = 0.0
     blur: Fraction = 0.0
+    hue: Fraction = 0.0
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
 
 
 class TrainingSection(_Section):
@@ -277,6 +284,7 @@ class Recipe(_Section):
         only = {"training.l1": self.training.l1, "training.class_balance": self.training.class_balance == "weighted"}
         only["data.in_memory: false"] = not self.data.in_memory
         only["data.colour: rgb"] = self.data.colour == "rgb"
+        only["augmentation.mixup or cutmix"] = bool(self.augmentation.mixup or self.augmentation.cutmix)
         used = [key for key, value in only.items() if value]
         if self.task != "classification" and used:
             raise ValueError(f"{', '.join(used)} needs task classification")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
@@ -39,6 +42,7 @@ class Run:
         out: Folder for checkpoints, the report and the bundle.
         device: Where to compute.
         resume: Go on from ``last.pt`` in ``out``.
+        budget_minutes: Training stops after the step in which this much wall-clock time is over; None for never.
     """
 
     recipe: Recipe
@@ -46,9 +50,17 @@ class Run:
     out: Path
     device: torch.device
     resume: bool = False
+    budget_minutes: float | None = None
 
 
-def make_run(recipe: Recipe, data: Path, out: Path, device: str = "auto", resume: bool = False) -> Run:
+def make_run(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    device: str = "auto",
+    resume: bool = False,
+    budget_minutes: float | None = None,
+) -> Run:
     """A run with its output folder made.
 
     Raises:
@@ -57,7 +69,7 @@ def make_run(recipe: Recipe, data: Path, out: Path, device: str = "auto", resume
     if not resume and (out / "last.pt").exists():
         raise RecipeError(f"{out}: holds a checkpoint already; use --resume to go on, or another --out")
     out.mkdir(parents=True, exist_ok=True)
-    return Run(recipe, data, out, choose_device(device), resume)
+    return Run(recipe, data, out, choose_device(device), resume, budget_minutes)
 
 
 def build_network(recipe: Recipe) -> nn.Module:
@@ -82,24 +94,49 @@ def load_task(recipe: Recipe, data: Path) -> Task:
 
 
 def train(run: Run, task: Task, reporter: Reporter) -> RunState:
-    """Train until the epochs are over or validation stops improving; best.pt and last.pt are in ``run.out``."""
+    """Train until the epochs or the time are over or validation stops improving; leaves best.pt and last.pt.
+
+    An epoch that the time budget cuts short counts as one, is validated and saved.
+    """
     section, state = run.recipe.training, _start(run, task)
     identity = _identity(run.recipe)
     if run.resume:
         load_last(state, run.out, identity)
     dtype = fast_type(run.device)
-    while state.epoch < section.epochs and state.stale < section.patience:
+    clock = _Clock(run.budget_minutes)
+    while state.epoch < section.epochs and state.stale < section.patience and not clock.is_over:
         seed = run.recipe.seed + 1000 * (state.epoch + 1)
         torch.manual_seed(seed)
-        batches = task.batches(torch.Generator().manual_seed(seed), run.device)
+        batches = clock.limit(task.batches(torch.Generator().manual_seed(seed), run.device))
         note = "" if state.best is None else f"best {section.monitor} {state.best:.4f}"
         report = reporter.begin(state.epoch + 1, section.epochs, task.steps_per_epoch, note)
         loss = train_one_epoch(state, batches, task.loss, clip_norm=section.clip_norm, dtype=dtype, report=report)
         state.epoch += 1
-        _close_epoch(run, task, state, loss, dtype)
+        _close_epoch(run, task, state, loss, dtype, is_last=clock.is_over or state.epoch == section.epochs)
         save_last(state, run.out, identity)
         reporter.say(f"epoch {state.epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in state.history[-1].items()))
     return state
+
+
+class _Clock:
+    """The wall-clock budget of a run, counted from its first step."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self._minutes = minutes
+        self._end: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self._end is not None and time.monotonic() >= self._end
+
+    def limit(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The batches, at least one, until the budget is over."""
+        if self._minutes is not None and self._end is None:
+            self._end = time.monotonic() + 60 * self._minutes
+        for batch in batches:
+            yield batch
+            if self.is_over:
+                return
 
 
 def _identity(recipe: Recipe) -> str:
@@ -125,10 +162,13 @@ def _start(run: Run, task: Task) -> RunState:
     return RunState(model, averaged, optimizer, make_schedule(optimizer, section, task.steps_per_epoch))
 
 
-def _close_epoch(run: Run, task: Task, state: RunState, loss: float, dtype: torch.dtype | None) -> None:
+def _close_epoch(
+    run: Run, task: Task, state: RunState, loss: float, dtype: torch.dtype | None, *, is_last: bool
+) -> None:
     section = run.recipe.training
-    entry = {"epoch": float(state.epoch), "loss": loss}
-    if state.epoch % section.validate_every == 0 or state.epoch == section.epochs:
+    images = float(state.schedule.last_epoch * section.batch_size)
+    entry = {"epoch": float(state.epoch), "images": images, "loss": loss}
+    if state.epoch % section.validate_every == 0 or is_last:
         figures = task.validate(state.kept, dtype)
         if section.monitor not in figures:
             raise RecipeError(f"training.monitor {section.monitor!r}: is not one of {', '.join(figures)}")

@@ -100,6 +100,14 @@ def test_status_counts_and_says_what_needs_attention(run, history):
     assert len(said["attention"]) == 2
 
 
+def test_status_tells_the_last_failure_while_the_next_attempt_is_under_way(run, archive, history):
+    _, delivery = history
+    archive.deliveries.retry(at(6), delivery)
+    archive.deliveries.lease(delivery, "outbox", at(60), at(7))
+    _, text = run("status")
+    assert f"delivery {delivery} to pacs sending: 0xC000 cannot understand; attempt 2 is under way" in text
+
+
 def test_trace_tells_for_every_model_why(run, history):
     status, text = run("trace", STUDY)
     assert status == 0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dicomnode.learning.augmentation import augment, ellipses, random_affine
+from dicomnode.learning.augmentation import augment, ellipses, mixers, random_affine
 from dicomnode.learning.recipe import AugmentationSection
 
 IDENTITY = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -54,3 +54,24 @@ def test_ranges_hold() -> None:
 
     zoom = 1 / theta[:, 0, 0]
     assert 0.5 <= zoom.min() < 0.6 and 1.8 < zoom.max() <= 2.0
+
+
+def test_a_stain_changes_channels_each_in_its_own_way() -> None:
+    images = torch.full((4, 3, 8, 8), 0.5)
+
+    changed, _ = augment(images, AugmentationSection(hue=0.4), torch.Generator().manual_seed(0))
+
+    tones = changed[:, :, 4, 4]
+    assert 0.5**1.4 <= tones.min() < tones.max() <= 0.5**0.6
+    assert (tones.std(dim=1) > 0.01).all()
+
+
+def test_mixed_images_carry_the_shares_of_their_labels() -> None:
+    torch.manual_seed(0)
+    images, labels = torch.eye(4)[:, :, None, None].repeat(1, 1, 8, 8), torch.arange(4)
+
+    for mix in mixers(AugmentationSection(mixup=1.0, cutmix=1.0), 4):
+        mixed, shares = mix(images, labels)
+        assert torch.allclose(mixed.mean(dim=(2, 3)), shares, atol=1e-5)
+        assert not torch.equal(shares, torch.eye(4))
+    assert mixers(AugmentationSection(), 4) == ()

@@ -74,6 +74,27 @@ def test_a_run_can_be_made_longer(write_recipe: WriteRecipe, pictures: Path, tmp
     assert _train(write_recipe(), pictures, tmp_path / "out", "training.epochs=2", resume=True).epoch == 2
 
 
+def test_a_time_budget_ends_a_run_within_an_epoch(
+    write_recipe: WriteRecipe, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    recipe = write_recipe(training={"epochs": 9, "batch_size": 4, "validate_every": 9})
+
+    command = ["train", str(recipe), "--data", str(pictures), "--out", str(out), "--device", "cpu"]
+    assert main([*command, "--budget-minutes", "0"]) == 0, capsys.readouterr().err
+
+    report = json.loads((out / "report.json").read_text())
+    assert [entry["images"] for entry in report["history"]] == [4] and "accuracy" in report["history"][0]
+    assert report["run"]["images_seen"] == 4
+    assert report["run"]["schedule_share"] == pytest.approx(4 / (9 * 24))
+
+
+def test_images_can_be_mixed(write_recipe: WriteRecipe, pictures: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(augmentation={"mixup": 0.2, "cutmix": 0.5})
+
+    assert math.isfinite(_train(recipe, pictures, tmp_path / "out").history[-1]["loss"])
+
+
 def test_patience_ends_a_run(write_recipe: WriteRecipe, pictures: Path, tmp_path: Path) -> None:
     recipe = write_recipe(training={"epochs": 9, "patience": 1, "learning_rate": 1e-9})
 
