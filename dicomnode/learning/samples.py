@@ -25,6 +25,7 @@ class Sample:
         boxes: xyxy in pixels of the picture, corners at pixel edges.
         box_labels: Index into the recipe's classes for each box.
         rotation: Degrees counter-clockwise by which the picture is turned when it is read.
+        columns: The further columns of its row in labels.csv, as names and values; the patient is not among them.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Sample:
     boxes: tuple[Box, ...] = ()
     box_labels: tuple[int, ...] = ()
     rotation: float = 0.0
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 def divided(

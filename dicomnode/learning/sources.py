@@ -70,6 +70,7 @@ def _from_table(section: DataSection, folder: Path) -> Iterable[Sample]:
 
 def _from_row(section: DataSection, folder: Path, row: dict[str, str]) -> Sample:
     clean = section.clean_column is None or row[section.clean_column] in ("", "0")
+    known = {None, "path", "label", "split", section.patient_column}  # None holds what a row has beyond the header
     return Sample(
         name=row["path"],
         path=folder / row["path"],
@@ -77,6 +78,7 @@ def _from_row(section: DataSection, folder: Path, row: dict[str, str]) -> Sample
         label=_index(section, row["label"], "labels.csv"),
         patient=row.get(section.patient_column, ""),
         clean=clean,
+        columns=tuple((name, value or "") for name, value in row.items() if name not in known),
     )
 
 

@@ -23,6 +23,16 @@ def test_a_table_gives_labels_splits_and_clean_rows(pictures: Path) -> None:
     assert all(TABLE.classes[sample.label] in sample.name for sample in samples)
 
 
+def test_further_columns_of_a_table_stay_with_the_sample_but_the_patient(pictures: Path) -> None:
+    table = pictures / "labels.csv"
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([f"{header},scanner", *(f"{row},{row[:5]}" for row in rows)]))
+
+    samples = load_samples(TABLE, pictures)
+
+    assert samples[0].columns == (("near_dup_in_train", "0"), ("scanner", "train"))
+
+
 def test_a_validation_list_takes_pictures_out_of_train(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "valid.csv").write_text("path\ntrain/tumour/0.png\ntrain/none/1.png\n")
     section = TABLE.model_copy(update={"valid_list": tmp_path / "valid.csv"})
