@@ -18,6 +18,7 @@ from dicomnode.bundles.metadata import (
     OperatingPoint,
     OutputClass,
     Task,
+    negative_classes,
 )
 from dicomnode.bundles.scope import why_out_of_scope
 from dicomnode.bundles.template import write_template
@@ -44,6 +45,7 @@ __all__ = [
     "list_bundles",
     "load_bundle",
     "model_identity",
+    "negative_classes",
     "node_file",
     "why_out_of_scope",
     "write_template",

@@ -18,7 +18,7 @@ from dicomnode.bundles.configuration import (
     walk,
 )
 from dicomnode.bundles.digest import bundle_digest, node_file
-from dicomnode.bundles.metadata import NodeMetadata, Task
+from dicomnode.bundles.metadata import NodeMetadata, Task, negative_classes
 from dicomnode.bundles.template import FILL
 from dicomnode.errors import BundleError
 
@@ -144,9 +144,11 @@ def _check_classes(node: NodeMetadata, where: str) -> None:
     names = [item.name for item in node.classes]
     if len(set(names)) != len(names):
         raise BundleError(f"{where}: classes: two have the same name; give each its own")
-    negatives = sum(not item.is_finding for item in node.classes)
-    if node.task is Task.CLASSIFICATION and (len(names) < 2 or negatives != 1):
-        raise BundleError(f"{where}: classes: a classifier needs two or more, exactly one with is_finding = false")
+    negatives = len(negative_classes(node))
+    if node.task is Task.CLASSIFICATION and not 0 < negatives < len(names):
+        raise BundleError(
+            f"{where}: classes: a classifier needs one or more with is_finding = true and one or more with false"
+        )
     if node.task is Task.DETECTION and negatives:
         raise BundleError(f"{where}: classes: a detector's classes are all findings; leave the background out")
 

@@ -70,7 +70,7 @@ class OutputClass:
     Attributes:
         name: Short name, as in training.
         code: The concept.
-        is_finding: False for the class that says "nothing found".
+        is_finding: False for a class that says "nothing found"; a classifier's score is 1 minus the sum of these.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
@@ -170,3 +170,8 @@ class NodeMetadata:
     calibration: Calibration | None = None
     not_for: str = ""
     reference_set: str = ""
+
+
+def negative_classes(node: NodeMetadata) -> tuple[int, ...]:
+    """Indices of the classes that mean no finding, in the order of the network's outputs."""
+    return tuple(index for index, item in enumerate(node.classes) if not item.is_finding)

@@ -38,7 +38,7 @@ def _lines(name: str, metadata: dict[str, Value]) -> Iterator[str]:
     yield f"study_concept = {_code()}  # what the study answer says is present or absent"
     yield f"finding_site = {_code()}  # anatomic site"
     yield 'not_for = ""  # what it must not be used for'
-    yield "classes = [  # in the order of the network's outputs; a classifier has exactly one with is_finding = false"
+    yield "classes = [  # in the order of the network's outputs; a classifier has one or more with is_finding = false"
     for label in _classes(metadata):
         yield f"  {{ name = {_text(label)}, code = {_code()}, is_finding = true }},"
     yield "]"

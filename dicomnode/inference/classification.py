@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dicomnode.bundles import NodeMetadata
+from dicomnode.bundles import NodeMetadata, negative_classes
 from dicomnode.findings import ClassScore, Presence, StudyAnswer
 from dicomnode.study import SourceReference
 
@@ -24,9 +24,8 @@ def answer_of_classes(
         images: One per slice.
         scores: One (K,) per slice, summing to 1.
     """
-    negative = next(index for index, item in enumerate(node.classes) if not item.is_finding)
     table = np.stack(list(scores))
-    findings = 1.0 - table[:, negative]
+    findings = 1.0 - table[:, negative_classes(node)].sum(axis=1)
     count = 1 if node.aggregation.method == "maximum" else node.aggregation.k
     carriers = np.argsort(-findings, kind="stable")[:count]
     means = table[carriers].mean(axis=0)

@@ -25,14 +25,14 @@ class Predictions:
         probabilities: (N, K), rows sum to 1.
         labels: (N,) true class indices.
         groups: (N,) one string per image; images of one group (patient) are resampled together.
-        negative: Class index that means no finding.
-        threshold: Operating point on 1 - p(negative).
+        negative: Indices of the classes that mean no finding.
+        threshold: Operating point on 1 - p(no finding).
     """
 
     probabilities: Floats
     labels: Ints
     groups: tuple[str, ...]
-    negative: int
+    negative: tuple[int, ...]
     threshold: float
 
     def subset(self, chosen: Sequence[int]) -> Predictions:
@@ -43,13 +43,13 @@ class Predictions:
 
     @property
     def scores(self) -> Floats:
-        """(N,) 1 - p(negative)."""
-        return 1 - self.probabilities[:, self.negative]
+        """(N,) 1 - p(no finding)."""
+        return np.asarray(1 - self.probabilities[:, self.negative].sum(axis=1))
 
     @property
     def positive(self) -> npt.NDArray[np.bool_]:
         """(N,) True where there is a finding."""
-        return np.asarray(self.labels != self.negative)
+        return ~np.isin(self.labels, self.negative)
 
 
 @dataclass(frozen=True, slots=True)

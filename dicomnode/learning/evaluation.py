@@ -11,7 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from dicomnode.bundles import Bundle, Calibration, Task, build_network, build_preprocessing, load_bundle
+from dicomnode.bundles import (
+    Bundle,
+    Calibration,
+    Task,
+    build_network,
+    build_preprocessing,
+    load_bundle,
+    negative_classes,
+)
 from dicomnode.learning.classification import labels_of, predict_logits
 from dicomnode.learning.classification_metrics import Predictions, classification_figures
 from dicomnode.learning.detection import predict_boxes, truths_of
@@ -94,7 +102,7 @@ def _predictions(bundle: Bundle, logits: torch.Tensor, store: ImageStore) -> Pre
         probabilities=torch.softmax(logits.double() / temperature, dim=1).numpy(),
         labels=labels_of(store).numpy(),
         groups=groups_of(store.samples),
-        negative=[item.is_finding for item in bundle.node.classes].index(False),
+        negative=negative_classes(bundle.node),
         threshold=bundle.node.operating_point.threshold,
     )
 

@@ -102,8 +102,9 @@ def _fitted_classifier(recipe: Recipe, logits: torch.Tensor, labels: torch.Tenso
         raise RecipeError("operating_point.rule: a classifier's threshold is chosen by sensitivity")
     temperature = round(fit_temperature(logits, labels), 4)
     probabilities = torch.softmax(logits.double() / temperature, dim=1).numpy()
-    negative = negative_class(recipe)
-    threshold = threshold_for_sensitivity(1 - probabilities[:, negative], labels.numpy() != negative, point.value)
+    negative = negative_classes(recipe)
+    positive = ~np.isin(labels.numpy(), negative)
+    threshold = threshold_for_sensitivity(1 - probabilities[:, negative].sum(axis=1), positive, point.value)
     ece = expected_calibration_error(probabilities, labels.numpy())
     return {
         "operating_point": {"threshold": round(threshold, 4), **chosen},
@@ -116,12 +117,14 @@ def _fitted_classifier(recipe: Recipe, logits: torch.Tensor, labels: torch.Tenso
     }
 
 
-def negative_class(recipe: Recipe) -> int:
-    """Index of the class that means no finding."""
+def negative_classes(recipe: Recipe) -> tuple[int, ...]:
+    """Indices of the classes that mean no finding."""
     marks = [bool(entry.get("is_finding", True)) for entry in recipe.bundle.dicomnode.get("classes", [])]
-    if len(marks) != len(recipe.data.classes) or marks.count(False) != 1:
-        raise RecipeError("bundle.dicomnode.classes: needs the recipe's classes, one of them with is_finding: false")
-    return marks.index(False)
+    if len(marks) != len(recipe.data.classes) or all(marks) or not any(marks):
+        raise RecipeError(
+            "bundle.dicomnode.classes: needs the recipe's classes, some with is_finding: true and some with false"
+        )
+    return tuple(index for index, mark in enumerate(marks) if not mark)
 
 
 def _write_parts(bundle: Path, recipe: Recipe, network: nn.Module, fitted: Component) -> None:

@@ -16,6 +16,7 @@ from dicomnode.bundles import (
     list_bundles,
     load_bundle,
     model_identity,
+    negative_classes,
     write_template,
 )
 from dicomnode.errors import BundleError
@@ -80,11 +81,21 @@ def test_broken_metadata_is_named(make_bundle: Any, text: str) -> None:
         load_bundle(path)
 
 
-def test_a_classifier_needs_one_class_that_is_no_finding(make_bundle: Any) -> None:
-    code = {"value": "1", "scheme": "99X", "meaning": "x"}
-    path = make_bundle(node={"classes": [{"name": "a", "code": code}, {"name": "b", "code": code}]}, weights=False)
-    with pytest.raises(BundleError, match="exactly one with is_finding = false"):
+_X = {"value": "1", "scheme": "99X", "meaning": "x"}
+
+
+@pytest.mark.parametrize("is_finding", [True, False])
+def test_a_classifier_needs_findings_and_others(make_bundle: Any, is_finding: bool) -> None:
+    classes = [{"name": name, "code": _X, "is_finding": is_finding} for name in ("a", "b")]
+    path = make_bundle(node={"classes": classes}, weights=False)
+    with pytest.raises(BundleError, match="one or more with is_finding = true"):
         load_bundle(path)
+
+
+def test_several_classes_may_be_no_finding(make_bundle: Any) -> None:
+    classes = [{"name": name, "code": _X, "is_finding": name == "b"} for name in ("a", "b", "c")]
+    node = load_bundle(make_bundle(node={"classes": classes}, weights=False)).node
+    assert negative_classes(node) == (0, 2)
 
 
 @pytest.mark.parametrize("value", ["$import os", "%../other.json::x", "$__import__('os').getcwd()"])

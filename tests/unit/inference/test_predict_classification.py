@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dicomnode.bundles import Aggregation, NodeMetadata, load_bundle
-from dicomnode.findings import Presence
+from dicomnode.findings import Code, Presence
 from dicomnode.inference.classification import answer_of_classes
 from dicomnode.study import SourceReference
 
@@ -58,3 +58,11 @@ def test_maximum_takes_one_slice(node: NodeMetadata) -> None:
     assert answer.score == pytest.approx(0.6)
     assert [item.sop_instance_uid for item in answer.carried_by] == ["1.2.1"]
     assert not answer.calibrated
+
+
+def test_the_score_is_what_all_harmless_classes_leave(node: NodeMetadata) -> None:
+    other = replace(node.classes[1], name="harmless", code=Code("1", "99T", "Harmless"))
+    node = replace(node, classes=(*node.classes, other))
+    answer = answer_of_classes(node, [image(0)], [np.array([0.35, 0.25, 0.4])])
+    assert answer.score == pytest.approx(0.35)
+    assert answer.classes[0].concept == other.code

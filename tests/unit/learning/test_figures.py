@@ -18,7 +18,7 @@ from dicomnode.learning.detection_metrics import (
 
 def _predictions(groups: tuple[str, ...] = ("a", "b", "c", "d")) -> Predictions:
     probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.4, 0.6]])
-    return Predictions(probabilities, np.array([0, 0, 1, 1]), groups, negative=1, threshold=0.35)
+    return Predictions(probabilities, np.array([0, 0, 1, 1]), groups, negative=(1,), threshold=0.35)
 
 
 def test_classification_figures() -> None:
@@ -43,6 +43,16 @@ def test_figures_of_one_kind_only_are_undefined() -> None:
     figures = classification_figures(_predictions().subset([0, 1]), ["tumour", "none"], seed=0)
 
     assert math.isnan(figures.specificity) and math.isnan(figures.auc)
+
+
+def test_several_classes_may_mean_no_finding() -> None:
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.4, 0.45, 0.15], [0.5, 0.1, 0.4]])
+    predictions = Predictions(probabilities, np.array([0, 2, 1, 2]), ("a", "b", "c", "d"), (0, 1), threshold=0.4)
+
+    assert predictions.scores == pytest.approx([0.1, 0.7, 0.15, 0.4])
+    assert predictions.positive.tolist() == [False, True, False, True]
+    figures = classification_figures(predictions, ["old", "ripe", "immature"], seed=0)
+    assert (figures.sensitivity, figures.specificity, figures.auc) == (1, 1, 1)
 
 
 TRUTHS = [

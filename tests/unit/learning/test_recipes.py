@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dicomnode.errors import RecipeError
+from dicomnode.learning.packaging import negative_classes
 from dicomnode.learning.recipe import load_recipe
 
 WriteRecipe = Callable[..., Path]
@@ -63,3 +64,23 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, complain
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"none\.yaml: cannot be read"):
         load_recipe(tmp_path / "none.yaml")
+
+
+def test_several_classes_may_mean_no_finding(write_recipe: WriteRecipe) -> None:
+    recipe = load_recipe(write_recipe())
+    classes = [{"is_finding": False}, {"is_finding": True}, {"is_finding": False}]
+    recipe = recipe.model_copy(
+        update={
+            "data": recipe.data.model_copy(update={"classes": ("old", "young", "broken")}),
+            "bundle": recipe.bundle.model_copy(update={"dicomnode": {"classes": classes}}),
+        }
+    )
+    assert negative_classes(recipe) == (0, 2)
+
+
+@pytest.mark.parametrize("mark", [True, False])
+def test_classes_of_one_kind_give_no_operating_point(write_recipe: WriteRecipe, mark: bool) -> None:
+    recipe = load_recipe(write_recipe())
+    bundle = recipe.bundle.model_copy(update={"dicomnode": {"classes": [{"is_finding": mark}] * 2}})
+    with pytest.raises(RecipeError, match="some with is_finding: true"):
+        negative_classes(recipe.model_copy(update={"bundle": bundle}))
