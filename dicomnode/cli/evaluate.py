@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dicomnode.errors import UsageError
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
@@ -16,47 +18,89 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--split", default="test", help="split to measure on (default: test)")
     parser.add_argument("--valid-list", type=Path, metavar="CSV", help="pictures of the split 'valid' (column path)")
     parser.add_argument("--recipe", type=Path, metavar="YAML", help="the recipe whose data section lays the folder out")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="also write the figures to this JSON file")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="OUT",
+        help="also write the figures: to a file if its name ends in .json, else to a folder with report.html and plots",
+    )
+    parser.add_argument(
+        "--subgroups", default="", metavar="COLUMN[,COLUMN]", help="figures for every value of columns of labels.csv"
+    )
+    parser.add_argument(
+        "--recall",
+        type=float,
+        metavar="R",
+        help="0..1; give the precision at this recall of findings (default: the bundle's target sensitivity)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print."""
-    from dicomnode.learning.evaluation import evaluate_bundle
+    """Measure, print and write."""
+    from dicomnode.learning.evaluation import measure_bundle
     from dicomnode.learning.precision import choose_device
     from dicomnode.learning.recipe import load_recipe
 
-    section = None if args.recipe is None else load_recipe(args.recipe).data
-    device = choose_device(args.device)
-    report = evaluate_bundle(args.bundle, args.data, args.split, device, args.valid_list, section)
-    text = json.dumps(report, indent=2)
+    if args.recall is not None and not 0 < args.recall <= 1:
+        raise UsageError(f"--recall {args.recall:g}: is no share; give a number above 0 and up to 1")
+    recipe = None if args.recipe is None else load_recipe(args.recipe)
+    evaluation = measure_bundle(
+        args.bundle,
+        args.data,
+        args.split,
+        choose_device(args.device),
+        valid_list=args.valid_list,
+        section=None if recipe is None else recipe.data,
+        subgroups=tuple(filter(None, args.subgroups.split(","))),
+        recall=args.recall,
+    )
+    text = json.dumps(evaluation.report, indent=2)
     if args.report:
-        args.report.parent.mkdir(parents=True, exist_ok=True)
-        args.report.write_text(text + "\n", encoding="utf-8")
-    print(text if args.json else _readable(report))
+        _write(args.report, text)
+    print(text if args.json else _readable(evaluation.report))
     return 0
+
+
+def _write(out: Path, text: str) -> None:
+    file = out if out.suffix == ".json" else out / "report.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text + "\n", encoding="utf-8")
 
 
 def _readable(report: dict[str, Any]) -> str:
     lines = [f"{report['bundle']} {report['version']} on split {report['split']}, threshold {report['threshold']:g}"]
     for rows in ("all", "clean"):
         if rows in report:
-            lines += ["", "all rows" if rows == "all" else "rows without a near duplicate in the training split"]
-            lines += _figure_lines(report[rows])
+            title = "all rows" if rows == "all" else "rows without a near duplicate in the training split"
+            lines += ["", f"{title}; 95 % intervals, resampled by {report[rows]['resampled']}"]
+            lines += [*_figure_lines(report[rows], 28), *_class_lines(report[rows])]
+    for column, values in report.get("subgroups", {}).items():
+        lines += ["", f"all rows by {column}"]
+        for value, figures in values.items():
+            lines += [f"  {value}", *(f"  {line}" for line in _figure_lines(figures, 26))]
     return "\n".join(lines)
 
 
-def _figure_lines(figures: dict[str, Any]) -> list[str]:
+def _figure_lines(figures: dict[str, Any], width: int) -> list[str]:
+    return [
+        f"  {name.replace('_', ' '):{width}} {_value(value, figures['intervals'].get(name))}"
+        for name, value in figures.items()
+        if isinstance(value, int | float)
+    ]
+
+
+def _class_lines(figures: dict[str, Any]) -> list[str]:
     lines = []
-    for name, value in figures.items():
-        if isinstance(value, int | float):
-            text = str(value) if isinstance(value, int) else f"{value:.4f}"
-            if name in figures["intervals"] and figures["intervals"][name][0] is not None:
-                low, high = figures["intervals"][name]
-                text += f"  [{low:.4f}, {high:.4f}]"
-            lines.append(f"  {name.replace('_', ' '):32} {text}")
     for name, one in figures["classes"].items():
-        values = (f"{key} {value if isinstance(value, int) else round(value or 0, 4)}" for key, value in one.items())
-        lines.append(f"  {name:32} {', '.join(values)}")
+        values = (f"{key} {_value(value, None)}" for key, value in one.items() if not isinstance(value, dict))
+        lines.append(f"  {name:28} {', '.join(values)}")
     return lines
+
+
+def _value(value: float | None, interval: list[float | None] | None) -> str:
+    if value is None or isinstance(value, int):
+        return "not defined" if value is None else str(value)
+    known = interval is not None and interval[0] is not None
+    return f"{value:.4f}" + (f"  [{interval[0]:.4f}, {interval[1]:.4f}]" if interval and known else "")

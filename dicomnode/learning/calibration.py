@@ -34,14 +34,15 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
 def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int = 15) -> float:
     """Mean gap between confidence and accuracy of the top class over equal-width bins, weighted by their size."""
-    confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
+    return float(calibration_errors(probabilities, labels, np.ones((1, len(labels))), bins)[0])
+
+
+def calibration_errors(probabilities: Floats, labels: Ints, weights: Floats, bins: int = 15) -> Floats:
+    """(R,) the same for each of (R, N) weightings of the images."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = [
-        abs(confidence[place == b].mean() - (predicted == labels)[place == b].mean()) * (place == b).mean()
-        for b in range(bins)
-        if (place == b).any()
-    ]
-    return float(sum(gaps))
+    gaps = weights @ (np.eye(bins)[place] * (confidence - right)[:, None])
+    return np.asarray(np.abs(gaps).sum(axis=1) / weights.sum(axis=1))
 
 
 def threshold_for_sensitivity(scores: Floats, positive: npt.NDArray[np.bool_], target: float) -> float:

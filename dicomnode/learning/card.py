@@ -7,6 +7,21 @@ from typing import Any
 
 from dicomnode.learning.recipe import Recipe
 
+_CLASSIFIER_FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "weighted_f1",
+    "sensitivity",
+    "specificity",
+    "fn_percent_of_images",
+    "fp_percent_of_images",
+    "ppv",
+    "auc",
+    "pr_auc",
+    "ece",
+)
+
 
 def model_card(recipe: Recipe, report: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
     """Markdown for ``docs/README.md``.
@@ -66,7 +81,7 @@ def _classification_table(test: Mapping[str, Any]) -> str:
     if "clean" in test:
         columns["without near duplicates in train"] = test["clean"]
     rows = [("images", *(str(c["images"]) for c in columns.values()))]
-    for name in ("accuracy", "macro_f1", "weighted_f1", "sensitivity", "specificity", "auc", "ece"):
+    for name in _CLASSIFIER_FIGURES:
         rows.append((name.replace("_", " "), *(_with_interval(c, name) for c in columns.values())))
     parts = [_table(("figure", *columns), rows)]
     for title, column in columns.items():

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from dicomnode.learning.augmentation import augment, ellipses
-from dicomnode.learning.detection_metrics import Truth, average_precision
+from dicomnode.learning.coco_precision import average_precision
+from dicomnode.learning.lesions import Truth
 from dicomnode.learning.loops import evaluate
 from dicomnode.learning.pictures import processed_boxes
 from dicomnode.learning.recipe import Recipe

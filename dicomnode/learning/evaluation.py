@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,16 @@ from dicomnode.bundles import (
     load_bundle,
     negative_classes,
 )
+from dicomnode.errors import RecipeError
 from dicomnode.learning.classification import labels_of, predict_logits
-from dicomnode.learning.classification_metrics import Predictions, classification_figures
+from dicomnode.learning.classification_metrics import (
+    Predictions,
+    SubgroupFigures,
+    classification_figures,
+    classification_subgroup,
+)
 from dicomnode.learning.detection import predict_boxes, truths_of
-from dicomnode.learning.detection_metrics import detection_figures
+from dicomnode.learning.detection_metrics import Boxes, DetectionSubgroup, detection_figures, detection_subgroup
 from dicomnode.learning.recipe import DataSection
 from dicomnode.learning.samples import Sample
 from dicomnode.learning.sources import load_samples, of_split
@@ -44,6 +50,25 @@ def find_layout(data: Path, classes: tuple[str, ...], task: Task) -> DataSection
     return DataSection(layout="labels_csv", classes=classes, clean_column=clean)
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A bundle's answers for the images of a split, and what they are worth.
+
+    Attributes:
+        bundle: The bundle.
+        network: Its network, as it was measured.
+        store: The images, in order.
+        answers: What the network answered for each of them.
+        report: The figures, ready for JSON.
+    """
+
+    bundle: Bundle
+    network: nn.Module
+    store: ImageStore
+    answers: Predictions | Boxes
+    report: dict[str, Any]
+
+
 def evaluate_bundle(
     path: Path,
     data: Path,
@@ -52,6 +77,21 @@ def evaluate_bundle(
     valid_list: Path | None = None,
     section: DataSection | None = None,
 ) -> dict[str, Any]:
+    """The figures of `measure_bundle`, without subgroups."""
+    return measure_bundle(path, data, split, device, valid_list=valid_list, section=section).report
+
+
+def measure_bundle(
+    path: Path,
+    data: Path,
+    split: str,
+    device: torch.device,
+    *,
+    valid_list: Path | None = None,
+    section: DataSection | None = None,
+    subgroups: tuple[str, ...] = (),
+    recall: float | None = None,
+) -> Evaluation:
     """Figures on ``all`` images of a split and, where near duplicates of training are known, on the ``clean`` ones.
 
     Args:
@@ -61,63 +101,101 @@ def evaluate_bundle(
         device: Where to compute.
         valid_list: CSV whose column ``path`` names the pictures of the split ``valid``.
         section: How the folder is laid out; told from what lies in it if not given.
+        subgroups: Columns of labels.csv; the main figures are given for the images of each value.
+        recall: At which a classifier's precision is wanted; the sensitivity its threshold was chosen for if not given.
 
     Raises:
         BundleError: If the bundle cannot be used.
-        RecipeError: If the folder or the split is missing or laid out otherwise.
+        RecipeError: If the folder or the split is missing or laid out otherwise, or a column is not there.
     """
     bundle = load_bundle(path)
-    classes = tuple(item.name for item in bundle.node.classes)
+    samples, section = _samples(bundle, data, split, valid_list, section)
+    members = {column: members_of(samples, column) for column in subgroups}
+    store = open_images(section, samples, build_preprocessing(bundle), torch.float32)
+    network = build_network(bundle, device)
+    answers = _answers(bundle, network, store, recall)
+    figures = _figures(answers, [item.name for item in bundle.node.classes], samples)
+    report = {"bundle": bundle.name, "version": bundle.version, "split": split, "threshold": answers.threshold}
+    if members:
+        figures["subgroups"] = {
+            column: {value: asdict(_subgroup(answers.subset(rows))) for value, rows in values.items()}
+            for column, values in members.items()
+        }
+    return Evaluation(bundle, network, store, answers, _without_nan(report | figures))
+
+
+def members_of(samples: tuple[Sample, ...], column: str) -> dict[str, list[int]]:
+    """Indices of the samples with each value of a column of labels.csv, in the order of the values.
+
+    Raises:
+        RecipeError: If no sample has such a column.
+    """
+    members: dict[str, list[int]] = {}
+    known: set[str] = set()
+    for index, sample in enumerate(samples):
+        values = dict(sample.columns)
+        known |= values.keys()
+        if column in values:
+            members.setdefault(values[column] or "(empty)", []).append(index)
+    if not members:
+        has = f"it has {', '.join(sorted(known))}" if known else "this data set has no columns to choose from"
+        raise RecipeError(f"--subgroups {column}: labels.csv has no such column; {has}")
+    return dict(sorted(members.items()))
+
+
+def _samples(
+    bundle: Bundle, data: Path, split: str, valid_list: Path | None, section: DataSection | None
+) -> tuple[tuple[Sample, ...], DataSection]:
     if section is None:
         colour = "rgb" if bundle.channels == 3 else "grey"
+        classes = tuple(item.name for item in bundle.node.classes)
         section = find_layout(data, classes, bundle.node.task).model_copy(update={"colour": colour})
     if valid_list is not None:
         section = section.model_copy(update={"valid_list": valid_list})
-    samples = of_split(load_samples(section, data, needed=(split,)), split)
-    store = open_images(section, samples, build_preprocessing(bundle), torch.float32)
-    network = build_network(bundle, device)
-    figures = _detector if bundle.node.task is Task.DETECTION else _classifier
-    report = {"bundle": bundle.name, "version": bundle.version, "split": split, **figures(bundle, network, store)}
-    answer: dict[str, Any] = _without_nan(report)
-    return answer
+    return of_split(load_samples(section, data, needed=(split,)), split), section
 
 
-def _classifier(bundle: Bundle, network: nn.Module, store: ImageStore) -> dict[str, Any]:
-    predictions = _predictions(bundle, predict_logits(network, store), store)
-    names = [item.name for item in bundle.node.classes]
-    report = {
-        "threshold": bundle.node.operating_point.threshold,
-        "all": asdict(classification_figures(predictions, names, _SEED)),
-    }
-    clean = [index for index, sample in enumerate(store.samples) if sample.clean]
-    if 0 < len(clean) < len(store.samples):
-        report["clean"] = asdict(classification_figures(predictions.subset(clean), names, _SEED))
-    return report
-
-
-def _predictions(bundle: Bundle, logits: torch.Tensor, store: ImageStore) -> Predictions:
+def _answers(bundle: Bundle, network: nn.Module, store: ImageStore, recall: float | None) -> Predictions | Boxes:
+    groups, point = groups_of(store.samples), bundle.node.operating_point
+    if bundle.node.task is Task.DETECTION:
+        return Boxes(truths_of(store), predict_boxes(network, store), groups, point.threshold)
     calibration: Calibration | None = bundle.node.calibration
     temperature = 1.0 if calibration is None else calibration.temperature
     return Predictions(
-        probabilities=torch.softmax(logits.double() / temperature, dim=1).numpy(),
+        probabilities=torch.softmax(predict_logits(network, store).double() / temperature, dim=1).numpy(),
         labels=labels_of(store).numpy(),
-        groups=groups_of(store.samples),
+        groups=groups,
         negative=negative_classes(bundle.node),
-        threshold=bundle.node.operating_point.threshold,
+        threshold=point.threshold,
+        recall=target_sensitivity(point.target) if recall is None else recall,
     )
+
+
+def target_sensitivity(target: str) -> float | None:
+    """The number in an operating point's target such as ``sensitivity 0.99``; None in any other."""
+    name, _, value = target.partition(" ")
+    return float(value) if name == "sensitivity" and value.replace(".", "", 1).isdecimal() else None
+
+
+def _figures(answers: Predictions | Boxes, names: list[str], samples: tuple[Sample, ...]) -> dict[str, Any]:
+    if isinstance(answers, Boxes):
+        return {"all": asdict(detection_figures(answers, names, _SEED))}
+    figures = {"all": asdict(classification_figures(answers, names, _SEED))}
+    clean = [index for index, sample in enumerate(samples) if sample.clean]
+    if 0 < len(clean) < len(samples):
+        figures["clean"] = asdict(classification_figures(answers.subset(clean), names, _SEED))
+    return figures
+
+
+def _subgroup(answers: Predictions | Boxes) -> SubgroupFigures | DetectionSubgroup:
+    if isinstance(answers, Boxes):
+        return detection_subgroup(answers, _SEED)
+    return classification_subgroup(answers, _SEED)
 
 
 def groups_of(samples: tuple[Sample, ...]) -> tuple[str, ...]:
     """The patient of every image, or where none is known the image itself."""
     return tuple(sample.patient or sample.name for sample in samples)
-
-
-def _detector(bundle: Bundle, network: nn.Module, store: ImageStore) -> dict[str, Any]:
-    names = [item.name for item in bundle.node.classes]
-    threshold = bundle.node.operating_point.threshold
-    found = predict_boxes(network, store)
-    figures = detection_figures(truths_of(store), found, names, threshold, groups_of(store.samples), _SEED)
-    return {"threshold": threshold, "all": asdict(figures)}
 
 
 def _without_nan(value: Any) -> Any:

@@ -24,8 +24,8 @@ from dicomnode.learning.card import model_card
 from dicomnode.learning.checkpoints import load_best
 from dicomnode.learning.classification import labels_of, predict_logits
 from dicomnode.learning.detection import predict_boxes, truths_of
-from dicomnode.learning.detection_metrics import claimed
 from dicomnode.learning.evaluation import evaluate_bundle
+from dicomnode.learning.lesions import found_boxes
 from dicomnode.learning.pictures import compose
 from dicomnode.learning.recipe import Component, Recipe
 from dicomnode.learning.sources import load_samples
@@ -91,8 +91,9 @@ def _fitted(recipe: Recipe, network: nn.Module, valid: ImageStore) -> Component:
     if recipe.task == "detection":
         if point.rule != "f1":
             raise RecipeError("operating_point.rule: a detector's threshold is chosen by f1")
-        scores, hits, lesions = claimed(truths_of(valid), predict_boxes(network, valid))
-        return {"operating_point": {"threshold": round(threshold_for_f1(scores, hits, lesions), 4), **chosen}}
+        boxes = found_boxes(truths_of(valid), predict_boxes(network, valid))
+        threshold = threshold_for_f1(boxes.scores, boxes.hits, int(boxes.lesions.sum()))
+        return {"operating_point": {"threshold": round(threshold, 4), **chosen}}
     return _fitted_classifier(recipe, predict_logits(network, valid), labels_of(valid), chosen)
 
 

@@ -7,13 +7,9 @@ import pytest
 import torch
 
 from dicomnode.learning.classification_metrics import Predictions, classification_figures
-from dicomnode.learning.detection_metrics import (
-    Truth,
-    average_precision,
-    claimed,
-    detection_figures,
-    sensitivity_at,
-)
+from dicomnode.learning.coco_precision import average_precision
+from dicomnode.learning.detection_metrics import Boxes, detection_figures
+from dicomnode.learning.lesions import FoundBoxes, Truth, found_boxes
 
 
 def _predictions(groups: tuple[str, ...] = ("a", "b", "c", "d")) -> Predictions:
@@ -69,11 +65,12 @@ def _found(boxes: list[list[float]], labels: list[int], scores: list[float]) -> 
     }
 
 
+EACH_ONCE = np.ones((1, 2))
 PERFECT = [_found([[10.0, 10, 30, 30]], [1], [0.9]), _found([[20.0, 20, 60, 60]], [2], [0.8])]
 
 
 def test_perfect_boxes_score_one() -> None:
-    figures = detection_figures(TRUTHS, PERFECT, ["small", "large"], 0.5, ["a", "b"], seed=0)
+    figures = detection_figures(Boxes(TRUTHS, PERFECT, ("a", "b"), 0.5), ["small", "large"], seed=0)
 
     assert (figures.ap50, figures.ap, figures.ap50_any_class) == pytest.approx((1, 1, 1))
     assert (figures.sensitivity, figures.false_positives_per_image) == (1, 0)
@@ -91,20 +88,28 @@ def test_nothing_found_scores_zero() -> None:
     nothing = [_found([], [], [])] * 2
 
     assert average_precision(TRUTHS, nothing).ap50 == 0
-    assert sensitivity_at(*claimed(TRUTHS, nothing), false_positives=2) == 0
+    assert found_boxes(TRUTHS, nothing).sensitivity_at(1.0, EACH_ONCE).tolist() == [0]
 
 
 def test_a_lesion_is_claimed_once_by_the_strongest_box() -> None:
     twice = _found([[10.0, 10, 30, 31], [10.0, 10, 30, 30], [40.0, 40, 50, 50]], [1, 1, 2], [0.6, 0.9, 0.7])
 
-    scores, hits, lesions = claimed(TRUTHS[:1], [twice])
+    boxes = found_boxes(TRUTHS[:1], [twice])
 
-    assert dict(zip(scores.round(1).tolist(), hits.tolist(), strict=True)) == {0.9: True, 0.7: False, 0.6: False}
-    assert lesions == 1
+    assert boxes.scores.round(1).tolist() == [0.9, 0.7, 0.6]
+    assert boxes.hits.tolist() == [True, False, False] and boxes.lesions.tolist() == [1]
 
 
 def test_sensitivity_within_a_number_of_false_boxes() -> None:
-    scores, hits = np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, False, False, True])
+    boxes = FoundBoxes(
+        scores=np.array([0.9, 0.8, 0.7, 0.6]),
+        hits=np.array([True, False, False, True]),
+        image=np.array([0, 0, 1, 1]),
+        lesions=np.array([1, 1]),
+    )
 
-    assert sensitivity_at(scores, hits, 2, false_positives=1) == 0.5
-    assert sensitivity_at(scores, hits, 2, false_positives=2) == 1.0
+    assert boxes.sensitivity_at(0.5, EACH_ONCE).tolist() == [0.5]
+    assert boxes.sensitivity_at(1.0, EACH_ONCE).tolist() == [1.0]
+    assert [value.tolist() for value in boxes.above(0.7, EACH_ONCE)] == [[0.5], [1.0]]
+    # Only the second image, twice: its lesion is found behind one false box.
+    assert boxes.sensitivity_at(0.5, np.array([[0.0, 2.0]])).tolist() == [0.0]
