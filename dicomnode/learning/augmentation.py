@@ -26,7 +26,7 @@ def augment(
     """
     theta = random_affine(len(images), section, generator)
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-    moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode=section.border, align_corners=False)
     return _change_intensity(moved, section, generator), theta
 
 
@@ -44,6 +44,8 @@ def random_affine(count: int, section: AugmentationSection, generator: torch.Gen
     """(count, 2, 3) maps from output to input: flip, rotation, magnification, stretch and shift."""
     draw = _Draws(count, generator)
     angle = draw.around_zero(math.radians(section.rotation_degrees))
+    if section.quarter_turns:
+        angle = angle + math.pi / 2 * draw.between(0, 4).floor()
     low, high = section.scale
     zoom = torch.exp(draw.between(math.log(low), math.log(high)))
     stretch = 1 + draw.around_zero(section.stretch)

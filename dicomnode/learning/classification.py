@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -51,12 +52,13 @@ class Classification:
         return loss + section.l1 * weights_l1(model) if section.l1 else loss
 
     def validate(self, model: nn.Module, dtype: torch.dtype | None) -> dict[str, float]:
-        """Accuracy, macro F1 and negative log likelihood."""
+        """Accuracy, macro F1, the classes' mean area under the ROC curve, and negative log likelihood."""
         logits, labels = predict_logits(model, self.valid, dtype), labels_of(self.valid)
         predicted = logits.argmax(dim=1)
         return {
             "accuracy": (predicted == labels).double().mean().item(),
             "macro_f1": macro_f1(predicted, labels, logits.shape[1]),
+            "auc": macro_auc(logits.softmax(dim=1), labels),
             "nll": functional.cross_entropy(logits, labels).item(),
         }
 
@@ -86,3 +88,21 @@ def macro_f1(predicted: torch.Tensor, labels: torch.Tensor, classes: int) -> flo
         both = (predicted == index).sum().item() + (labels == index).sum().item()
         scores.append(2 * hits / both if both else 0.0)
     return sum(scores) / classes
+
+
+def macro_auc(scores: torch.Tensor, labels: torch.Tensor) -> float:
+    """Mean over the classes of the area under the ROC curve of one class against the rest.
+
+    Args:
+        scores: (N, K).
+        labels: (N,) class indices; a class that is never or always met is left out.
+    """
+    areas = []
+    for index in range(scores.shape[1]):
+        positive = labels == index
+        hits, others = int(positive.sum()), int((~positive).sum())
+        if hits and others:
+            _, place, counts = np.unique(scores[:, index].numpy(), return_inverse=True, return_counts=True)
+            ranks = (counts.cumsum() - (counts - 1) / 2)[place]  # ties share their mean rank
+            areas.append((float(ranks[positive.numpy()].sum()) - hits * (hits + 1) / 2) / (hits * others))
+    return sum(areas) / len(areas) if areas else 0.0

@@ -1,4 +1,4 @@
-"""ImageNet weights, through torchvision's weight API or from a file."""
+"""What a run starts from: ImageNet weights, through torchvision's weight API or from a file, or another run's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
+from torch import nn
 from torchvision.models import get_model_weights
 
 from dicomnode.errors import RecipeError
@@ -47,12 +48,24 @@ def load_imagenet(
         raise RecipeError(f"{where}: does not hold torchvision's weights of {network.architecture}") from error
 
 
-def _from_file(file: Path) -> Weights:
+def load_start(network: nn.Module, file: Path) -> None:
+    """Put all weights of another run's ``best.pt`` into the same network.
+
+    Raises:
+        RecipeError: If there are none, or they belong to another network.
+    """
+    content = _from_file(file)
     try:
-        weights: Weights = torch.load(file, map_location="cpu", weights_only=True)
+        network.load_state_dict(content["model"])
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise RecipeError(f"init_weights {file}: is no best.pt of this network; train the recipe before it") from error
+
+
+def _from_file(file: Path) -> Any:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise RecipeError(f"init_weights {file}: holds no readable weights; name others or set init=random") from error
-    return weights
 
 
 def _fetched(architecture: str, fetch: Callable[[Any], Weights]) -> Weights:

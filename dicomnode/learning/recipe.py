@@ -31,6 +31,7 @@ class DataSection(_Section):
             ``patient_class_folders`` (patient/class/picture), ``unsplit_class_folders`` (class/picture).
         classes: Class names in the order of the network's outputs.
         folders: Class of a folder or label whose name is not that of a class.
+        ignored: Labels of labels.csv whose rows are left out, since they are no part of the task.
         colour: What a picture is read as.
         in_memory: Keep the preprocessed pictures in memory; else each is read anew whenever it is needed.
         random_split: Shares of the training split, as laid out, that go at random into training, validation and test;
@@ -51,6 +52,7 @@ class DataSection(_Section):
     ]
     classes: tuple[str, ...] = Field(min_length=2)
     folders: dict[str, str] = {}
+    ignored: tuple[str, ...] = ()
     colour: Literal["grey", "rgb"] = "grey"
     in_memory: bool = True
     random_split: tuple[Fraction, Fraction, Fraction] | None = None
@@ -80,6 +82,8 @@ class AugmentationSection(_Section):
         flip: Probability of a left-right flip.
         flip_vertical: Probability of an upside-down flip.
         rotation_degrees: Largest rotation.
+        quarter_turns: Besides, turn by a random multiple of 90 degrees; for images without an up and down.
+        border: What lies outside the image: ``zeros`` or the image mirrored at its edge.
         scale: Smallest and largest magnification.
         shift: Largest shift as a fraction of the image.
         stretch: Largest relative change of the aspect ratio.
@@ -98,6 +102,8 @@ class AugmentationSection(_Section):
     flip: Fraction = 0.0
     flip_vertical: Fraction = 0.0
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
+    quarter_turns: bool = False
+    border: Literal["zeros", "reflection"] = "zeros"
     scale: tuple[float, float] = (1.0, 1.0)
     shift: Fraction = 0.0
     stretch: Fraction = 0.0
@@ -236,8 +242,10 @@ class Recipe(_Section):
         choices: What the study left open, and what was chosen here, by key or topic.
         variants: Named changes of other keys (``training.epochs: 55``), chosen with ``variant``.
         variant: Variants that were applied.
-        init: ``imagenet`` starts from torchvision's weights of the network.
-        init_weights: A file with those weights, where torchvision's cache and the internet have none.
+        init: ``imagenet`` starts from torchvision's weights of the network, ``checkpoint`` from those of another run of
+            the same network.
+        init_weights: A file with torchvision's weights, where its cache and the internet have none; or the other run's
+            ``best.pt``.
         data: Where images and labels lie.
         network: Component of ``dicomnode.networks``.
         preprocessing: MONAI array transforms from one image (C, H, W) to the network's input.
@@ -254,7 +262,7 @@ class Recipe(_Section):
     choices: dict[str, str] = {}
     variants: dict[str, dict[str, Any]] = {}
     variant: tuple[str, ...] = ()
-    init: Literal["random", "imagenet"] = "random"
+    init: Literal["random", "imagenet", "checkpoint"] = "random"
     init_weights: Path | None = None
     data: DataSection
     network: Component
@@ -275,8 +283,10 @@ class Recipe(_Section):
     def _imagenet_is_known(self) -> Recipe:
         if self.init == "imagenet" and self.network["_target_"] != "dicomnode.networks.ImageNetClassifier":
             raise ValueError("init imagenet needs the network dicomnode.networks.ImageNetClassifier")
-        if self.init_weights is not None and self.init != "imagenet":
-            raise ValueError("init_weights needs init: imagenet")
+        if self.init_weights is not None and self.init == "random":
+            raise ValueError("init_weights needs init: imagenet or checkpoint")
+        if self.init_weights is None and self.init == "checkpoint":
+            raise ValueError("init checkpoint needs init_weights: the best.pt of the run to start from")
         return self
 
     @model_validator(mode="after")

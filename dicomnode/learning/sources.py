@@ -65,7 +65,7 @@ def _from_table(section: DataSection, folder: Path) -> Iterable[Sample]:
         wanted = {"path", "label", "split"} | ({section.clean_column} if section.clean_column else set())
         if absent := wanted - set(rows.fieldnames or ()):
             raise RecipeError(f"{table}: column {', '.join(sorted(absent))} is missing")
-        return [_from_row(section, folder, row) for row in rows]
+        return [_from_row(section, folder, row) for row in rows if row["label"] not in section.ignored]
 
 
 def _from_row(section: DataSection, folder: Path, row: dict[str, str]) -> Sample:

@@ -23,7 +23,7 @@ from dicomnode.learning.loops import train_one_epoch
 from dicomnode.learning.optimisation import make_optimizer, make_schedule
 from dicomnode.learning.pictures import build_transform
 from dicomnode.learning.precision import choose_device, fast_type
-from dicomnode.learning.pretrained import load_imagenet
+from dicomnode.learning.pretrained import load_imagenet, load_start
 from dicomnode.learning.progress import Reporter
 from dicomnode.learning.recipe import Recipe
 from dicomnode.learning.sources import load_samples, of_split
@@ -152,14 +152,21 @@ def _identity(recipe: Recipe) -> str:
 def _start(run: Run, task: Task) -> RunState:
     section = run.recipe.training
     model = build_network(run.recipe)
-    if run.recipe.init == "imagenet" and isinstance(model, ImageNetClassifier) and not run.resume:
-        load_imagenet(model, run.recipe.init_weights)
+    if not run.resume:
+        _initialise(model, run.recipe)
     model = model.to(run.device).to(memory_format=torch.channels_last)
     averaged = None
     if section.ema_decay:
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(section.ema_decay), use_buffers=True)  # type: ignore[no-untyped-call]
     optimizer = make_optimizer(model, section)
     return RunState(model, averaged, optimizer, make_schedule(optimizer, section, task.steps_per_epoch))
+
+
+def _initialise(model: nn.Module, recipe: Recipe) -> None:
+    if recipe.init == "imagenet" and isinstance(model, ImageNetClassifier):
+        load_imagenet(model, recipe.init_weights)
+    elif recipe.init == "checkpoint" and recipe.init_weights is not None:
+        load_start(model, recipe.init_weights)
 
 
 def _close_epoch(

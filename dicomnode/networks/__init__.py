@@ -4,6 +4,7 @@ from dicomnode.networks.classifier import ResNetClassifier
 from dicomnode.networks.cnn import BloodCellCnn, BrainMriCnn, ChestCtCnn, HistologyCnn
 from dicomnode.networks.detector import LesionDetector
 from dicomnode.networks.imagenet import ImageNetClassifier
+from dicomnode.networks.symmetry import SymmetryAveraged
 
 __all__ = [
     "BloodCellCnn",
@@ -13,4 +14,5 @@ __all__ = [
     "ImageNetClassifier",
     "LesionDetector",
     "ResNetClassifier",
+    "SymmetryAveraged",
 ]

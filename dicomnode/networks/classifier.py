@@ -26,17 +26,25 @@ class ResNetClassifier(nn.Module):
         width: Channels of the first stage; each of the four stages doubles it.
         blocks: Basic blocks in each stage.
         dropout: Probability that a pooled feature is dropped in training.
+        pool: Halve the stem's output once more; small pictures are better off without.
     """
 
     def __init__(
-        self, *, in_channels: int = 1, classes: int, width: int = 64, blocks: int = 2, dropout: float = 0.0
+        self,
+        *,
+        in_channels: int = 1,
+        classes: int,
+        width: int = 64,
+        blocks: int = 2,
+        dropout: float = 0.0,
+        pool: bool = True,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, width, 7, 2, 3, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
-            nn.MaxPool2d(3, 2, 1),
+            nn.MaxPool2d(3, 2, 1) if pool else nn.Identity(),
         )
         widths = [width, width, 2 * width, 4 * width, 8 * width]
         self.stages = nn.Sequential(*(_stage(widths[i], widths[i + 1], 1 if i == 0 else 2, blocks) for i in range(4)))

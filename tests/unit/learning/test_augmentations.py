@@ -75,3 +75,21 @@ def test_mixed_images_carry_the_shares_of_their_labels() -> None:
         assert torch.allclose(mixed.mean(dim=(2, 3)), shares, atol=1e-5)
         assert not torch.equal(shares, torch.eye(4))
     assert mixers(AugmentationSection(), 4) == ()
+
+
+def test_quarter_turns_move_every_pixel_onto_another() -> None:
+    images = torch.rand(64, 1, 10, 10)
+
+    turned, _ = augment(images, AugmentationSection(quarter_turns=True), torch.Generator().manual_seed(0))
+
+    sides = [images.rot90(quarters, (-2, -1)) for quarters in range(4)]
+    alike = torch.stack([(turned - side).abs().amax(dim=(1, 2, 3)) < 1e-4 for side in sides])
+    assert (alike.sum(dim=0) == 1).all() and (alike.sum(dim=1) > 5).all()
+
+
+def test_a_mirrored_border_leaves_no_black_corner() -> None:
+    section = AugmentationSection(rotation_degrees=45, border="reflection")
+
+    turned, _ = augment(torch.ones(8, 3, 12, 12), section, torch.Generator().manual_seed(0))
+
+    assert turned.min() > 0.99

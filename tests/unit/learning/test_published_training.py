@@ -13,7 +13,7 @@ from torch import nn
 from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError
 from dicomnode.learning.augmentation import augment
-from dicomnode.learning.classification import Classification, weights_l1
+from dicomnode.learning.classification import Classification, macro_auc, weights_l1
 from dicomnode.learning.freezing import to_training, train_only
 from dicomnode.learning.optimisation import make_optimizer, make_schedule
 from dicomnode.learning.pictures import build_transform
@@ -251,3 +251,13 @@ def test_labels_may_be_mapped_to_classes(pictures: Path) -> None:
     section = DataSection(layout="labels_csv", classes=("yes", "no"), folders={"tumour": "yes", "none": "no"})
 
     assert {sample.label for sample in load_samples(section, pictures)} == {0, 1}
+
+
+def test_the_area_under_the_curve_counts_pairs_in_the_right_order_and_ties_half() -> None:
+    scores = torch.tensor([0.9, 0.6, 0.6, 0.3, 0.1])
+    table, labels = torch.stack([1 - scores, scores], dim=1), torch.tensor([1, 1, 0, 1, 0])
+
+    pairs = [(a > b) + (a == b) / 2 for a in scores[labels == 1] for b in scores[labels == 0]]
+
+    assert macro_auc(table, labels) == pytest.approx(float(sum(pairs) / len(pairs)))
+    assert macro_auc(table[:2], labels[:2]) == 0.0

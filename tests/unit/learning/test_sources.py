@@ -33,6 +33,15 @@ def test_further_columns_of_a_table_stay_with_the_sample_but_the_patient(picture
     assert samples[0].columns == (("near_dup_in_train", "0"), ("scanner", "train"))
 
 
+def test_rows_of_an_ignored_label_are_left_out(pictures: Path) -> None:
+    table = pictures / "labels.csv"
+    table.write_text(table.read_text() + "train/other/1.png,other,train,,0\n")
+
+    assert len(load_samples(TABLE.model_copy(update={"ignored": ("other",)}), pictures)) == 40
+    with pytest.raises(RecipeError, match="class 'other' is not among"):
+        load_samples(TABLE, pictures)
+
+
 def test_a_validation_list_takes_pictures_out_of_train(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "valid.csv").write_text("path\ntrain/tumour/0.png\ntrain/none/1.png\n")
     section = TABLE.model_copy(update={"valid_list": tmp_path / "valid.csv"})

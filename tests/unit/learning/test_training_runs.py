@@ -95,6 +95,27 @@ def test_images_can_be_mixed(write_recipe: WriteRecipe, pictures: Path, tmp_path
     assert math.isfinite(_train(recipe, pictures, tmp_path / "out").history[-1]["loss"])
 
 
+def test_a_run_can_start_from_anothers_best_checkpoint(
+    write_recipe: WriteRecipe, pictures: Path, tmp_path: Path
+) -> None:
+    _train(write_recipe(), pictures, tmp_path / "first")
+    start = ("init=checkpoint", f"init_weights={tmp_path / 'first' / 'best.pt'}", "training.learning_rate=1e-12")
+
+    second = _train(write_recipe(), pictures, tmp_path / "second", *start, "training.epochs=1")
+
+    kept = torch.load(tmp_path / "first" / "best.pt", weights_only=True)["model"]
+    assert torch.allclose(second.model.state_dict()["head.weight"], kept["head.weight"], atol=1e-6)
+
+
+def test_a_start_that_does_not_fit_is_refused(write_recipe: WriteRecipe, pictures: Path, tmp_path: Path) -> None:
+    torch.save({"model": {}}, tmp_path / "other.pt")
+
+    with pytest.raises(RecipeError, match="is no best\\.pt of this network"):
+        _train(write_recipe(), pictures, tmp_path / "out", "init=checkpoint", f"init_weights={tmp_path / 'other.pt'}")
+    with pytest.raises(RecipeError, match="needs init_weights"):
+        load_recipe(write_recipe(), ("init=checkpoint",))
+
+
 def test_patience_ends_a_run(write_recipe: WriteRecipe, pictures: Path, tmp_path: Path) -> None:
     recipe = write_recipe(training={"epochs": 9, "patience": 1, "learning_rate": 1e-9})
 

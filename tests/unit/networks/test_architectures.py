@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dicomnode.networks import LesionDetector, ResNetClassifier
+from dicomnode.networks import LesionDetector, ResNetClassifier, SymmetryAveraged
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, (64, 64)), (3, (48, 80))])
@@ -17,6 +17,28 @@ def test_width_64_is_resnet_18() -> None:
     network = ResNetClassifier(in_channels=3, classes=1000)
 
     assert sum(p.numel() for p in network.parameters()) == 11_689_512  # torchvision's resnet18
+
+
+def test_without_the_stems_pooling_small_images_keep_twice_the_side() -> None:
+    network = ResNetClassifier(classes=2, width=4, blocks=1, pool=False)
+
+    assert network.stem(torch.rand(1, 1, 50, 50)).shape == (1, 4, 25, 25)
+
+
+@pytest.mark.parametrize(("symmetry", "views"), [("mirror", 2), ("dihedral", 8)])
+def test_symmetric_images_get_the_same_answer(symmetry: str, views: int) -> None:
+    torch.manual_seed(0)
+    network = SymmetryAveraged(classifier=ResNetClassifier(classes=3, width=4, blocks=1), symmetry=symmetry).eval()
+    image = torch.rand(1, 1, 32, 32)
+
+    sides = [image, image.flip(-1)]
+    if symmetry == "dihedral":
+        sides = [side.rot90(quarters, (-2, -1)) for side in sides for quarters in range(4)]
+    answers, single = network(torch.cat(sides)), network.classifier(torch.cat(sides))
+
+    assert len(sides) == views and torch.allclose(answers, answers[:1].expand_as(answers), atol=1e-5)
+    assert torch.allclose(answers[0], single.mean(dim=0), atol=1e-5)
+    assert not torch.allclose(network.train()(torch.cat([image, image])), answers[:2])
 
 
 @pytest.fixture(scope="module")
