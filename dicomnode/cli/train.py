@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicomnode.cli.data_check import check, check_before_training
+
 if TYPE_CHECKING:
+    from dicomnode.learning.recipe import Recipe
     from dicomnode.learning.training import Run
 
 
@@ -28,31 +31,48 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--budget-minutes", type=float, metavar="M", help="stop training after so much wall-clock time")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.add_argument("--describe", action="store_true", help="print network and hyper-parameters, train nothing")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="tell what the data hold and what is wrong with them, train nothing; exit status 1 if training cannot run"
+        " on them (unreadable pictures, an empty split), 0 with warnings for duplicates, leaks between the splits,"
+        " label conflicts and the like",
+    )
+    parser.add_argument("--no-check", action="store_true", help="train without checking the data first")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, or describe what would be trained."""
+    """Train, check the data, or describe what would be trained."""
     from dicomnode.errors import UsageError
     from dicomnode.learning.recipe import load_recipe
 
     recipe = load_recipe(args.recipe, tuple(args.set))
     if args.describe:
         return _describe(recipe, args.json)
-    from dicomnode.learning.generated import generate_pictures
-    from dicomnode.learning.training import make_run
-
     out = args.out or Path("runs") / recipe.name
     if args.data is None and "smoke" not in recipe.variant:
         wanted = f" ({recipe.data.source.strip()})" if recipe.data.source else ""
         raise UsageError(f"train {args.recipe}: no data folder; give the folder of the data set{wanted} with --data")
+    if args.check:
+        return check(recipe.data, _data(args, recipe, out), args.out, as_json=args.json)
+    from dicomnode.learning.training import make_run
+
     made = make_run(recipe, args.data or out / "generated", out, args.device, args.resume, args.budget_minutes)
-    if args.data is None:
-        generate_pictures(recipe, made.data)
+    _data(args, recipe, out)
+    if not args.no_check:
+        check_before_training(recipe.data, made.data, out, again=not args.resume)
     return _train(made, args.json)
 
 
-def _describe(recipe: Any, as_json: bool) -> int:
+def _data(args: argparse.Namespace, recipe: Recipe, out: Path) -> Path:
+    """The data folder, generated if none was given."""
+    from dicomnode.learning.generated import generate_pictures
+
+    return args.data or generate_pictures(recipe, out / "generated")
+
+
+def _describe(recipe: Recipe, as_json: bool) -> int:
     from dicomnode.learning.description import describe
 
     description = describe(recipe)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dicomnode.errors import RecipeError
+from dicomnode.inference.files import PICTURE_SUFFIXES
 from dicomnode.learning.recipe import DataSection
 from dicomnode.learning.samples import Sample
-
-_PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 
 
 def class_folders(section: DataSection, folder: Path) -> Iterator[Sample]:
@@ -45,7 +44,7 @@ def _of_split(
             continue
         found.add(label)
         for path in sorted((place / name).glob("*")):
-            if path.suffix.lower() in _PICTURES:
+            if path.suffix.lower() in PICTURE_SUFFIXES:
                 index = section.classes.index(label)
                 yield Sample(path.relative_to(folder).as_posix(), path, split, index, patient)
     if demanded and (missing := [label for label in section.classes if label not in found]):

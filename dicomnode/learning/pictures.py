@@ -24,6 +24,9 @@ from dicomnode.learning.recipe import Component
 Colour: TypeAlias = Literal["grey", "rgb"]
 Transform: TypeAlias = Callable[[MetaTensor], MetaTensor]
 
+_GREY_MODES = ("L", "I", "I;16", "I;16L", "I;16B", "F")
+_PICTURE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
 
 def read_picture(path: Path, colour: Colour = "grey", rotation: float = 0.0) -> MetaTensor:
     """A picture with its own pixel values; the affine is the pixel grid's identity.
@@ -50,10 +53,17 @@ def _picture_pixels(path: Path, colour: Colour) -> npt.NDArray[Any]:
         with Image.open(path) as picture:
             if colour == "rgb":
                 return np.moveaxis(np.asarray(picture.convert("RGB")), -1, 0)
-            grey = picture.convert("L") if picture.mode in ("RGB", "RGBA", "P") else picture
+            grey = picture if picture.mode in _GREY_MODES else picture.convert("L")
             return np.asarray(grey)[None]
-    except (OSError, UnidentifiedImageError) as error:
-        raise InputError(f"{path.name}: is not a readable picture ({error})") from error
+    except _PICTURE_ERRORS as error:
+        raise InputError(f"{path.name}: is not a readable picture ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    """What Pillow complains about, without the place of the file."""
+    if isinstance(error, UnidentifiedImageError):
+        return "its format is unknown, or its head is damaged"
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def _dicom_pixels(path: Path) -> npt.NDArray[Any]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _LINE_EVERY_S = 30.0
+
+Advance: TypeAlias = Callable[[int, int], None]
+"""Called with how many of how many pieces of work are done."""
 
 
 class Reporter(Protocol):
@@ -99,3 +103,23 @@ def make_reporter(console: Console) -> Reporter:
         print(time.strftime("%H:%M:%S"), line, file=console.file, flush=True)
 
     return LineReporter(write)
+
+
+@contextmanager
+def counted(console: Console, what: str) -> Iterator[Advance]:
+    """A bar on a terminal, and a line per half minute elsewhere, for work whose pieces are counted."""
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as progress:
+            bar = progress.add_task(what, total=None)
+            yield lambda done, total: progress.update(bar, completed=done, total=total)
+        return
+    last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LINE_EVERY_S:
+            last = time.monotonic()
+            print(time.strftime("%H:%M:%S"), f"{what} {done}/{total}", file=console.file, flush=True)
+
+    yield report

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dicomnode.errors import RecipeError
+from dicomnode.inference.files import PICTURE_SUFFIXES
 from dicomnode.learning.cbis_ddsm import cbis_ddsm
 from dicomnode.learning.folders import class_folders, patient_class_folders, unsplit_class_folders
 from dicomnode.learning.recipe import DataSection
@@ -28,20 +29,40 @@ def load_samples(section: DataSection, folder: Path, needed: tuple[str, ...] = (
     Raises:
         RecipeError: If the folder, a table, a picture, a class or a split is missing.
     """
-    if not folder.is_dir():
-        raise RecipeError(f"data folder {folder}: does not exist; give the folder of the data set with --data")
-    samples = tuple(_READERS[section.layout](section, folder))
+    samples = list_samples(section, folder)
     missing = next((sample for sample in samples if not sample.path.is_file()), None)
     if missing is not None:
         raise RecipeError(f"data folder {folder}: {missing.name} is listed but missing; fetch the data set anew")
-    samples = _with_validation(section, samples)
-    if section.random_split is not None:
-        samples = divided(samples, section.train, (section.train, section.valid, section.test), section.random_split)
     samples = turned(samples, section.rotations)
     for split in needed or (section.train, section.valid):
         if not any(sample.split == split for sample in samples):
             raise RecipeError(f"data folder {folder}: no picture in split {split!r}; name a split that it has")
     return samples
+
+
+def list_samples(section: DataSection, folder: Path) -> tuple[Sample, ...]:
+    """Every sample that the layout names, with the validation list and the random split applied.
+
+    No picture is looked for, so that all that are missing can be told at once.
+
+    Raises:
+        RecipeError: If the folder or a table is missing, or a table is wrong.
+    """
+    if not folder.is_dir():
+        raise RecipeError(f"data folder {folder}: does not exist; give the folder of the data set with --data")
+    samples = _with_validation(section, tuple(_READERS[section.layout](section, folder)))
+    if section.random_split is not None:
+        samples = divided(samples, section.train, (section.train, section.valid, section.test), section.random_split)
+    return samples
+
+
+def unlisted_files(section: DataSection, folder: Path, samples: Iterable[Sample]) -> tuple[str, ...]:
+    """Pictures in the data folder that are no sample, by their names in it; not for DICOM data sets."""
+    if section.layout == "cbis_ddsm":
+        return ()  # its masks and cropped lesions are meant to be passed over
+    used = {sample.path for sample in samples}
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path not in used)
+    return tuple(sorted(path.relative_to(folder).as_posix() for path in found))
 
 
 def of_split(samples: Iterable[Sample], split: str) -> tuple[Sample, ...]:

@@ -21,10 +21,12 @@ HASH_SIDE = 16
 CLOSE_BITS = 4
 
 
-def difference_hash(path: Path) -> npt.NDArray[np.bool_]:
+def difference_hash(picture: Path | Image.Image) -> npt.NDArray[np.bool_]:
     """256 bits: is each of 16x16 pixels darker than its right neighbour, in the picture shrunk to 17x16?"""
-    with Image.open(path) as picture:
-        small = picture.convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BILINEAR)
+    if isinstance(picture, Path):
+        with Image.open(picture) as opened:
+            return difference_hash(opened)
+    small = picture.convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BILINEAR)
     pixels = np.asarray(small, dtype=np.int16)
     return np.asarray(pixels[:, 1:] > pixels[:, :-1]).reshape(-1)
 
