@@ -86,7 +86,8 @@ def test_a_time_budget_ends_a_run_within_an_epoch(
     report = json.loads((out / "report.json").read_text())
     assert [entry["images"] for entry in report["history"]] == [4] and "accuracy" in report["history"][0]
     assert report["run"]["images_seen"] == 4
-    assert report["run"]["schedule_share"] == pytest.approx(4 / (9 * 24))
+    assert json.loads((out / "check.json").read_text())["pictures"] == 40
+    assert report["run"]["schedule_share"] == pytest.approx(4 / (9 * 24), abs=1e-4)
 
 
 def test_images_can_be_mixed(write_recipe: WriteRecipe, pictures: Path, tmp_path: Path) -> None:
@@ -187,7 +188,8 @@ def test_evaluate_prints_and_writes_the_figures(
     write_recipe: WriteRecipe, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    main(["train", str(write_recipe()), "--data", str(pictures), "--out", str(out), "--device", "cpu"])
+    main(["train", str(write_recipe()), "--data", str(pictures), "--out", str(out), "--device", "cpu", "--no-check"])
+    assert not (out / "check.json").exists()
     capsys.readouterr()
     command = ["evaluate", str(out / "bundle" / "tiny_classifier"), "--data", str(pictures), "--device", "cpu"]
 
