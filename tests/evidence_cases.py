@@ -20,6 +20,7 @@ from dicomnode.findings import (
     ClassScore,
     Code,
     Finding,
+    HeatMap,
     Mask,
     Measurement,
     ModelIdentity,
@@ -28,6 +29,7 @@ from dicomnode.findings import (
     Presence,
     Result,
     StudyAnswer,
+    Tally,
 )
 from dicomnode.study import SourceReference
 
@@ -182,3 +184,42 @@ def codes(dataset: Dataset, name: str) -> list[str]:
         for _, _, item in descendants(dataset)
         if item.ValueType == "CODE" and concept(item)[2] == name
     ]
+
+
+CARCINOMA = Code("408643008", "SCT", "Infiltrating duct carcinoma of breast")
+BREAST = Code("76752008", "SCT", "Breast")
+IMMATURE = Code("immature_cell", "99DICOMNODE", "Immature blood cell")
+BLOOD = Code("87612001", "SCT", "Blood")
+SCORES = np.array([[0.0, 0.25, np.nan], [0.9, 1.0, 0.123]], np.float32)
+
+
+def tiled(paths: Sequence[Path], heat_maps: tuple[HeatMap, ...] | None = None, **changes: Any) -> Result:
+    """A result of a model that scores tiles, with a map of 2 x 3 tiles of 12 x 8 pixels on each image."""
+    images = tuple(replace(image, frame_number=None) for image in references(paths))
+    whole = tuple(dict.fromkeys(images))
+    drawn = tuple(HeatMap(image, SCORES, (0.0, 0.0), (12.0, 8.0)) for image in whole)
+    said = answer(
+        references(paths)[:2],
+        concept=CARCINOMA,
+        calibrated=True,
+        classes=(),
+        site=BREAST,
+        tally=Tally("tile", 412, 37),
+        method="Each tissue tile is scored alone; the slide's score is the mean of its 3 highest",
+    )
+    return positive(
+        paths, **({"answer": said, "findings": (), "images": whole, "heat_maps": heat_maps or drawn} | changes)
+    )
+
+
+def counted(paths: Sequence[Path], examined: int = 200, reached: int = 14, **changes: Any) -> Result:
+    """A result of a model that scores cells, one a frame or image."""
+    said = answer(
+        references(paths)[:3],
+        concept=IMMATURE,
+        classes=(),
+        site=BLOOD,
+        tally=Tally("cell", examined, reached),
+        method="Each cell is scored alone; the answer is the share of cells at the operating point",
+    )
+    return positive(paths, **({"answer": said, "findings": ()} | changes))

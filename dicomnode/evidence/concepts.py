@@ -1,8 +1,15 @@
-"""Coded concepts that the node's documents use (PS3.16; DICOM, SNOMED CT, LOINC, UCUM)."""
+"""Coded concepts that the node's documents use (PS3.16; DICOM, SNOMED CT, LOINC, UCUM).
+
+Where none of these has a concept, the node's own scheme steps in (PS3.3 8.2: private designators
+begin with 99); its code values fit the 16 characters of a Code Value.
+"""
 
 from __future__ import annotations
 
 from dicomnode.findings import Code, Outcome, Presence
+
+PRIVATE_SCHEME = "99DICOMNODE"
+PRIVATE_SCHEME_NAME = "Private codes of dicomnode"
 
 ENGLISH = Code("en-US", "RFC5646", "English (United States)")
 
@@ -95,6 +102,8 @@ _PROCEDURES = {  # CID 100 where it has one
     "PT": Code("44136-0", "LN", "PET unspecified body region"),
     "NM": Code("49118-3", "LN", "NM unspecified body region"),
     "MG": Code("71651007", "SCT", "Mammography"),
+    "GM": Code("117259009", "SCT", "Microscopy"),  # CID 8131, like the next
+    "SM": Code("112702", "DCM", "Slide Microscopy"),
     "US": Code("16310003", "SCT", "Diagnostic ultrasonography"),
     "CR": _RADIOGRAPHY,
     "DX": _RADIOGRAPHY,

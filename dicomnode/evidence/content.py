@@ -50,6 +50,15 @@ def number(name: Code, value: float, unit: Code, relationship: str = CONTAINS) -
     return item
 
 
+def named_frame(reference: SourceReference) -> int | None:
+    """The frame number that a reference to a source image may carry (PS3.3 C.17.3).
+
+    VL images other than whole slides and video are defined with one frame; where a device packed several into
+    one all the same, validators refuse a frame number. Then words beside the reference name the frame.
+    """
+    return None if reference.sop_class_uid in _ONE_FRAME else reference.frame_number
+
+
 def image(name: Code, reference: SourceReference, frames: Sequence[int] = ()) -> Dataset:
     """An IMAGE item; frames are counted from 1, none means the whole instance."""
     item: Dataset = hd.sr.ImageContentItem(
@@ -99,6 +108,9 @@ def region(points: npt.NDArray[np.float64], reference: SourceReference) -> Any:
 
 
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+_ONE_FRAME = frozenset(  # endoscopic, microscopic, slide-coordinates microscopic, photographic
+    f"1.2.840.10008.5.1.4.1.1.77.1.{last}" for last in (1, 2, 3, 4)
+)
 
 
 def language_and_observer(model: ModelIdentity, node: NodeIdentity) -> list[Dataset]:

@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.findings import ModelIdentity, Outcome, Result
 
-Role = Literal["answer", "text", "lesions", "segmentation"]
+Role = Literal["answer", "text", "lesions", "segmentation", "heat-map"]
 
-ROLES: tuple[Role, ...] = ("answer", "text", "lesions", "segmentation")
+ROLES: tuple[Role, ...] = ("answer", "text", "lesions", "segmentation", "heat-map")
 SERIES_NUMBER_BAND = range(9000, 10000)
 MAXIMUM_DESCRIPTION = 64
 PROCESSED = (Outcome.FINDINGS, Outcome.NO_FINDINGS)
@@ -106,7 +106,7 @@ def series_number(model_name: str, role: Role) -> int:
 
 def series_description(model: ModelIdentity, role: Role) -> str:
     """What viewers show in the list of series, at most 64 characters; a long model name is cut."""
-    what = "masks" if role == "segmentation" else role
+    what = {"segmentation": "masks", "heat-map": "heat map"}.get(role, role)
     name = model.name
     rest = f" {model.version[:16]}: {what} (unverified)"
     return f"AI {name[: MAXIMUM_DESCRIPTION - 3 - len(rest)]}{rest}"

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydicom.dataset import Dataset
 
 from dicomnode.evidence import concepts
-from dicomnode.evidence.content import HAS_ACQ_CONTEXT, code, composite, container, image, number, uid_reference
+from dicomnode.evidence.content import (
+    HAS_ACQ_CONTEXT,
+    code,
+    composite,
+    container,
+    image,
+    named_frame,
+    number,
+    uid_reference,
+)
 from dicomnode.evidence.sources import Sources
 from dicomnode.study import SourceReference
 
@@ -23,8 +32,9 @@ def image_library(sources: Sources, given: Iterable[SourceReference]) -> Dataset
     """
     frames: dict[str, list[int]] = {}
     for reference in given:
-        if reference.frame_number is not None:
-            frames.setdefault(reference.sop_instance_uid, []).append(reference.frame_number)
+        frame = named_frame(reference)
+        if frame is not None:
+            frames.setdefault(reference.sop_instance_uid, []).append(frame)
     groups: dict[tuple[str, Traits], list[Dataset]] = {}
     for uid, header in sources.images.items():
         key = (str(header.SeriesInstanceUID), _traits(header))
@@ -47,7 +57,7 @@ def _entry(header: Dataset, frames: list[int]) -> Dataset:
 
 
 def _traits(header: Dataset) -> Traits:
-    spacing = header.get("PixelSpacing") or ()
+    spacing = header.get("PixelSpacing") or _shared_spacing(header)
     return (
         str(header.get("Modality") or ""),
         str(header.get("FrameOfReferenceUID") or ""),
@@ -55,6 +65,14 @@ def _traits(header: Dataset) -> Traits:
         int(header.get("Columns") or 0),
         tuple(float(value) for value in spacing) if len(spacing) == 2 else (),
     )
+
+
+def _shared_spacing(header: Dataset) -> Sequence[float]:
+    """Pixel Spacing of a multi-frame image whose frames share it, such as a whole slide."""
+    for groups in list(header.get("SharedFunctionalGroupsSequence") or [])[:1]:
+        for measures in list(groups.get("PixelMeasuresSequence") or [])[:1]:
+            return measures.get("PixelSpacing") or ()
+    return ()
 
 
 def _descriptors(traits: Traits) -> list[Dataset]:

@@ -10,7 +10,8 @@ from pydicom.dataset import Dataset
 
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.evidence import concepts
-from dicomnode.evidence.content import algorithm, code, coded, region, text
+from dicomnode.evidence.content import algorithm, code, coded, named_frame, region, text
+from dicomnode.evidence.tally import tally_measurements
 from dicomnode.findings import ClassScore, Code, Finding, Outcome, Polygon, Presence, Result, StudyAnswer
 from dicomnode.study import SourceReference
 
@@ -77,9 +78,7 @@ def _unanswered(result: Result) -> Dataset:
 
 def _study_group(result: Result, answer: StudyAnswer) -> Dataset:
     tracking = _tracking(result, "Study answer", "answer")
-    return _answer_group(
-        result, answer, ClassScore(answer.concept, answer.score), tracking, [_presence(answer.presence)]
-    )
+    return _answer_group(result, answer, ClassScore(answer.concept, answer.score), tracking, asked=True)
 
 
 def _class_group(result: Result, answer: StudyAnswer, number: int) -> Dataset:
@@ -88,7 +87,7 @@ def _class_group(result: Result, answer: StudyAnswer, number: int) -> Dataset:
     # Two classes may share a code; their order by score must not decide which is which otherwise.
     before = sum(other.concept == concept for other in answer.classes[:number])
     tracking = _tracking(result, f"Class: {concept.meaning}", "class", concept.scheme, concept.value, str(before))
-    return _answer_group(result, answer, score, tracking, [])
+    return _answer_group(result, answer, score, tracking, asked=False)
 
 
 def _tracking(result: Result, identifier: str, *key: str) -> Any:
@@ -97,18 +96,20 @@ def _tracking(result: Result, identifier: str, *key: str) -> Any:
     return hd.sr.TrackingIdentifier(uid, identifier)
 
 
-def _answer_group(
-    result: Result, answer: StudyAnswer, score: ClassScore, tracking: Any, evaluations: list[Any]
-) -> Dataset:
+def _answer_group(result: Result, answer: StudyAnswer, score: ClassScore, tracking: Any, *, asked: bool) -> Dataset:
+    """A group of TID 1501; presence and counts belong to the concept that was asked for."""
+    certainty = _score(score_concept(score.concept, answer.calibrated), score.score)
+    counts = tally_measurements(answer.tally) if asked and answer.tally is not None else []
     group: Dataset = hd.sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking,
         finding_type=coded(score.concept),
         finding_sites=_sites(answer.site),
         algorithm_id=algorithm(result.model, answer.threshold),
-        measurements=[_score(score_concept(score.concept, answer.calibrated), score.score)],
-        qualitative_evaluations=evaluations,
+        measurements=[certainty, *counts],
+        qualitative_evaluations=[_presence(answer.presence)] if asked else [],
         source_images=_source_images(answer.carried_by) or None,
     )[0]
+    group.ContentSequence.extend(_unnamed_frames(answer.carried_by))
     return group
 
 
@@ -125,13 +126,22 @@ def _sites(site: Code | None) -> list[Any] | None:
 
 
 def _source_images(references: tuple[SourceReference, ...]) -> list[Any]:
+    places = dict.fromkeys((ref.sop_class_uid, ref.sop_instance_uid, named_frame(ref)) for ref in references)
     return [
-        hd.sr.SourceImageForMeasurementGroup(
-            reference.sop_class_uid,
-            reference.sop_instance_uid,
-            None if reference.frame_number is None else [reference.frame_number],
-        )
-        for reference in references
+        hd.sr.SourceImageForMeasurementGroup(sop_class, instance, None if frame is None else [frame])
+        for sop_class, instance, frame in places
+    ]
+
+
+def _unnamed_frames(references: tuple[SourceReference, ...]) -> list[Dataset]:
+    """In words, the frames that the references to source images may not carry, one sentence for each image."""
+    frames: dict[str, list[str]] = {}
+    for reference in references:
+        if reference.frame_number is not None and named_frame(reference) is None:
+            frames.setdefault(reference.sop_instance_uid, []).append(str(reference.frame_number))
+    return [
+        text(concepts.COMMENT, f"Frames of image {instance} that carried the answer: {', '.join(numbers)}.")
+        for instance, numbers in frames.items()
     ]
 
 

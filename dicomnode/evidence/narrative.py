@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dicomnode.evidence.heat_maps import HeatMaps
 from dicomnode.evidence.measurements import outlines, percent
 from dicomnode.evidence.sources import Sources
-from dicomnode.findings import Finding, Outcome, Presence, Result, StudyAnswer
+from dicomnode.findings import Finding, Outcome, Presence, Result, StudyAnswer, Tally
 from dicomnode.study import SourceReference
 
 _MAXIMUM_IMAGES = 6
@@ -33,6 +34,8 @@ def findings_sentences(result: Result, sources: Sources) -> list[str]:
         return [_OUTCOMES[result.outcome], f"Reason: {_clause(result.reason) or 'none was given.'}"]
     answer = result.answer
     sentences = [_answer_sentence(answer)]
+    if answer.tally is not None:
+        sentences.append(_tally_sentence(answer.tally, answer.concept.meaning))
     if answer.classes:
         scores = ", ".join(f"{c.concept.meaning} {_percent(c.score)}" for c in answer.classes)
         sentences.append(f"Scores of the classes: {scores}.")
@@ -40,6 +43,18 @@ def findings_sentences(result: Result, sources: Sources) -> list[str]:
     if answer.carried_by:
         sentences.append(f"The answer was carried by {_images(answer.carried_by, sources)}.")
     return sentences
+
+
+def heat_map_sentence(drawn: HeatMaps, sources: Sources) -> str:
+    """What a reader of the text must know of the heat map object."""
+    images = _images(tuple(heat_map.image for heat_map in drawn.maps), sources)
+    sentence = (
+        f"A heat map of {images} is a segmentation object of its own: the higher its value, the higher the score; "
+        "0 also where nothing was examined. Not every viewer can draw it."
+    )
+    if drawn.left_out:
+        sentence += f" Heat maps left out, because one object has one grid: {drawn.left_out}."
+    return sentence
 
 
 def conclusion_sentences(result: Result, remarks: tuple[str, ...]) -> list[str]:
@@ -78,6 +93,16 @@ def _answer_sentence(answer: StudyAnswer) -> str:
     )
 
 
+def _tally_sentence(tally: Tally, meaning: str) -> str:
+    things = "tissue tiles" if tally.unit == "tile" else f"{tally.unit}s"
+    if not tally.examined:
+        return f"No {things} were found to examine."
+    share = f"{tally.positive} of {tally.examined} {things} ({tally.percentage:.1f} %)"
+    if tally.unit == "tile":
+        return f"{share} reached the operating point for: {meaning}."
+    return f"{share} were called: {meaning}."
+
+
 def _lesion_sentence(finding: Finding, result: Result, sources: Sources) -> str:
     site = finding.site or (result.answer.site if result.answer else None)
     what = finding.concept.meaning + (f", {site.meaning}" if site else "")
@@ -94,13 +119,14 @@ def _images(references: tuple[SourceReference, ...], sources: Sources) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    """Names in a row; what all single images have in common, their series, is said once."""
-    _, _, series = names[0].partition(" of ")
-    suffix = f" of {series}"
-    if len(names) < 2 or not series or not all(n.startswith("image ") and n.endswith(suffix) for n in names):
+    """Names in a row; what all have in common, their series or their multi-frame image, is said once."""
+    kind, _, _ = names[0].partition(" ")
+    _, _, whole = names[0].partition(" of ")
+    prefix, suffix = f"{kind} ", f" of {whole}"
+    numbers = [name.removeprefix(prefix).removesuffix(suffix) for name in names]
+    if len(names) < 2 or not whole or names != [f"{prefix}{number}{suffix}" for number in numbers]:
         return "; ".join(names)
-    numbers = [name.removeprefix("image ").removesuffix(suffix) for name in names]
-    return f"images {', '.join(numbers[:-1])} and {numbers[-1]}{suffix}"
+    return f"{kind}s {', '.join(numbers[:-1])} and {numbers[-1]}{suffix}"
 
 
 def _image(reference: SourceReference, sources: Sources) -> str:

@@ -1,9 +1,9 @@
-"""Where a source image lies in space, in the one shape that the SEG writer is fed with."""
+"""Where a source image lies in the patient or on the slide, as the SEG writers are fed with it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,75 @@ def plane_of(header: Dataset, reference: SourceReference) -> Plane | None:
         int(header.Rows),
         int(header.Columns),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SlidePlane:
+    """A total pixel matrix on a microscope slide (PS3.3 C.8.12.4, C.8.12.14), mm.
+
+    Attributes:
+        frame_of_reference_uid: (0020,0052).
+        orientation: Six direction cosines: along a row, then down a column.
+        position: X, Y, Z of the centre of the top-left pixel.
+        pixel_spacing: Between rows, between columns.
+        slice_thickness: None if the source does not say.
+        rows: Height of the matrix in pixels.
+        columns: Width of the matrix in pixels.
+    """
+
+    frame_of_reference_uid: str
+    orientation: tuple[float, ...]
+    position: tuple[float, ...]
+    pixel_spacing: tuple[float, ...]
+    slice_thickness: float | None
+    rows: int
+    columns: int
+
+    def coarser(self, origin: tuple[float, float], step: tuple[float, float], shape: tuple[int, int]) -> SlidePlane:
+        """A matrix of larger pixels on the same slide.
+
+        Args:
+            origin: Column and row of its top-left corner, in this matrix's pixels.
+            step: Width and height of one of its pixels, likewise.
+            shape: Its rows and columns.
+        """
+        position = self.to_slide(origin[0] + step[0] / 2, origin[1] + step[1] / 2)
+        spacing = (self.pixel_spacing[0] * step[1], self.pixel_spacing[1] * step[0])
+        return replace(self, position=position, pixel_spacing=spacing, rows=shape[0], columns=shape[1])
+
+    def to_slide(self, column: float, row: float) -> tuple[float, ...]:
+        """X, Y, Z in mm of a place in the matrix: (0, 0) is its corner, (0.5, 0.5) the first pixel's centre."""
+        along, down = np.array(self.orientation[:3]), np.array(self.orientation[3:])
+        place = np.array(self.position) + along * (column - 0.5) * self.pixel_spacing[1]
+        place += down * (row - 0.5) * self.pixel_spacing[0]
+        return tuple(float(value) for value in place)
+
+    def to_pixel(self, place: Sequence[float]) -> tuple[float, float]:
+        """Column and row of a place on the slide: the inverse of `to_slide` for places in the plane."""
+        offset = np.array(place) - np.array(self.position)
+        column = float(offset @ np.array(self.orientation[:3])) / self.pixel_spacing[1] + 0.5
+        row = float(offset @ np.array(self.orientation[3:])) / self.pixel_spacing[0] + 0.5
+        return column, row
+
+
+def slide_plane_of(header: Dataset) -> SlidePlane | None:
+    """The total pixel matrix of a tiled image; None if it is not tiled or not placed on the slide."""
+    origin = next(iter(header.get("TotalPixelMatrixOriginSequence") or [Dataset()]))
+    position = (
+        origin.get("XOffsetInSlideCoordinateSystem"),
+        origin.get("YOffsetInSlideCoordinateSystem"),
+        origin.get("ZOffsetInSlideCoordinateSystem") or 0.0,
+    )
+    place = _numbers(position, 3)
+    orientation = _numbers(header.get("ImageOrientationSlide"), 6)
+    spacing = _numbers(_attribute(header, 1, "PixelMeasuresSequence", "PixelSpacing"), 2)
+    thickness = _numbers([_attribute(header, 1, "PixelMeasuresSequence", "SliceThickness")], 1)
+    size = _numbers((header.get("TotalPixelMatrixRows"), header.get("TotalPixelMatrixColumns")), 2)
+    frame_of_reference = header.get("FrameOfReferenceUID")
+    if not (frame_of_reference and place and orientation and spacing and size and min(*spacing, *size) > 0):
+        return None
+    slice_thickness = thickness[0] if thickness and thickness[0] > 0 else None
+    return SlidePlane(str(frame_of_reference), orientation, place, spacing, slice_thickness, int(size[0]), int(size[1]))
 
 
 def slice_distance(planes: Sequence[Plane]) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,19 +10,26 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
-from pydicom.valuerep import DSfloat
 
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.evidence import concepts
 from dicomnode.evidence.content import coded
 from dicomnode.evidence.masks import Masks
+from dicomnode.evidence.seg_modules import (
+    COLOURS,
+    algorithm_identification,
+    copy_lossy,
+    decimal,
+    filing,
+    fix_dimensions,
+    list_sources,
+    refer_to,
+    stand_in,
+)
 from dicomnode.evidence.sources import Sources
 from dicomnode.evidence.stamp import Draft, stamp
 from dicomnode.findings import Finding, Result
 from dicomnode.study import SourceReference
-
-# CIELab, far apart from each other and from grey
-_COLOURS = ((53, 80, 67), (62, -48, 59), (60, 20, -65), (82, 4, 82), (58, 70, -45), (75, -38, -18))
 
 
 def segmentation_document(draft: Draft, masks: Masks) -> Dataset:
@@ -35,24 +41,16 @@ def segmentation_document(draft: Draft, masks: Masks) -> Dataset:
         pixel_array=_pixels(masks),
         segmentation_type="BINARY",
         segment_descriptions=[_segment(n, f, draft.result) for n, f in enumerate(masks.findings, 1)],
-        series_instance_uid=draft.series_instance_uid,
-        series_number=1,
-        sop_instance_uid=draft.sop_instance_uid,
-        instance_number=draft.instance_number,
-        manufacturer="",
-        manufacturer_model_name="",
-        software_versions="",
-        device_serial_number="",
         content_label="AI_LESIONS",
         content_description="Lesions outlined by an artificial intelligence, unverified",
-        content_creator_name=f"{draft.result.model.name[:60]}^AI",
+        **filing(draft),
     )
     _name_sources(document, stand_ins)
-    _fix_dimensions(document)
+    fix_dimensions(document)
     if masks.slice_distance is None:
         # highdicom makes up a distance for a single plane.
         document.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].pop("SpacingBetweenSlices", None)
-    _copy_lossy(document, draft.sources.first)
+    copy_lossy(document, draft.sources.first)
     return stamp(document, draft)
 
 
@@ -63,29 +61,18 @@ def _header(uid: str, image: SourceReference, masks: Masks, sources: Sources) ->
     lesion are carried; `_name_sources` puts the real references back.
     """
     plane = masks.planes[image]
-    header = Dataset()
-    header.SOPClassUID, header.SOPInstanceUID = MRImageStorage, uid
-    header.StudyInstanceUID = sources.patient.StudyInstanceUID
-    header.SeriesInstanceUID = image.series_instance_uid
-    header.Modality = "MR"
+    header = stand_in(uid, image, sources)
+    header.SOPClassUID, header.Modality = MRImageStorage, "MR"
     header.Rows, header.Columns = plane.rows, plane.columns
     header.FrameOfReferenceUID = plane.frame_of_reference_uid
     header.PositionReferenceIndicator = sources.of(image).get("PositionReferenceIndicator", "")
-    header.ImageOrientationPatient = [_decimal(value) for value in plane.orientation]
-    header.ImagePositionPatient = [_decimal(value) for value in plane.position]
-    header.PixelSpacing = [_decimal(value) for value in plane.pixel_spacing]
-    header.SliceThickness = None if plane.slice_thickness is None else _decimal(plane.slice_thickness)
+    header.ImageOrientationPatient = [decimal(value) for value in plane.orientation]
+    header.ImagePositionPatient = [decimal(value) for value in plane.position]
+    header.PixelSpacing = [decimal(value) for value in plane.pixel_spacing]
+    header.SliceThickness = None if plane.slice_thickness is None else decimal(plane.slice_thickness)
     if masks.slice_distance is not None:
-        header.SpacingBetweenSlices = _decimal(masks.slice_distance)
-    header.PatientName = header.PatientID = header.PatientBirthDate = header.PatientSex = ""
-    header.StudyID = header.AccessionNumber = ""
-    header.StudyDate = header.StudyTime = None
+        header.SpacingBetweenSlices = decimal(masks.slice_distance)
     return header
-
-
-def _decimal(value: float) -> DSfloat:
-    """A number that fits the 16 characters of a decimal string."""
-    return DSfloat(value, auto_format=True)
 
 
 def _pixels(masks: Masks) -> npt.NDArray[np.uint8]:
@@ -110,13 +97,11 @@ def _segment(number: int, finding: Finding, result: Result) -> Any:
         segmented_property_category=coded(concepts.ABNORMAL_STRUCTURE),
         segmented_property_type=coded(finding.concept),
         algorithm_type="AUTOMATIC",
-        algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=model.name, family=coded(concepts.ARTIFICIAL_INTELLIGENCE), version=model.version
-        ),
+        algorithm_identification=algorithm_identification(model),
         tracking_uid=finding.tracking_uid,
         tracking_id=finding.label,
         anatomic_regions=None if site is None else [coded(site)],
-        display_color=hd.color.CIELabColor(*_COLOURS[(number - 1) % len(_COLOURS)]),
+        display_color=hd.color.CIELabColor(*COLOURS[(number - 1) % len(COLOURS)]),
     )
 
 
@@ -127,45 +112,5 @@ def _name_sources(document: Dataset, stand_ins: Mapping[str, SourceReference]) -
             for source in derivation.SourceImageSequence:
                 # highdicom shares an item among the segments of a plane: it may be renamed already.
                 if source.ReferencedSOPInstanceUID in stand_ins:
-                    _rename(source, stand_ins[source.ReferencedSOPInstanceUID])
-    instances: dict[str, list[SourceReference]] = {}
-    for image in stand_ins.values():
-        instances.setdefault(image.sop_instance_uid, []).append(image)
-    document.SourceImageSequence = [_whole(images) for images in instances.values()]
-    series = Dataset()
-    series.SeriesInstanceUID = next(iter(stand_ins.values())).series_instance_uid
-    series.ReferencedInstanceSequence = [_whole(images[:1], frames=False) for images in instances.values()]
-    document.ReferencedSeriesSequence = [series]
-
-
-def _rename(item: Dataset, image: SourceReference) -> None:
-    item.ReferencedSOPClassUID = image.sop_class_uid
-    item.ReferencedSOPInstanceUID = image.sop_instance_uid
-    if image.frame_number is not None:
-        item.ReferencedFrameNumber = image.frame_number
-
-
-def _whole(images: list[SourceReference], frames: bool = True) -> Dataset:
-    item = Dataset()
-    _rename(item, SourceReference(images[0].sop_class_uid, images[0].sop_instance_uid, ""))
-    numbers = [image.frame_number for image in images if image.frame_number is not None]
-    if frames and numbers:
-        item.ReferencedFrameNumber = numbers
-    return item
-
-
-def _fix_dimensions(document: Dataset) -> None:
-    """Derive the Dimension Organization UID, which highdicom draws at random."""
-    uid = derive_uid(document.SOPInstanceUID, "dimensions")
-    for sequence in (document.DimensionOrganizationSequence, document.DimensionIndexSequence):
-        for item in sequence:
-            item.DimensionOrganizationUID = uid
-
-
-def _copy_lossy(document: Dataset, source: Dataset) -> None:
-    """State that the source was compressed with loss, if it was (PS3.3 C.7.6.1.1.5)."""
-    if source.get("LossyImageCompression") != "01":
-        return
-    for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-        if keyword in source:
-            document[keyword] = copy.deepcopy(source[keyword])
+                    refer_to(source, stand_ins[source.ReferencedSOPInstanceUID])
+    list_sources(document, list(stand_ins.values()))

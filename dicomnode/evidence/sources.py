@@ -83,6 +83,12 @@ _IMAGE = (
     "PerFrameFunctionalGroupsSequence",
     "TotalPixelMatrixRows",
     "TotalPixelMatrixColumns",
+    "TotalPixelMatrixOriginSequence",
+    "ImageOrientationSlide",
+    "ContainerIdentifier",
+    "IssuerOfTheContainerIdentifierSequence",
+    "ContainerTypeCodeSequence",
+    "SpecimenDescriptionSequence",
 )
 _TAGS = [tag for tag in map(tag_for_keyword, (*IDENTITY, *_IMAGE)) if tag is not None]
 # An identifier is copied even if it breaks the rules of its VR: another one would be another patient.
@@ -150,7 +156,8 @@ def _references(result: Result) -> tuple[SourceReference, ...]:
     carried = result.answer.carried_by if result.answer else ()
     outlined = tuple(polygon.image for finding in result.findings for polygon in finding.contours)
     masked = tuple(image for finding in result.findings if finding.mask for image in finding.mask.images)
-    return result.images + carried + outlined + masked
+    mapped = tuple(heat_map.image for heat_map in result.heat_maps)
+    return result.images + carried + outlined + masked + mapped
 
 
 def _images_first(headers: Mapping[str, Dataset]) -> dict[str, Dataset]:
@@ -177,7 +184,7 @@ def patient_and_study(header: Dataset) -> Dataset:
 def _clean(keyword: str, value: Any) -> Any:
     vr = dictionary_VR(keyword)
     if vr == "SQ":
-        return [_clean_item(item) for item in value or () if all(item.get(k) for k in _REQUIRED_IN[keyword])]
+        return [clean_item(item) for item in value or () if all(item.get(k) for k in _REQUIRED_IN[keyword])]
     if vr == "PN":
         return _names(value)
     if value is None or (keyword not in _AS_IT_IS and not _valid(vr, value)):
@@ -204,13 +211,14 @@ def _names(value: Any) -> Any:
     return "" if value is None else str(value)
 
 
-def _clean_item(item: Dataset) -> Dataset:
+def clean_item(item: Dataset) -> Dataset:
+    """A copy of a sequence's item without private attributes and values that break their VR."""
     clean = Dataset()
     for element in item:
         if element.tag.is_private or element.keyword == "SpecificCharacterSet":
             continue
         if element.VR == "SQ":
-            value: Any = [_clean_item(nested) for nested in element.value]
+            value: Any = [clean_item(nested) for nested in element.value]
         else:
             value = _names(element.value) if element.VR == "PN" else copy.copy(element.value)
         if element.VR in ("SQ", "PN") or _valid(element.VR, value):

@@ -80,6 +80,7 @@ def stamp(dataset: Dataset, draft: Draft) -> Dataset:
     dataset.SeriesNumber = series_number(draft.result.model.name, draft.role)
     _stamp_equipment(dataset, draft)
     _stamp_times(dataset, draft)
+    _stamp_coding_schemes(dataset)
     dataset.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     dataset.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     return dataset
@@ -106,6 +107,17 @@ def _stamp_times(dataset: Dataset, draft: Draft) -> None:
     date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
     dataset.ContentDate = dataset.InstanceCreationDate = date
     dataset.ContentTime = dataset.InstanceCreationTime = time
+
+
+def _stamp_coding_schemes(dataset: Dataset) -> None:
+    """Say whose codes the private ones are, if there are any (PS3.3 C.12.1.1.1)."""
+    used = {str(element.value) for element in dataset.iterall() if element.keyword == "CodingSchemeDesignator"}
+    if concepts.PRIVATE_SCHEME in used:
+        item = Dataset()
+        item.CodingSchemeDesignator = concepts.PRIVATE_SCHEME
+        item.CodingSchemeName = concepts.PRIVATE_SCHEME_NAME
+        item.CodingSchemeResponsibleOrganization = NODE_MANUFACTURER
+        dataset.CodingSchemeIdentificationSequence = [item]
 
 
 def _stamp_equipment(dataset: Dataset, draft: Draft) -> None:

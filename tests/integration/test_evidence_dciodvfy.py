@@ -15,8 +15,9 @@ from pydicom.dataset import Dataset
 
 from dicomnode.evidence import check, to_bytes
 from dicomnode.findings import Outcome, Result
-from tests.evidence_cases import documents, negative, positive, unanswered
+from tests.evidence_cases import counted, documents, negative, positive, tiled, unanswered
 from tests.factories import ENHANCED_CT, SAGITTAL, make_enhanced, make_instance, make_series, write_instance
+from tests.slides import make_cells, make_pictures, make_slide, make_slide_coordinates
 
 pytestmark = [pytest.mark.dciodvfy, pytest.mark.dcmtk]
 
@@ -36,6 +37,8 @@ OPTIONAL = (
     "AccessionNumber", "ReferringPhysicianName", "SliceThickness", "SeriesNumber", "InstanceNumber",
     "Manufacturer", "SpecificCharacterSet", "StudyDescription", "SeriesDescription",
 )  # fmt: skip
+_BARE: dict[str, None] = dict.fromkeys(OPTIONAL)
+_HEAT_MAP = {"heat-map"}
 
 
 def _series(modality: str) -> Callable[[Path], list[Path]]:
@@ -71,7 +74,7 @@ def judge(made: dict[str, Dataset], paths: Sequence[Path], folder: Path) -> None
         errors = [line for line in (verdict.stdout + verdict.stderr).splitlines() if line.startswith("Error")]
         assert errors == [], f"{role}: {errors}"
         assert check(dcmread(file), headers, companions=list(made.values())) == ()
-        if role == "segmentation":
+        if role in ("segmentation", "heat-map"):
             hd.seg.segread(file)
         else:
             dump = subprocess.run(["dsrdump", file], capture_output=True, text=True, check=False)
@@ -85,6 +88,35 @@ def judge(made: dict[str, Dataset], paths: Sequence[Path], folder: Path) -> None
 def test_judges_accept_every_document(tmp_path: Path, source: str, outcome: Outcome) -> None:
     paths = SOURCES[source](tmp_path)
     judge(dict(documents(RESULTS[outcome](paths), paths)), paths, tmp_path)
+
+
+MICROSCOPY: dict[str, tuple[Callable[[Path], list[Path]], Callable[[Sequence[Path]], Result], set[str]]] = {
+    "whole slide": (lambda folder: [make_slide(folder)], tiled, _HEAT_MAP),
+    "bare whole slide": (lambda folder: [make_slide(folder, **_BARE)], tiled, _HEAT_MAP),
+    "pictures": (lambda folder: make_pictures(folder, 3), tiled, _HEAT_MAP),
+    "bare picture": (lambda folder: make_pictures(folder, **_BARE), tiled, _HEAT_MAP),
+    "slide coordinates": (lambda folder: [make_slide_coordinates(folder)], tiled, _HEAT_MAP),
+    "pictures of cells": (lambda folder: make_pictures(folder, 6), counted, set()),
+    "photographs of cells": (lambda folder: [make_cells(folder)], counted, set()),
+}
+
+
+@pytest.mark.parametrize("source", list(MICROSCOPY))
+def test_judges_accept_documents_on_microscopy(tmp_path: Path, source: str) -> None:
+    make, result, besides = MICROSCOPY[source]
+    paths = make(tmp_path)
+    made = dict(documents(result(paths), paths))
+    assert set(made) == {"answer", "text"} | besides
+    judge(made, paths, tmp_path)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["sm_image", "sm_image_grayscale", "sm_image_jpegls"])
+def test_judges_accept_heat_maps_on_real_slides(tmp_path: Path, name: str) -> None:
+    paths = [_DATA / "highdicom" / f"{name}.dcm"]
+    made = dict(documents(tiled(paths), paths))
+    assert set(made) == {"answer", "text", "heat-map"}
+    judge(made, paths, tmp_path)
 
 
 @pytest.mark.data

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, SegmentationStorage
 
-from dicomnode.evidence.gate import answer, attributes, lesions, report, segmentation, study, tree
+from dicomnode.evidence.gate import answer, attributes, heat_map, lesions, report, segmentation, study, tally, tree
 from dicomnode.evidence.gate.subject import SR_CLASSES, Subject, made_by_node
 
 Check = Callable[[Subject], Iterator[str]]
@@ -32,11 +32,13 @@ OWN: tuple[Check, ...] = (
     report.groups,
     answer.answer,
     answer.text,
+    tally.tallies,
     answer.lesions_have_templates,
     lesions.regions,
     segmentation.own_segments,
     segmentation.instances,
     segmentation.tracking,
+    heat_map.heat_map,
 )
 
 

@@ -88,6 +88,12 @@ _SEG_VALUES = {
     "BitsAllocated": 1,
     "SpecificCharacterSet": "ISO_IR 192",
 }
+_HEAT_MAP_VALUES = _SEG_VALUES | {
+    "SegmentationType": "FRACTIONAL",
+    "SegmentationFractionalType": "PROBABILITY",
+    "MaximumFractionalValue": 255,
+    "BitsAllocated": 8,
+}
 _DIGIT = re.compile(r"\d")
 
 
@@ -142,14 +148,16 @@ def own_values(subject: Subject) -> Iterator[str]:
     """What is the same in every document of the node, and never verified."""
     dataset = subject.dataset
     is_report = dataset.get("SOPClassUID") in SR_CLASSES
-    expected = _SR_VALUES if is_report else _SEG_VALUES
+    is_heat_map = subject.role == "heat-map"
+    expected = _SR_VALUES if is_report else _HEAT_MAP_VALUES if is_heat_map else _SEG_VALUES
     for keyword, value in expected.items():
         if dataset.get(keyword) != value:
             yield f"{keyword} is {dataset.get(keyword)!r}; it must be {value!r}"
     for keyword in _OWN_SR_TYPE_1 if is_report else _OWN_SEG_TYPE_1:
-        if _empty(dataset, keyword):
+        # A picture through a microscope need not have a frame of reference; `heat_map` knows which one must.
+        if _empty(dataset, keyword) and not (is_heat_map and keyword == "FrameOfReferenceUID"):
             yield f"{keyword} is missing or empty"
-    if not is_report and "PositionReferenceIndicator" not in dataset:
+    if "FrameOfReferenceUID" in dataset and "PositionReferenceIndicator" not in dataset:
         yield "PositionReferenceIndicator is missing"
     if dataset.get("VerifyingObserverSequence"):
         yield "VerifyingObserverSequence is present; a machine never verifies"
@@ -219,7 +227,16 @@ def no_identity_in_text(subject: Subject) -> Iterator[str]:
 
 
 _TEXT_VRS = ("LO", "SH", "UT", "ST", "LT", "UC")
-_IDENTITY_KEYWORDS = ("PatientID", "IssuerOfPatientID", "StudyID", "AccessionNumber", "StudyDescription", "CodeValue")
+_IDENTITY_KEYWORDS = (
+    "PatientID",
+    "IssuerOfPatientID",
+    "StudyID",
+    "AccessionNumber",
+    "StudyDescription",
+    "CodeValue",
+    "ContainerIdentifier",  # of a specimen: often made from the patient's
+    "SpecimenIdentifier",
+)
 _MINIMUM_SECRET = 6
 
 

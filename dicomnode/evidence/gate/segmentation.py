@@ -73,9 +73,15 @@ def frames(subject: Subject) -> Iterator[str]:
         segment = _segment_number([item, *shared])
         if segment not in known:
             yield f"frame {number} belongs to segment {segment}, which is not described"
-        if dataset.get("FrameOfReferenceUID") and not any(_placed(group) for group in (item, *shared)):
+        placed = any(_placed(group) for group in (item, *shared))
+        if dataset.get("FrameOfReferenceUID") and not placed and not _is_picture_of_scores(subject):
             yield f"frame {number} has no plane position"
         yield from _sources(subject, number, item)
+
+
+def _is_picture_of_scores(subject: Subject) -> bool:
+    # A heat map on a picture lies where the picture's pixels are; the picture says no more itself.
+    return subject.role == "heat-map" and "TotalPixelMatrixOriginSequence" not in subject.dataset
 
 
 def _placed(group: Dataset) -> bool:
@@ -106,10 +112,12 @@ def _sources(subject: Subject, number: int, frame: Dataset) -> Iterator[str]:
             continue
         if source.get("SOPClassUID") != reference.get("ReferencedSOPClassUID"):
             yield f"frame {number}: the SOP class of its source is not the instance's"
-        if (source.get("Rows"), source.get("Columns")) != (subject.dataset.get("Rows"), subject.dataset.get("Columns")):
-            yield f"frame {number}: its source has other Rows and Columns"
         if source.get("FrameOfReferenceUID") != subject.dataset.get("FrameOfReferenceUID"):
             yield f"frame {number}: its source lies in another frame of reference"
+        if reference.get("SpatialLocationsPreserved") == "NO":
+            continue  # a grid of its own, derived from more than one frame
+        if (source.get("Rows"), source.get("Columns")) != (subject.dataset.get("Rows"), subject.dataset.get("Columns")):
+            yield f"frame {number}: its source has other Rows and Columns"
         yield from frame_references(f"frame {number}", reference, source)
 
 
@@ -135,7 +143,7 @@ def instances(subject: Subject) -> Iterator[str]:
 def tracking(subject: Subject) -> Iterator[str]:
     """Segments and lesion groups of one result carry the same tracking UIDs and identifiers."""
     reports = [companion for companion in subject.companions if Subject(companion).role == "lesions"]
-    if not _is_segmentation(subject) or not reports:
+    if subject.role != "segmentation" or not reports:
         return
     tracked = {pair for report in reports for pair in _tracked(report)}
     for item in subject.dataset.get("SegmentSequence") or []:

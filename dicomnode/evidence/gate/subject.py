@@ -18,6 +18,7 @@ CLASS_OF_ROLE = {
     "text": EnhancedSRStorage,
     "lesions": Comprehensive3DSRStorage,
     "segmentation": SegmentationStorage,
+    "heat-map": SegmentationStorage,
 }
 
 

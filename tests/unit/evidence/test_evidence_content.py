@@ -14,7 +14,6 @@ from dicomnode.evidence import (
     check,
 )
 from dicomnode.evidence.gate.subject import concept, descendants
-from dicomnode.evidence.identity import ROLES
 from dicomnode.findings import ClassScore, Code, Measurement, Outcome
 from tests.evidence_cases import (
     BRAIN,
@@ -36,6 +35,8 @@ from tests.factories import make_series
 
 GLIOBLASTOMA = Code("1163375002", "SCT", "Glioblastoma")
 
+_OF_LESIONS = ("lesions", "segmentation")
+
 
 @pytest.fixture
 def paths(tmp_path: Path) -> list[Path]:
@@ -44,7 +45,7 @@ def paths(tmp_path: Path) -> list[Path]:
 
 def test_positive_result_has_four_documents_that_pass_the_gate(paths: list[Path]) -> None:
     made = documents(positive(paths), paths)
-    assert list(made) == list(ROLES)
+    assert list(made) == ["answer", "text", *_OF_LESIONS]
     for dataset in made.values():
         assert check(read_back(dataset), headers(paths), companions=list(made.values())) == ()
 
@@ -58,7 +59,7 @@ def test_each_outcome_has_an_answer_and_a_text_of_its_own(paths: list[Path], out
     expected = {Outcome.FINDINGS: "111242", Outcome.NO_FINDINGS: "111241"}.get(outcome, "111245")
     assert codes(made["answer"], "CAD Processing and Findings Summary") == [expected]
     assert codes(made["text"], "Conclusion")[0] == expected
-    assert set(made) == (set(ROLES) if outcome is Outcome.FINDINGS else {"answer", "text"})
+    assert set(made) == ({"answer", "text", *_OF_LESIONS} if outcome is Outcome.FINDINGS else {"answer", "text"})
     assert all(check(read_back(dataset), headers(paths)) == () for dataset in made.values())
 
 

@@ -1,0 +1,162 @@
+"""The heat map: a fractional segmentation with one segment (PS3.3 A.51, C.8.20.2.3).
+
+On a whole slide it is a total pixel matrix of its own, coarser than the slide's and placed on the
+slide. A picture without a place in space takes one too, by PS3.3 A.51.3: its frames have the rows and
+columns of the picture and name it as what they were derived from, pixel by pixel.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import VLMicroscopicImageStorage, VLWholeSlideMicroscopyImageStorage
+
+from dicomnode.dicom.uids import derive_uid
+from dicomnode.evidence import concepts
+from dicomnode.evidence.content import coded
+from dicomnode.evidence.heat_maps import MAXIMUM_VALUE, HeatMaps
+from dicomnode.evidence.planes import SlidePlane
+from dicomnode.evidence.seg_modules import (
+    COLOURS,
+    algorithm_identification,
+    copy_lossy,
+    decimal,
+    filing,
+    fix_dimensions,
+    list_sources,
+    refer_to,
+    stand_in,
+)
+from dicomnode.evidence.specimen import specimen_of
+from dicomnode.evidence.stamp import Draft, stamp
+from dicomnode.findings import HeatMap
+
+_FRAME_CONTENT = 0x00209111
+_STACK_POSITION = 0x00209057
+
+
+def heat_map_document(draft: Draft, drawn: HeatMaps) -> Dataset:
+    """A fractional SEG of the scores; every frame names its source image."""
+    header = _header(draft, drawn)
+    pixels = drawn.frames(int(header.Rows), int(header.Columns))
+    document: Dataset = hd.seg.Segmentation(
+        source_images=[header],
+        pixel_array=np.zeros((1, *pixels.shape[1:]), np.uint8),
+        segmentation_type="FRACTIONAL",
+        fractional_type="PROBABILITY",
+        max_fractional_value=MAXIMUM_VALUE,
+        segment_descriptions=[_segment(draft, drawn)],
+        omit_empty_frames=False,
+        content_label="AI_HEAT_MAP",
+        content_description="Scores over the image; 0 where nothing was examined; unverified",
+        **filing(draft),
+    )
+    # Geometry is highdicom's, the stored values are ours: rounded once, from the scores themselves.
+    document.PixelData = pixels.tobytes() + bytes(pixels.size % 2)
+    _add_frames(document, drawn)
+    _name_sources(document, drawn)
+    fix_dimensions(document)
+    document.PatientOrientation = ""
+    copy_lossy(document, draft.sources.of(drawn.maps[0].image))
+    return stamp(document, draft)
+
+
+def _header(draft: Draft, drawn: HeatMaps) -> Dataset:
+    """The one source image that highdicom is shown: it has the size and place of the map."""
+    image = drawn.maps[0].image
+    source = draft.sources.of(image)
+    header = stand_in(derive_uid(image.sop_instance_uid, "heat map"), image, draft.sources)
+    header.update(specimen_of(source))
+    if source.get("FrameOfReferenceUID"):
+        header.FrameOfReferenceUID = source.FrameOfReferenceUID
+        header.PositionReferenceIndicator = source.get("PositionReferenceIndicator", "")
+    if drawn.plane is not None:
+        _place(header, drawn.plane)
+    else:
+        header.SOPClassUID, header.Modality = VLMicroscopicImageStorage, "GM"
+        header.Rows, header.Columns = int(source.Rows), int(source.Columns)
+    return header
+
+
+def _place(header: Dataset, plane: SlidePlane) -> None:
+    header.SOPClassUID, header.Modality = VLWholeSlideMicroscopyImageStorage, "SM"
+    header.ImageType = ["DERIVED", "PRIMARY", "VOLUME", "NONE"]
+    header.Rows, header.Columns, header.NumberOfFrames = plane.rows, plane.columns, 1
+    header.TotalPixelMatrixRows, header.TotalPixelMatrixColumns = plane.rows, plane.columns
+    header.TotalPixelMatrixFocalPlanes = 1
+    header.DimensionOrganizationType = "TILED_FULL"
+    header.OpticalPathSequence = [Dataset()]
+    header.ImageOrientationSlide = [decimal(value) for value in plane.orientation]
+    origin, measures, shared = Dataset(), Dataset(), Dataset()
+    origin.XOffsetInSlideCoordinateSystem = decimal(plane.position[0])
+    origin.YOffsetInSlideCoordinateSystem = decimal(plane.position[1])
+    origin.ZOffsetInSlideCoordinateSystem = decimal(plane.position[2])
+    header.TotalPixelMatrixOriginSequence = [origin]
+    measures.PixelSpacing = [decimal(value) for value in plane.pixel_spacing]
+    if plane.slice_thickness is not None:
+        measures.SliceThickness = decimal(plane.slice_thickness)
+    shared.PixelMeasuresSequence = [measures]
+    header.SharedFunctionalGroupsSequence = [shared]
+
+
+def _segment(draft: Draft, drawn: HeatMaps) -> Any:
+    answer, model = draft.result.answer, draft.result.model
+    meaning = answer.concept.meaning if answer is not None else "Score"
+    calibrated = answer is not None and answer.calibrated
+    word = "probability" if calibrated else "score"
+    description = hd.seg.SegmentDescription(
+        segment_number=1,
+        segment_label=f"{meaning[: 63 - len(word)]} {word}",
+        segmented_property_category=coded(concepts.ABNORMAL_STRUCTURE),
+        segmented_property_type=coded(answer.concept if answer is not None else concepts.ABNORMAL_STRUCTURE),
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=algorithm_identification(model),
+        tracking_uid=derive_uid(draft.result.study_instance_uid, model.name, "heat map"),
+        tracking_id="Heat map",
+        anatomic_regions=[coded(answer.site)] if answer is not None and answer.site is not None else None,
+        display_color=hd.color.CIELabColor(*COLOURS[0]),
+    )
+    description.SegmentDescription = _explanation(drawn.maps[0], calibrated)
+    return description
+
+
+def _explanation(heat_map: HeatMap, calibrated: bool) -> str:
+    width, height = heat_map.step
+    kind = "a calibrated probability" if calibrated else "a certainty, not a calibrated probability"
+    return (
+        f"Score of each {width:g} x {height:g} source pixels: stored value / {MAXIMUM_VALUE}, {kind}. 0 also where "
+        "nothing was examined (no tissue). Not verified by a human."
+    )
+
+
+def _add_frames(document: Dataset, drawn: HeatMaps) -> None:
+    """A frame for each further picture; highdicom writes one only of images that have no place in space."""
+    if drawn.plane is not None:
+        return
+    groups = document.PerFrameFunctionalGroupsSequence
+    for number in range(1, len(drawn.maps) + 1):
+        if number > 1:
+            groups.append(copy.deepcopy(groups[0]))
+        content = groups[number - 1].FrameContentSequence[0]
+        content.StackID, content.InStackPositionNumber = "1", number
+        content.DimensionIndexValues = [1, number]
+    index = copy.deepcopy(document.DimensionIndexSequence[0])
+    index.DimensionIndexPointer, index.FunctionalGroupPointer = _STACK_POSITION, _FRAME_CONTENT
+    index.DimensionDescriptionLabel = "In-Stack Position Number"
+    document.DimensionIndexSequence.append(index)
+    document.NumberOfFrames = len(drawn.maps)
+
+
+def _name_sources(document: Dataset, drawn: HeatMaps) -> None:
+    """Replace the stand-in by the real images."""
+    preserved = "YES" if drawn.plane is None else "NO"
+    for group, heat_map in zip(document.PerFrameFunctionalGroupsSequence, drawn.maps, strict=True):
+        source = group.DerivationImageSequence[0].SourceImageSequence[0]
+        source.pop("ReferencedFrameNumber", None)
+        refer_to(source, heat_map.image)
+        source.SpatialLocationsPreserved = preserved
+    list_sources(document, [heat_map.image for heat_map in drawn.maps])

@@ -1,0 +1,112 @@
+"""What the node's segmentations have in common, whatever they show (PS3.3 A.51)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import highdicom as hd
+from pydicom.dataset import Dataset
+from pydicom.valuerep import DSfloat
+
+from dicomnode.dicom.uids import derive_uid
+from dicomnode.evidence import concepts
+from dicomnode.evidence.content import coded
+from dicomnode.evidence.sources import Sources
+from dicomnode.evidence.stamp import Draft
+from dicomnode.findings import ModelIdentity
+from dicomnode.study import SourceReference
+
+# CIELab, far apart from each other and from grey
+COLOURS = ((53, 80, 67), (62, -48, 59), (60, 20, -65), (82, 4, 82), (58, 70, -45), (75, -38, -18))
+
+
+def filing(draft: Draft) -> dict[str, Any]:
+    """Arguments of highdicom's Segmentation that say where the object belongs; `stamp` adds the rest."""
+    return {
+        "series_instance_uid": draft.series_instance_uid,
+        "series_number": 1,
+        "sop_instance_uid": draft.sop_instance_uid,
+        "instance_number": draft.instance_number,
+        "manufacturer": "",
+        "manufacturer_model_name": "",
+        "software_versions": "",
+        "device_serial_number": "",
+        "content_creator_name": f"{draft.result.model.name[:60]}^AI",
+    }
+
+
+def stand_in(uid: str, image: SourceReference, sources: Sources) -> Dataset:
+    """A header that highdicom takes for a source image; class, size and place are for the caller to add."""
+    header = Dataset()
+    header.SOPInstanceUID = uid
+    header.StudyInstanceUID = sources.patient.StudyInstanceUID
+    header.SeriesInstanceUID = image.series_instance_uid
+    header.PatientName = header.PatientID = header.PatientBirthDate = header.PatientSex = ""
+    header.StudyID = header.AccessionNumber = ""
+    header.StudyDate = header.StudyTime = None
+    return header
+
+
+def algorithm_identification(model: ModelIdentity) -> Any:
+    """Segmentation Algorithm Identification (PS3.3 10.16)."""
+    family = coded(concepts.ARTIFICIAL_INTELLIGENCE)
+    return hd.AlgorithmIdentificationSequence(name=model.name, family=family, version=model.version)
+
+
+def decimal(value: float) -> DSfloat:
+    """A number that fits the 16 characters of a decimal string."""
+    return DSfloat(value, auto_format=True)
+
+
+def refer_to(item: Dataset, image: SourceReference) -> None:
+    """Let an item name an image or frame."""
+    item.ReferencedSOPClassUID = image.sop_class_uid
+    item.ReferencedSOPInstanceUID = image.sop_instance_uid
+    if image.frame_number is not None:
+        item.ReferencedFrameNumber = image.frame_number
+
+
+def list_sources(document: Dataset, images: Sequence[SourceReference]) -> None:
+    """Name the images, all of one series, for the whole object (PS3.3 C.12.2, C.7.6.1)."""
+    instances: dict[str, list[SourceReference]] = {}
+    for image in images:
+        instances.setdefault(image.sop_instance_uid, []).append(image)
+    document.SourceImageSequence = [_whole(frames) for frames in instances.values()]
+    series = Dataset()
+    series.SeriesInstanceUID = images[0].series_instance_uid
+    series.ReferencedInstanceSequence = [_instance(frames[0]) for frames in instances.values()]
+    document.ReferencedSeriesSequence = [series]
+
+
+def _whole(images: list[SourceReference]) -> Dataset:
+    item = _instance(images[0])
+    numbers = [image.frame_number for image in images if image.frame_number is not None]
+    if numbers:
+        item.ReferencedFrameNumber = numbers
+    return item
+
+
+def _instance(image: SourceReference) -> Dataset:
+    item = Dataset()
+    refer_to(item, replace(image, frame_number=None))
+    return item
+
+
+def fix_dimensions(document: Dataset) -> None:
+    """Derive the Dimension Organization UID, which highdicom draws at random."""
+    uid = derive_uid(document.SOPInstanceUID, "dimensions")
+    for sequence in (document.DimensionOrganizationSequence, document.DimensionIndexSequence):
+        for item in sequence:
+            item.DimensionOrganizationUID = uid
+
+
+def copy_lossy(document: Dataset, source: Dataset) -> None:
+    """State that the source was compressed with loss, if it was (PS3.3 C.7.6.1.1.5)."""
+    if source.get("LossyImageCompression") != "01":
+        return
+    for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+        if keyword in source:
+            document[keyword] = copy.deepcopy(source[keyword])
