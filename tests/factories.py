@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from dicomnode.dicom.header import read_header
 from dicomnode.dicom.uids import derive_uid
@@ -188,6 +191,75 @@ def make_enhanced(
     return dataset
 
 
+def make_slide(
+    pixels: npt.NDArray[Any],
+    *,
+    spacing: float = 0.004,
+    tile: tuple[int, int] = (64, 64),
+    sparse: Sequence[tuple[int, int]] | None = None,
+    **attributes: Any,
+) -> FileDataset:
+    """A tiled VL Whole Slide Microscopy image (PS3.3 A.32.8).
+
+    Args:
+        pixels: (Rows, Columns, 3) uint8, the total pixel matrix.
+        spacing: Pixel spacing, mm, both ways.
+        tile: Rows and columns of a frame.
+        sparse: Top, left of each frame of a TILED_SPARSE image, in order; None makes a TILED_FULL one.
+        attributes: As for ``make_instance``.
+    """
+    rows, columns = pixels.shape[:2]
+    places = sparse or [(top, left) for top in range(0, rows, tile[0]) for left in range(0, columns, tile[1])]
+    padded = np.pad(pixels, ((0, tile[0]), (0, tile[1]), (0, 0)))
+    frames = np.stack([padded[top : top + tile[0], left : left + tile[1]] for top, left in places])
+    given: dict[str, Any] = {
+        "ImageType": ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
+        "TotalPixelMatrixRows": rows,
+        "TotalPixelMatrixColumns": columns,
+        "DimensionOrganizationType": "TILED_FULL" if sparse is None else "TILED_SPARSE",
+        "NumberOfFrames": len(places),
+    } | attributes
+    place: dict[str, Any] = {"position": None, "orientation": None, "pixel_spacing": None}
+    dataset = make_instance(modality="SM", pixels=frames, **place, **given)
+    measures = _item(PixelSpacing=[spacing, spacing], SliceThickness=0.001)
+    dataset.SharedFunctionalGroupsSequence = [_item(PixelMeasuresSequence=[measures])]
+    if sparse is not None:
+        dataset.PerFrameFunctionalGroupsSequence = DicomSequence(_slide_place(*place) for place in places)
+    return dataset
+
+
+def make_micrograph(
+    pixels: npt.NDArray[Any], *, spacing: float | None = 0.004, modality: str = "GM", **attributes: Any
+) -> FileDataset:
+    """A VL Microscopic image (PS3.3 A.32.2), or another VL image by its modality.
+
+    Args:
+        pixels: (Rows, Columns, 3) uint8, or with ``NumberOfFrames`` in front.
+        spacing: Pixel Spacing, mm, both ways; None leaves it out.
+        modality: Chooses the SOP class, as for ``make_instance``.
+        attributes: As for ``make_instance``.
+    """
+    place: dict[str, Any] = {"position": None, "orientation": None}
+    both = None if spacing is None else (spacing, spacing)
+    return make_instance(modality=modality, pixels=pixels, pixel_spacing=both, **place, **attributes)
+
+
+def compress_jpeg(dataset: FileDataset, *, subsampling: str = "4:2:2") -> FileDataset:
+    """The same with its RGB frames as JPEG Baseline in YBR_FULL_422, as slide scanners write them."""
+    frames = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns, 3)
+    encoded = []
+    for frame in frames:
+        buffer = BytesIO()
+        Image.fromarray(frame).save(buffer, "JPEG", quality=95, subsampling=subsampling)
+        encoded.append(buffer.getvalue())
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.PixelData = encapsulate(encoded)
+    dataset["PixelData"].VR = "OB"
+    dataset.PhotometricInterpretation = "YBR_FULL_422"
+    dataset.LossyImageCompression = "01"
+    return dataset
+
+
 def as_instance(path: Path) -> Instance:
     """The stored file as the archive would name it."""
     header = read_header(path)
@@ -260,6 +332,11 @@ def _add_patient_and_study(dataset: Dataset, modality: str) -> None:
 
 def _frame_groups(position: npt.NDArray[np.float64]) -> Dataset:
     return _item(PlanePositionSequence=[_item(ImagePositionPatient=[float(number) for number in position])])
+
+
+def _slide_place(top: int, left: int) -> Dataset:
+    place = _item(RowPositionInTotalImagePixelMatrix=top + 1, ColumnPositionInTotalImagePixelMatrix=left + 1)
+    return _item(PlanePositionSlideSequence=[place])
 
 
 def _item(**attributes: Any) -> Dataset:

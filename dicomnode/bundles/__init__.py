@@ -18,6 +18,7 @@ from dicomnode.bundles.metadata import (
     OperatingPoint,
     OutputClass,
     Task,
+    Tiling,
     negative_classes,
 )
 from dicomnode.bundles.scope import why_out_of_scope
@@ -37,6 +38,7 @@ __all__ = [
     "OperatingPoint",
     "OutputClass",
     "Task",
+    "Tiling",
     "build_network",
     "build_preprocessing",
     "bundle_digest",

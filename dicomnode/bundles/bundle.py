@@ -74,7 +74,10 @@ def _parameters(node: NodeMetadata) -> str:
     chosen += f" on {point.chosen_on}" if point.chosen_on else ""
     parts = [f"threshold {point.threshold:g} per {point.level}{chosen}"]
     if node.task is Task.CLASSIFICATION:
-        parts.append("maximum" if node.aggregation.method == "maximum" else f"mean of top {node.aggregation.k} slices")
+        unit, k = node.aggregation.unit, node.aggregation.k
+        parts.append("maximum" if node.aggregation.method == "maximum" else f"mean of top {k} {unit}s")
+    if node.tiling is not None:
+        parts.append(f"tiles of {node.tiling.size} pixels at {node.tiling.spacing:g} mm")
     if node.calibration is not None:
         parts.append(f"temperature {node.calibration.temperature:g}")
     return "; ".join(parts)

@@ -67,6 +67,8 @@ def _load(path: Path) -> Bundle:
     config = _present(path, "configs/inference.json", "configs/inference.yaml", "configs/inference.yml")
     content = read_configuration(config)
     node, from_elsewhere = _node_metadata(path, metadata)
+    channels = _channels(metadata)
+    _check_unit(node, channels)
     runs_code = _check_configuration(content, config.name, from_elsewhere)
     return Bundle(
         path=path,
@@ -78,7 +80,7 @@ def _load(path: Path) -> Bundle:
         config=config,
         weights=_weights(path, from_elsewhere),
         runs_code=runs_code,
-        channels=_channels(metadata),
+        channels=channels,
         targets=tuple(sorted(set(targets(content).values()))),
     )
 
@@ -151,6 +153,18 @@ def _check_classes(node: NodeMetadata, where: str) -> None:
         )
     if node.task is Task.DETECTION and negatives:
         raise BundleError(f"{where}: classes: a detector's classes are all findings; leave the background out")
+
+
+def _check_unit(node: NodeMetadata, channels: int) -> None:
+    unit = node.aggregation.unit
+    if unit != "slice" and node.task is not Task.CLASSIFICATION:
+        raise BundleError(f"aggregation.unit: a detector looks at slices, not at {unit}s")
+    if (unit == "tile") != (node.tiling is not None):
+        raise BundleError("tiling: must be given exactly if aggregation.unit is tile")
+    if unit == "tile" and channels != 3:
+        raise BundleError(
+            "network_data_format.inputs.image.num_channels: a model of tiles takes 3, as tissue is told by its colour"
+        )
 
 
 def _check_configuration(content: dict[str, Value], name: str, from_elsewhere: bool) -> bool:

@@ -47,8 +47,9 @@ class Accepts:
         sop_class_uid: (0008,0016) values.
         body_part_examined: (0018,0015) values, upper case; a series that names none is accepted.
         minimum_images: Fewest images (frames counted) in a series.
-        minimum_rows: Fewest Rows (0028,0010), in pixels.
-        minimum_columns: Fewest Columns (0028,0011), in pixels.
+        minimum_rows: Fewest rows of an image, in pixels: Rows (0028,0010), or of a tiled image Total Pixel Matrix Rows
+            (0048,0007) at the resolution that is read.
+        minimum_columns: Fewest columns, likewise.
         photometric: Photometric Interpretations (0028,0004).
     """
 
@@ -82,12 +83,13 @@ class OutputClass:
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:
-    """How slices answer for a series.
+    """How slices, tiles or cells answer for a series.
 
     Attributes:
-        unit: What the network sees at once.
-        method: ``mean_of_top_k``: mean over the ``k`` slices with the highest score; ``maximum``: the highest.
-        k: Slices that carry the answer.
+        unit: What the network sees at once: a whole image (``slice``), a piece of an image at the training's pixel
+            spacing (``tile``), or a whole image that shows a single cell (``cell``). Tiles and cells are counted.
+        method: ``mean_of_top_k``: mean over the ``k`` units with the highest score; ``maximum``: the highest.
+        k: Units that carry the answer.
         level: What the operating point was fitted on.
         statement: One sentence for the report.
     """
@@ -95,10 +97,27 @@ class Aggregation:
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
 
     statement: Text
-    unit: Literal["slice"] = "slice"
+    unit: Literal["slice", "tile", "cell"] = "slice"
     method: Literal["mean_of_top_k", "maximum"] = "mean_of_top_k"
     k: Annotated[int, Field(ge=1)] = 1
     level: Text = "slice"
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How an image is cut into the tiles that the network was trained on.
+
+    Attributes:
+        spacing: Distance between pixels of a training image, mm, both ways.
+        size: Rows and columns of a tile at that spacing.
+        minimum_tissue: Share of a tile's pixels, 0..1, that must be tissue; a tile with less is not examined.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    spacing: Annotated[float, Field(gt=0.0)]
+    size: Annotated[int, Field(ge=1)]
+    minimum_tissue: Fraction = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +128,7 @@ class OperatingPoint:
         threshold: 0..1; a score at or above it says present.
         target: What it was chosen for, such as ``sensitivity 0.99``.
         chosen_on: Which part of the data.
-        level: ``slice`` or ``series``.
+        level: ``slice``, ``tile``, ``cell`` or ``series``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
@@ -150,11 +169,12 @@ class NodeMetadata:
         classes: In the order of the network's outputs; a detector's labels 1..n.
         finding_site: Anatomic site of every finding.
         study_concept: What the study answer says is present or absent.
-        aggregation: How slices answer for a series.
+        aggregation: How slices, tiles or cells answer for a series.
         operating_point: Threshold.
         calibration: None if scores are not calibrated.
         not_for: What the model must not be used for.
         reference_set: Where the figures of the model card were measured, or empty.
+        tiling: How images are cut; given exactly if the unit of ``aggregation`` is a tile.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
@@ -170,6 +190,7 @@ class NodeMetadata:
     calibration: Calibration | None = None
     not_for: str = ""
     reference_set: str = ""
+    tiling: Tiling | None = None
 
 
 def negative_classes(node: NodeMetadata) -> tuple[int, ...]:

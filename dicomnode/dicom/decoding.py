@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import iter_pixels, pixel_array
 from pydicom.uid import UID
 
 from dicomnode.dicom.jpeg_extended import SYNTAXES as EXTENDED_SYNTAXES
@@ -52,13 +55,45 @@ def stored_frames(dataset: Dataset) -> Iterator[StoredValues]:
     Raises:
         PixelError: The pixels are missing, truncated, damaged, or in a syntax that cannot be decoded.
     """
-    count = number_of_frames(dataset)
-    syntax = transfer_syntax_of(dataset)
     if "PixelData" not in dataset:
         raise PixelError(f"{name_of(dataset)} has no integer pixel data: it is truncated, or it is no image")
+    yield from _checked(dataset, _frames(dataset, transfer_syntax_of(dataset), number_of_frames(dataset)))
+
+
+def stored_frames_of_file(path: Path, head: Dataset) -> Iterator[StoredValues]:
+    """As `stored_frames`, reading one frame after the other from the file instead of all Pixel Data at once.
+
+    Args:
+        path: A DICOM file.
+        head: What stands in it before Pixel Data, with its File Meta Information.
+    """
+    syntax = transfer_syntax_of(head)
+    if UID(syntax).is_deflated or syntax in EXTENDED_SYNTAXES or "TransferSyntaxUID" not in head.file_meta:
+        yield from stored_frames(dcmread(path, force=True))
+    else:
+        yield from _checked(head, iter_pixels(path, decoding_plugin=_plugin_for(path, syntax)))
+
+
+def _plugin_for(path: Path, syntax: str) -> str:
+    """The fastest plug-in that decodes frame 0; empty for pydicom's choice."""
+    if not UID(syntax).is_encapsulated:
+        return ""
+    for name in PLUGINS:
+        if name in get_decoder(UID(syntax)).available_plugins:
+            try:
+                pixel_array(path, index=0, decoding_plugin=name)
+            except DECODE_ERRORS:
+                continue
+            return name
+    return ""
+
+
+def _checked(dataset: Dataset, frames: Iterator[StoredValues]) -> Iterator[StoredValues]:
+    """Pass frames on, as many as the image says it has, with a PixelError for whatever goes wrong."""
+    count, syntax = number_of_frames(dataset), transfer_syntax_of(dataset)
+    decoded = 0
     try:
-        decoded = 0
-        for frame in _frames(dataset, syntax, count):
+        for frame in frames:
             yield frame
             decoded += 1
     except DECODE_ERRORS as error:

@@ -3,13 +3,15 @@
 Grey images go through the modality LUT or rescale (PS3.3 C.11.1). MONOCHROME1 is then mirrored within
 the range of values that the attributes allow, ``low + high - value``, so that bright means much in
 every image; the range does not depend on the picture, so slices stay comparable. Colour images become
-RGB between 0 and 255, whatever they were stored as (PS3.3 C.7.6.3.1.2).
+RGB between 0 and 255, whatever they were stored as (PS3.3 C.7.6.3.1.2). An ICC profile is not applied: none
+was applied to the pictures that models are trained on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import JPEG2000TransferSyntaxes
 
-from dicomnode.dicom.decoding import DECODE_ERRORS, StoredValues, name_of, stored_frames
+from dicomnode.dicom.decoding import DECODE_ERRORS, StoredValues, name_of, stored_frames, stored_frames_of_file
 from dicomnode.dicom.frames import frame_attribute
 from dicomnode.dicom.luts import LookUpTable, read_lut
 from dicomnode.dicom.parsing import transfer_syntax_of
@@ -59,8 +61,22 @@ def read_frames(dataset: Dataset) -> Iterator[FramePixels]:
         PixelError: The pixels cannot be decoded, or their photometric interpretation or modality
             transformation is unknown or contradicts itself.
     """
+    yield from _interpreted(dataset, stored_frames(dataset))
+
+
+def read_file_frames(path: Path, head: Dataset) -> Iterator[FramePixels]:
+    """As `read_frames`, from a file whose Pixel Data may be larger than memory: one frame is held at a time.
+
+    Args:
+        path: A DICOM file.
+        head: What stands in it before Pixel Data.
+    """
+    yield from _interpreted(head, stored_frames_of_file(path, head))
+
+
+def _interpreted(dataset: Dataset, frames: Iterator[StoredValues]) -> Iterator[FramePixels]:
     photometric = check_photometric(dataset)
-    for index, stored in enumerate(stored_frames(dataset)):
+    for index, stored in enumerate(frames):
         if photometric in COLOUR:
             yield FramePixels(_colour(dataset, stored, photometric))
             continue

@@ -64,6 +64,27 @@ def planar_spacing(dataset: Dataset, index: int = 0) -> tuple[float, float] | No
     return spacing[0], spacing[1]
 
 
+def specimen_spacing(dataset: Dataset, index: int = 0) -> tuple[float, float] | None:
+    """Spacing of rows and columns in the specimen of a microscopic image, mm; None if none can be trusted.
+
+    It stands in the Pixel Measures functional group, or as Pixel Spacing in the VL Image Module (PS3.3 C.8.12.1).
+    Imager Pixel Spacing is that of the camera's detector, behind the lenses, and Pixel Spacing that merely repeats it
+    is no better. Pixel Spacing Sequence of the Slide Coordinates Module is retired (PS3.3 C.8.12.2) and not read.
+
+    Raises:
+        GeometryError: The attribute is damaged.
+    """
+    spacing = _numbers(dataset, index, "PixelMeasuresSequence", "PixelSpacing", 2)
+    if spacing is None:
+        return None
+    at_detector = _numbers(dataset, index, "PixelMeasuresSequence", "ImagerPixelSpacing", 2)
+    calibrated = bool(dataset.get("PixelSpacingCalibrationType", None))
+    if at_detector is not None and not calibrated and np.allclose(spacing, at_detector):
+        return None
+    _check_spacing(dataset, spacing)
+    return spacing[0], spacing[1]
+
+
 def _numbers(dataset: Dataset, index: int, sequence: str, keyword: str, count: int) -> tuple[float, ...] | None:
     try:
         value = frame_attribute(dataset, index, sequence, keyword)

@@ -6,18 +6,20 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from dicomnode.bundles import Accepts, Bundle, why_out_of_scope
+from dicomnode.bundles import Accepts, Bundle, Tiling, why_out_of_scope
 from dicomnode.dicom.digest import content_digest
 from dicomnode.errors import IdentityError, ImageError, ScopeError
 from dicomnode.findings import Outcome, Result
 from dicomnode.inference.network import Detection
 from dicomnode.inference.outcomes import result_of, without_answer
-from dicomnode.inference.predictor import Predictor, Request
+from dicomnode.inference.predictor import Prediction, Predictor, Request
 from dicomnode.inference.reading import read_parts
 from dicomnode.inference.slice_group import SliceGroup, slice_group
-from dicomnode.inference.source_image import SourceImage
+from dicomnode.inference.slide_images import read_slides
+from dicomnode.inference.tile_analysis import predict_tiles
+from dicomnode.inference.tiles import tiles_of
 from dicomnode.settings import Settings
-from dicomnode.study import Series, Study
+from dicomnode.study import Series, SourceReference, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,37 +78,64 @@ def analyse_with_images(
 ) -> Analysis:
     """As `analyse`, with the images, for drawing on them."""
     uid = study.study_instance_uid
+    tiling = bundle.node.tiling
     try:
-        groups, notes = _read(study, series, bundle)
+        _check_series(study, series, bundle)
+        if tiling is None:
+            read = _slices(series, predictor, f"{uid} {bundle.name} {input_digest}")
+        else:
+            read = _tiles(series, predictor, tiling)
     except (ImageError, IdentityError) as error:
         return Analysis(without_answer(bundle, uid, Outcome.REFUSED, str(error), input_digest, created), ())
     except ScopeError as error:
         return Analysis(without_answer(bundle, uid, Outcome.OUT_OF_SCOPE, str(error), input_digest, created), ())
-    request = Request(groups, f"{uid} {bundle.name} {input_digest}")
-    prediction = predictor.predict(request)
-    result = result_of(prediction, bundle, uid, request.images, input_digest, created, notes)
-    return Analysis(result, groups, prediction.boxes)
+    result = result_of(read.prediction, bundle, uid, read.images, input_digest, created, read.notes)
+    return Analysis(result, read.groups, read.prediction.boxes)
 
 
-def _read(study: Study, series: Series, bundle: Bundle) -> tuple[tuple[SliceGroup, ...], tuple[str, ...]]:
-    """The images in groups, and a clause for each part of the series that was left out."""
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """A prediction, the images that it was made from, and a clause for each part of the series that was left out."""
+
+    prediction: Prediction
+    images: tuple[SourceReference, ...]
+    notes: tuple[str, ...]
+    groups: tuple[SliceGroup, ...] = ()
+
+
+def _check_series(study: Study, series: Series, bundle: Bundle) -> None:
     if series.study_instance_uid != study.study_instance_uid:
         raise IdentityError(f"series {series.series_instance_uid} does not belong to study {study.study_instance_uid}")
     reason = why_out_of_scope(bundle.node.accepts, series)
     if reason is not None:
         raise ScopeError(reason)
+
+
+def _slices(series: Series, predictor: Predictor, seed: str) -> _Predicted:
+    bundle = predictor.bundle
     read = read_parts(series)
     for image in read.images:
-        _check_scope(image, bundle.node.accepts)
-    groups = tuple(slice_group(image, bundle.channels) for image in read.images)
-    return groups, tuple(separation.reason for separation in read.separations)
+        check_scope(image.rows, image.columns, image.data.shape[0], bundle.node.accepts)
+    request = Request(tuple(slice_group(image, bundle.channels) for image in read.images), seed)
+    notes = tuple(separation.reason for separation in read.separations)
+    return _Predicted(predictor.predict(request), request.images, notes, request.groups)
 
 
-def _check_scope(image: SourceImage, accepts: Accepts) -> None:
-    if image.rows < accepts.minimum_rows or image.columns < accepts.minimum_columns:
+def _tiles(series: Series, predictor: Predictor, tiling: Tiling) -> _Predicted:
+    slides = read_slides(series, tiling)
+    images = [image for item in slides.instances for image in item.images]
+    for image in images:
+        check_scope(image.rows, image.columns, image.channels, predictor.bundle.node.accepts)
+    prediction = predict_tiles(predictor, images, tiles_of(slides.instances, tiling), tiling)
+    return _Predicted(prediction, tuple(image.reference for image in images), slides.notes)
+
+
+def check_scope(rows: int, columns: int, channels: int, accepts: Accepts) -> None:
+    """Raise `ScopeError` for an image that is too small, or grey where colour is wanted, or the other way round."""
+    if rows < accepts.minimum_rows or columns < accepts.minimum_columns:
         least = f"{accepts.minimum_rows} x {accepts.minimum_columns}"
-        raise ScopeError(f"images of {image.rows} x {image.columns} pixels, at least {least} (rows x columns) needed")
+        raise ScopeError(f"images of {rows} x {columns} pixels, at least {least} (rows x columns) needed")
     kinds = {name.startswith("MONOCHROME") for name in accepts.photometric}
-    if kinds and (image.data.shape[0] == 1) not in kinds:
-        given = "grey" if image.data.shape[0] == 1 else "colour"
+    if kinds and (channels == 1) not in kinds:
+        given = "grey" if channels == 1 else "colour"
         raise ScopeError(f"{given} images are not {' or '.join(accepts.photometric)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from dicomnode.bundles import Bundle, model_identity
-from dicomnode.findings import ClassScore, Outcome, Presence, Result, StudyAnswer
+from dicomnode.findings import ClassScore, Outcome, Presence, Result, StudyAnswer, Tally
 from dicomnode.inference.predictor import Prediction
 from dicomnode.study import SourceReference
 
@@ -41,6 +41,7 @@ def result_of(
         images=images,
         input_digest=input_digest,
         created=created,
+        heat_maps=prediction.heat_maps,
     )
 
 
@@ -62,17 +63,27 @@ def without_answer(
 
 
 def one_line(prediction: Prediction, bundle: Bundle, images: int) -> str:
-    """What was found, how sure, which images say so: ``glioma, certainty 0.97, carried by 3 of 40 images``."""
+    """What was found, how sure, which images say so: ``glioma, certainty 0.97, carried by 3 of 40 images``.
+
+    Where tiles or cells were counted: ``idc, certainty 0.97, 12 of 340 tiles positive (3.5 %)``.
+    """
     answer = prediction.answer
     score = f"{_word(answer)} {answer.score:.2f}"
     carried = f"carried by {len(answer.carried_by)} of {_count(images, 'image')}"
+    read = f"{_count(images, 'image')} read"
+    if answer.tally is not None:
+        carried = read = _counted(answer.tally)
     if answer.presence is not Presence.PRESENT:
         low = f"{_word(answer)} {answer.score:.3g} is below the threshold {answer.threshold:.3g}"
-        return f"nothing found: {low}, {_count(images, 'image')} read"
+        return f"nothing found: {low}, {read}"
     if answer.classes:
         return f"{_strongest(answer, bundle)}, {score}, {carried}"
     lesions = _count(len(prediction.findings), "lesion")
     return f"{lesions}, highest {score}, {carried}"
+
+
+def _counted(tally: Tally) -> str:
+    return f"{tally.positive} of {_count(tally.examined, tally.unit)} positive ({tally.percentage:.1f} %)"
 
 
 def _word(answer: StudyAnswer) -> str:

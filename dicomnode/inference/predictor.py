@@ -14,7 +14,7 @@ import torch
 
 from dicomnode.bundles import Bundle, Task
 from dicomnode.errors import ImageError
-from dicomnode.findings import Finding, StudyAnswer
+from dicomnode.findings import Finding, HeatMap, StudyAnswer
 from dicomnode.inference.classification import answer_of_classes
 from dicomnode.inference.detection import answer_of_detections, findings_of
 from dicomnode.inference.devices import prepare_torch
@@ -52,11 +52,13 @@ class Prediction:
         answer: The one answer for the study.
         findings: Regions, strongest first; empty for a classifier.
         boxes: Everything that a detector gave, per image, before linking and threshold; empty for a classifier.
+        heat_maps: Scores over whole images; empty unless tiles were looked at.
     """
 
     answer: StudyAnswer
     findings: tuple[Finding, ...]
     boxes: tuple[tuple[Detection, ...], ...] = ()
+    heat_maps: tuple[HeatMap, ...] = ()
 
 
 class Predictor:
@@ -109,6 +111,14 @@ class Predictor:
         else:
             for request, detections in _per_request(self._network.detect, requests):
                 yield self._detected(request, detections)
+
+    def classify(self, pixels: Iterable[_Pixels]) -> Iterator[npt.NDArray[np.float64]]:
+        """Class scores (K,) of each image (C, Rows, Columns), in order; read no further ahead than a batch needs.
+
+        Raises:
+            BundleError: The network answers other than its bundle says.
+        """
+        return self._network.classify(pixels)
 
     def _detected(self, request: Request, detections: Sequence[tuple[Detection, ...]]) -> Prediction:
         node = self.bundle.node

@@ -1,11 +1,16 @@
-"""A result as JSON, without its masks: for the results table, ``predict`` and the pages."""
+"""A result as JSON: for the results table, ``predict`` and the pages.
+
+Masks and the scores of heat maps are left out: the segmentation objects hold them.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import TypeAlias
 
-from dicomnode.findings import Code, Finding, Result, StudyAnswer
+import numpy as np
+
+from dicomnode.findings import Code, Finding, HeatMap, Result, StudyAnswer, Tally
 from dicomnode.study import SourceReference
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
@@ -35,6 +40,7 @@ def result_values(result: Result) -> dict[str, Value]:
         "images": len(result.images),
         "input_digest": result.input_digest,
         "created": result.created.isoformat(),
+        "heat_maps": [_heat_map(heat_map) for heat_map in result.heat_maps],
     }
 
 
@@ -49,6 +55,30 @@ def _answer(answer: StudyAnswer) -> dict[str, Value]:
         "carried_by": [_image(image) for image in answer.carried_by],
         "method": answer.method,
         "site": None if answer.site is None else _code(answer.site),
+        "tally": None if answer.tally is None else _tally(answer.tally),
+    }
+
+
+def _tally(tally: Tally) -> dict[str, Value]:
+    return {
+        "unit": tally.unit,
+        "examined": tally.examined,
+        "positive": tally.positive,
+        "percentage": round(tally.percentage, 2),
+    }
+
+
+def _heat_map(heat_map: HeatMap) -> dict[str, Value]:
+    """What a heat map covers, without its scores."""
+    examined = heat_map.scores[np.isfinite(heat_map.scores)]
+    return {
+        "image": _image(heat_map.image),
+        "rows": heat_map.scores.shape[0],
+        "columns": heat_map.scores.shape[1],
+        "origin": list(heat_map.origin),
+        "step": list(heat_map.step),
+        "examined": len(examined),
+        "highest": round(float(examined.max()), 4) if len(examined) else None,
     }
 
 

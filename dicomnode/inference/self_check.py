@@ -47,9 +47,16 @@ def check_bundle(bundle: Bundle, device: torch.device, *, allow_code: bool = Fal
 
 
 def _generated(bundle: Bundle) -> SliceGroup:
-    accepts = bundle.node.accepts
-    rows, columns = max(256, accepts.minimum_rows), max(256, accepts.minimum_columns)
+    rows, columns = _size(bundle)
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
     disc: npt.NDArray[np.float32] = (1000 * np.clip(1 - (x**2 + y**2), 0, 1)).astype(np.float32)
     reference = SourceReference(_SECONDARY_CAPTURE, derive_uid("check"), derive_uid("check series"))
     return SliceGroup((reference,), (np.stack([disc] * bundle.channels),))
+
+
+def _size(bundle: Bundle) -> tuple[int, int]:
+    """Rows and columns of an image that the model would be given."""
+    tiling, accepts = bundle.node.tiling, bundle.node.accepts
+    if tiling is not None:
+        return tiling.size, tiling.size
+    return max(256, accepts.minimum_rows), max(256, accepts.minimum_columns)

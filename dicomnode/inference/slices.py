@@ -103,15 +103,25 @@ def read_slices(series: Series, instances: Sequence[Instance]) -> tuple[Slice, .
     for instance in instances:
         with readable(instance):
             dataset = dcmread(instance.path, stop_before_pixels=True, force=True, specific_tags=list(_HEAD_KEYWORDS))
-            patients.add(str(dataset.get("PatientID", None) or "").strip())
-            _check_identity(series, instance, dataset)
+            patients.add(patient_of(dataset))
+            check_identity(series, instance, dataset)
             slices.extend(_frames(instance, dataset))
-    if len(patients) > 1:
+    check_one_patient(series, patients)
+    return tuple(slices)
+
+
+def patient_of(dataset: FileDataset) -> str:
+    """Patient ID, empty if absent."""
+    return str(dataset.get("PatientID", None) or "").strip()
+
+
+def check_one_patient(series: Series, patient_ids: set[str]) -> None:
+    """Raise `IdentityError` if the instances of a series name more than one Patient ID."""
+    if len(patient_ids) > 1:
         raise IdentityError(
-            f"series {series.series_instance_uid} holds images of {len(patients)} different Patient IDs;"
+            f"series {series.series_instance_uid} holds images of {len(patient_ids)} different Patient IDs;"
             " correct the patient at the source and send it again"
         )
-    return tuple(slices)
 
 
 @contextmanager
@@ -125,7 +135,13 @@ def readable(instance: Instance) -> Iterator[None]:
         raise PixelError(f"instance {instance.sop_instance_uid}: its attributes are damaged; send it again") from error
 
 
-def _check_identity(series: Series, instance: Instance, dataset: FileDataset) -> None:
+def check_identity(series: Series, instance: Instance, dataset: FileDataset) -> None:
+    """Check that a file still is the instance it was stored as, of this series and its study.
+
+    Raises:
+        PixelError: It is cut or damaged.
+        IdentityError: It says that it belongs elsewhere.
+    """
     check_instance(instance, dataset)
     known = (series.study_instance_uid, series.series_instance_uid)
     if (dataset.get("StudyInstanceUID", None), dataset.get("SeriesInstanceUID", None)) != known:

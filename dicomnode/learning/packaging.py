@@ -87,7 +87,8 @@ def _fitted(recipe: Recipe, network: nn.Module, valid: ImageStore) -> Component:
     """The keys of the node's block that validation decides."""
     point = recipe.operating_point
     target = "highest F1" if point.rule == "f1" else f"sensitivity {point.value:g}"
-    chosen = {"target": target, "chosen_on": "validation", "level": "slice"}
+    unit = recipe.bundle.dicomnode.get("aggregation", {}).get("unit", "slice")
+    chosen = {"target": target, "chosen_on": "validation", "level": unit}
     if recipe.task == "detection":
         if point.rule != "f1":
             raise RecipeError("operating_point.rule: a detector's threshold is chosen by f1")

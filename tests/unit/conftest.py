@@ -64,8 +64,8 @@ MakeBundle = Callable[..., Path]
 def make_bundle(tmp_path: Path) -> MakeBundle:
     """A function that writes a small bundle and gives its folder.
 
-    ``node`` replaces keys of the node metadata, ``inference`` keys of ``inference.json``; ``foreign`` puts the node
-    metadata beside the bundle.
+    ``node`` replaces keys of the node metadata, ``inference`` keys of ``inference.json``; ``channels`` are those that
+    the metadata states; ``foreign`` puts the node metadata beside the bundle.
     """
 
     def make(
@@ -75,6 +75,7 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
         node: dict[str, Any] | None = None,
         inference: dict[str, Any] | None = None,
         weights: bool = True,
+        channels: int | None = None,
         foreign: bool = False,
     ) -> Path:
         path = (folder or tmp_path / "models") / name
@@ -86,12 +87,35 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
             "description": "A bundle for tests.",
             "dicomnode": copy.deepcopy(_NODE) | (node or {}),
         }
+        if channels is not None:
+            metadata["network_data_format"] = {"inputs": {"image": {"num_channels": channels}}}
         (path / "configs" / "inference.json").write_text(json.dumps(content))
         if foreign:
             _write_toml(path.parent / f"{name}.node.toml", metadata.pop("dicomnode"))
         (path / "configs" / "metadata.json").write_text(json.dumps(metadata))
         _write_weights(path / "models" / "model.safetensors", content["network_def"], weights)
         return path
+
+    return make
+
+
+@pytest.fixture
+def make_colour_bundle(make_bundle: MakeBundle) -> MakeBundle:
+    """As `make_bundle`, of a model that looks at tiles of 32 pixels at 4 micrometres, or at cells of 32 pixels."""
+
+    def make(unit: str = "tile", **node: Any) -> Path:
+        tiling = {"spacing": 0.004, "size": 32, "minimum_tissue": 0.25}
+        given: dict[str, Any] = {
+            "accepts": {"modality": ["GM", "SM", "XC"], "photometric": ["RGB"]},
+            "aggregation": {"unit": unit, "k": 2, "level": unit, "statement": f"Mean of two {unit}s."},
+            **({"tiling": tiling} if unit == "tile" else {}),
+        }
+        scale = {"_target_": "monai.transforms.ScaleIntensityRange", "a_min": 0, "a_max": 255, "b_min": 0, "b_max": 1}
+        resize = {"_target_": "monai.transforms.Resize", "spatial_size": [32, 32]}
+        compose = {"_target_": "monai.transforms.Compose", "transforms": [scale, resize]}
+        network = {**_NETWORK, "in_shape": [3, 32, 32]}
+        inference = {"network_def": network, "preprocessing": compose}
+        return make_bundle(name=f"{unit}s", node=given | node, inference=inference, channels=3)
 
     return make
 

@@ -11,6 +11,7 @@ from dicomnode.bundles import (
     BrokenBundle,
     Bundle,
     Task,
+    Tiling,
     bundle_digest,
     is_described,
     list_bundles,
@@ -201,3 +202,43 @@ def test_a_draft_becomes_a_description_once_it_is_filled_in(make_bundle: Any) ->
         load_bundle(path)
     draft.write_text(draft.read_text().replace("FILL IN", "filled"))
     assert load_bundle(path).node.classes[1].name == "negative"
+
+
+_TILING = {"spacing": 0.004, "size": 50, "minimum_tissue": 0.1}
+_TILES = {"unit": "tile", "statement": "Highest tile.", "method": "maximum", "level": "tile"}
+
+
+def test_a_model_of_tiles_says_how_they_are_cut(make_bundle: Any) -> None:
+    path = make_bundle(node={"aggregation": _TILES, "tiling": _TILING}, weights=False, channels=3)
+    bundle = load_bundle(path)
+    assert bundle.node.tiling == Tiling(spacing=0.004, size=50, minimum_tissue=0.1)
+    assert "maximum; tiles of 50 pixels at 0.004 mm" in model_identity(bundle).parameters
+
+
+def test_a_model_of_cells_needs_no_tiling(make_bundle: Any) -> None:
+    cells = {"unit": "cell", "k": 5, "statement": "Mean of five cells.", "level": "cell"}
+    bundle = load_bundle(make_bundle(node={"aggregation": cells}, weights=False, channels=3))
+    assert "mean of top 5 cells" in model_identity(bundle).parameters
+
+
+@pytest.mark.parametrize(
+    ("node", "channels", "complaint"),
+    [
+        ({"aggregation": _TILES}, 3, "tiling: must be given exactly if"),
+        ({"tiling": _TILING}, 3, "tiling: must be given exactly if"),
+        ({"aggregation": _TILES, "tiling": _TILING}, 1, "a model of tiles takes 3"),
+        ({"aggregation": _TILES, "tiling": _TILING | {"spacing": 0}}, 3, r"tiling\.spacing: .*greater than 0"),
+        ({"aggregation": _TILES, "tiling": _TILING | {"overlap": 2}}, 3, r"tiling\.overlap"),
+        ({"aggregation": _TILES | {"unit": "gland"}}, 3, r"aggregation\.unit"),
+    ],
+)
+def test_a_wrong_tiling_is_named(make_bundle: Any, node: dict[str, Any], channels: int, complaint: str) -> None:
+    with pytest.raises(BundleError, match=complaint):
+        load_bundle(make_bundle(node=node, weights=False, channels=channels))
+
+
+def test_a_detector_looks_at_slices(make_bundle: Any) -> None:
+    classes = [{"name": "a", "code": _X}]
+    node = {"task": "detection", "classes": classes, "aggregation": _TILES, "tiling": _TILING}
+    with pytest.raises(BundleError, match="a detector looks at slices, not at tiles"):
+        load_bundle(make_bundle(node=node, weights=False, channels=3))
