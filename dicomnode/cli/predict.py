@@ -32,6 +32,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: that of the settings)")
     parser.add_argument("--batch-size", type=int, metavar="N", help="images in one forward pass")
     parser.add_argument(
+        "--spacing",
+        type=float,
+        metavar="MM",
+        help="pixel spacing of the pictures, for a model that looks at tiles of slides; DICOM files state their own",
+    )
+    parser.add_argument(
         "--allow-code", action="store_true", help="let $ expressions of a bundle from elsewhere run on this machine"
     )
     parser.set_defaults(run=run)
@@ -88,10 +94,15 @@ def _results(
     args: argparse.Namespace, settings: Settings, bundle: Bundle, inputs: Inputs
 ) -> Iterator[Predicted | Problem]:
     from dicomnode.inference.predict_files import predict_pictures, predict_studies
+    from dicomnode.inference.predict_tiles import predict_tile_pictures
 
     predictor = _load(args, settings, bundle)
     created = datetime.now(UTC)
-    yield from predict_pictures(predictor, inputs.pictures, created)
+    tiling = bundle.node.tiling
+    if tiling is None:
+        yield from predict_pictures(predictor, inputs.pictures, created)
+    else:
+        yield from predict_tile_pictures(predictor, tiling, inputs.pictures, args.spacing, created)
     yield from predict_studies(predictor, inputs.dicom, settings, created)
 
 
@@ -102,6 +113,11 @@ def _load(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> Predi
 
     if args.batch_size is not None and args.batch_size < 1:
         raise UsageError(f"--batch-size {args.batch_size}: give 1 or more")
+    if args.spacing is not None and (bundle.node.tiling is None or not 0 < args.spacing < 1):
+        why = (
+            "the model does not look at tiles; leave it out" if bundle.node.tiling is None else "give mm, such as 0.004"
+        )
+        raise UsageError(f"--spacing {args.spacing:g}: {why}")
     return Predictor(
         bundle,
         choose_device(args.device or settings.infer.device),

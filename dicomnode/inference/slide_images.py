@@ -138,7 +138,7 @@ def read_slides(series: Series, tiling: Tiling) -> Slides:
     slides = [item for item in measured if _is_slide(item.instance)]
     chosen = [item for item in measured if not _is_slide(item.instance)] + _resolution(series, slides, tiling)
     for item in chosen:
-        _check_resolution(item, tiling)
+        check_resolution(name_of(item.dataset), max(item.spacing), tiling)
     described = [SlideInstance(item.instance, item.dataset, _images(item)) for item in chosen]
     order = {instance.sop_instance_uid: place for place, instance in enumerate(series.instances)}
     described.sort(key=lambda item: order[item.instance.sop_instance_uid])
@@ -193,11 +193,12 @@ def _resolution(series: Series, slides: Sequence[_Head], tiling: Tiling) -> list
     return found
 
 
-def _check_resolution(item: _Head, tiling: Tiling) -> None:
-    if max(item.spacing) > MOST_ENLARGED * tiling.spacing:
+def check_resolution(name: str, spacing: float, tiling: Tiling) -> None:
+    """Raise `GeometryError` for an image of that pixel spacing, mm, if it would have to be enlarged too much."""
+    if spacing > MOST_ENLARGED * tiling.spacing:
         raise GeometryError(
-            f"{name_of(item.dataset)} has {max(item.spacing):g} mm to a pixel, too coarse for a model that looks at"
-            f" {tiling.spacing:g} mm to a pixel; send a higher resolution"
+            f"{name} has {spacing:g} mm to a pixel, too coarse for a model that looks at {tiling.spacing:g} mm to a"
+            " pixel; give it in a higher resolution"
         )
 
 

@@ -11,6 +11,7 @@ from pydicom import dcmread
 
 from dicomnode.cli.main import main
 from tests.mr_slices import write_slice
+from tests.slides import make_slide
 
 
 def paint(path: Path, seed: int = 0) -> Path:
@@ -123,3 +124,59 @@ def test_documents_that_the_gate_stops_fail_the_series(
     assert "no documents written" in message
     assert "MR-4711-X" not in message
     assert not list((out / "1.2.1").glob("answer.dcm"))
+
+
+def patch(path: Path) -> Path:
+    pixels = np.full((64, 96, 3), (210, 140, 190), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_a_picture_without_spacing_is_no_slide(
+    make_colour_bundle: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(make_colour_bundle()), str(patch(tmp_path / "patch.png")), "--json"]) == 1
+    output = capsys.readouterr()
+    (result,) = json.loads(output.out)
+    assert result["outcome"] == "refused" and result["answer"] is None
+    assert "states no pixel spacing" in output.err and "give --spacing MM" in output.err
+
+
+def test_a_picture_with_a_spacing_is_cut_into_tiles(
+    make_colour_bundle: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["predict", str(make_colour_bundle()), str(patch(tmp_path / "patch.png")), "--out", str(out), "--json"]
+    assert main([*words, "--spacing", "0.002"]) == 0
+    (coarse,) = json.loads(capsys.readouterr().out)
+    assert main([*words, "--spacing", "0.004"]) == 0
+    (fine,) = json.loads(capsys.readouterr().out)
+    assert coarse["answer"]["tally"]["examined"] == 1 and fine["answer"]["tally"]["examined"] == 6
+    assert coarse["heat_maps"][0]["step"] == [64, 64]
+    assert main([*words, "--spacing", "0.02"]) == 1
+    assert "too coarse" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("unit", "spacing"), [("cell", "0.004"), ("tile", "4"), ("tile", "0")])
+def test_a_spacing_that_cannot_be_meant_is_refused(
+    make_colour_bundle: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], unit: str, spacing: str
+) -> None:
+    words = ["predict", str(make_colour_bundle(unit)), str(patch(tmp_path / "patch.png"))]
+    assert main([*words, "--spacing", spacing]) == 2
+    assert f"--spacing {spacing}: " in capsys.readouterr().err
+
+
+def test_each_picture_is_a_cell(make_colour_bundle: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(patch(tmp_path / f"{name}.png")) for name in "ab"]
+    assert main(["predict", str(make_colour_bundle("cell")), *paths, "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert [result["answer"]["tally"]["examined"] for result in results] == [1, 1]
+
+
+def test_a_slide_gives_its_counts_and_a_heat_map(make_colour_bundle: Any, tmp_path: Path) -> None:
+    out, tile = tmp_path / "out", np.full((12, 16, 16, 3), (210, 140, 190), np.uint8)
+    path = make_slide(tmp_path, spacing=(0.004, 0.004), pixels=tile)
+    assert main(["predict", str(make_colour_bundle()), str(path), "--out", str(out)]) == 0
+    (result,) = json.loads((out / "results.json").read_text())
+    assert result["answer"]["tally"]["examined"] == 2
+    assert {"answer.dcm", "text.dcm", "heat-map.dcm"} <= {Path(name).name for name in result["files"]}
