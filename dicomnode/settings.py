@@ -78,11 +78,12 @@ class ModelsSettings(Section):
 
 
 class OutcomeSwitches(Section):
-    """Which answers beside findings and no findings a target wants."""
+    """Which answers beside findings and no findings a target wants, and which documents of an answer."""
 
     out_of_scope: bool = Field(True, description="Send the SR that says: not what the model is made for.")
     refused: bool = Field(True, description="Send the SR that says: the images cannot be trusted.")
     failed: bool = Field(True, description="Send the SR that says: processing failed.")
+    heat_map: bool = Field(True, description="Send heat maps: fractional segmentations, which not every viewer draws.")
 
 
 class TargetSettings(Section):

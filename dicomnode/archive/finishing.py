@@ -52,7 +52,8 @@ def add_answer(connection: Connection, job: Job, answer: Answer, now: datetime) 
         if not _is_known(connection, new.sop_instance_uid):
             _add_evidence(connection, job, new, kept, now)
         if new.state is EvidenceState.READY and not job.silent:
-            queued += _queue(connection, new.sop_instance_uid, job.targets, now)
+            wanting = [target for target in job.targets if target not in new.unwanted_by]
+            queued += _queue(connection, new.sop_instance_uid, wanting, now)
     states = [new.state for new, _ in answer.objects]
     for new, _ in answer.objects:
         if new.state is EvidenceState.QUARANTINED:

@@ -100,6 +100,7 @@ class NewEvidence:
         instance_number: (0020,0013); the highest of a series is the current one.
         state: Ready, or quarantined by the gate.
         reason: Why quarantined, else empty.
+        unwanted_by: Names of targets that it must not go to, although the job's other objects do.
     """
 
     sop_instance_uid: str
@@ -112,6 +113,7 @@ class NewEvidence:
     instance_number: int
     state: EvidenceState = EvidenceState.READY
     reason: str = ""
+    unwanted_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def _lesion_sentence(finding: Finding, result: Result, sources: Sources) -> str:
 
 
 def _images(references: tuple[SourceReference, ...], sources: Sources) -> str:
+    references = tuple(dict.fromkeys(references))  # tiles of one frame name it several times
     named = [_image(reference, sources) for reference in references[:_MAXIMUM_IMAGES]]
     more = len(references) - len(named)
     return _listed(named) + (f"; and {more} more" if more else "")

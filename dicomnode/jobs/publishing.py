@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -85,6 +85,15 @@ def write_answer(archive: Archive, study: Study, result: Result, result_json: st
 def targets_for(outcome: Outcome, names: Sequence[str], targets: Sequence[TargetSettings]) -> tuple[str, ...]:
     """Those of the named targets that exist and want an answer of this kind."""
     return tuple(target.name for target in targets if target.name in names and _wants(target.send, outcome))
+
+
+def addressed(evidence: Sequence[NewEvidence], targets: Sequence[TargetSettings]) -> tuple[NewEvidence, ...]:
+    """The documents, each with the targets that do not want its kind."""
+    without_heat_maps = tuple(target.name for target in targets if not target.send.heat_map)
+    return tuple(
+        replace(document, unwanted_by=without_heat_maps) if document.role == "heat-map" else document
+        for document in evidence
+    )
 
 
 def _wants(switches: OutcomeSwitches, outcome: Outcome) -> bool:

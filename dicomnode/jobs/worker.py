@@ -20,7 +20,7 @@ from dicomnode.inference.outcomes import without_answer
 from dicomnode.inference.result_json import result_to_json
 from dicomnode.jobs.heartbeat import Heartbeat
 from dicomnode.jobs.loading import LoadedModels, check_deployment
-from dicomnode.jobs.publishing import Answer, finished_answer, targets_for, write_answer
+from dicomnode.jobs.publishing import Answer, addressed, finished_answer, targets_for, write_answer
 from dicomnode.jobs.routing import asked_for
 from dicomnode.settings import Settings
 from dicomnode.study import Series, Study
@@ -161,8 +161,9 @@ class Worker:
         deployment = self._archive.deployments.get(job.model_name)
         live = deployment is not None and deployment.state is DeploymentState.LIVE
         targets = targets_for(outcome, job.targets, self._settings.targets) if live else ()
+        evidence = addressed(answer.evidence, self._settings.targets)
         ended = self._archive.jobs.finish(
-            job.job_id, self._owner, answer.evidence, answer.result_json, self._clock(), targets=targets, error=error
+            job.job_id, self._owner, evidence, answer.result_json, self._clock(), targets=targets, error=error
         )
         if not ended:
             _log.warning("job %d: its lease was lost; nothing was written", job.job_id)

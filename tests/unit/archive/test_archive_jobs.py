@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -128,6 +129,17 @@ def test_the_targets_can_be_narrowed_at_the_end(archive: Archive) -> None:
     routed(archive)
     archive.jobs.finish(leased(archive).job_id, "w1", [new_evidence(archive)], "{}", NOW, targets=["vna"])
     assert [d.target for d in archive.deliveries.list()] == ["vna"]
+
+
+def test_a_target_may_not_want_one_of_the_objects(archive: Archive) -> None:
+    routed(archive)
+    unwanted = replace(new_evidence(archive, "2.25.2"), unwanted_by=("pacs", "elsewhere"))
+    archive.jobs.finish(leased(archive).job_id, "w1", [new_evidence(archive), unwanted], "{}", NOW)
+    assert {(d.sop_instance_uid, d.target) for d in archive.deliveries.list()} == {
+        ("2.25.1", "pacs"),
+        ("2.25.1", "vna"),
+        ("2.25.2", "vna"),
+    }
 
 
 def test_a_silent_job_sends_nothing(archive: Archive) -> None:

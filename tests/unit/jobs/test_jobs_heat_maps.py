@@ -1,0 +1,36 @@
+"""A heat map on its way from a result to the archive, and to the targets that want it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dicomnode.archive import Archive
+from dicomnode.archive.records import EvidenceState
+from dicomnode.jobs.publishing import addressed, write_answer
+from dicomnode.settings import Settings
+from tests.archives import put
+from tests.evidence_cases import tiled
+from tests.factories import as_study
+from tests.slides import make_slide
+
+
+def test_a_heat_map_is_kept_and_goes_where_it_is_wanted(tmp_path: Path) -> None:
+    settings = Settings.model_validate(
+        {
+            "node": {"data_dir": tmp_path / "data"},
+            "targets": [
+                {"name": "pacs", "url": "http://127.0.0.1:1"},
+                {"name": "plain", "url": "http://127.0.0.1:2", "send": {"heat_map": False}},
+            ],
+        }
+    )
+    path = make_slide(tmp_path)
+    archive = Archive.open(settings)
+    put(archive, path.read_bytes())
+    written = write_answer(archive, as_study([path]), tiled([path]), "{}", "NODE").evidence
+    archive.close()
+    assert [(item.role, item.state) for item in written] == [
+        (role, EvidenceState.READY) for role in ("answer", "text", "heat-map")
+    ]
+    unwanted = {item.role: item.unwanted_by for item in addressed(written, settings.targets)}
+    assert unwanted == {"answer": (), "text": (), "heat-map": ("plain",)}
