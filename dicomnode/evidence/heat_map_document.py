@@ -1,8 +1,12 @@
 """The heat map: a fractional segmentation with one segment (PS3.3 A.51, C.8.20.2.3).
 
 On a whole slide it is a total pixel matrix of its own, coarser than the slide's and placed on the
-slide. A picture without a place in space takes one too, by PS3.3 A.51.3: its frames have the rows and
-columns of the picture and name it as what they were derived from, pixel by pixel.
+slide. A picture that says of no pixel where it lies takes one too (A.51.5.1): each pixel of the map
+belongs to the picture's pixel at the same row and column, so the map is spread over them.
+
+There is no binary twin and no picture of the map: viewers of slides (Slim, dicom-microscopy-viewer)
+draw fractional segmentations in colours, and the others draw neither kind on images without a plane in
+the patient. For them the text says what was counted.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from dicomnode.dicom.uids import derive_uid
 from dicomnode.evidence import concepts
 from dicomnode.evidence.content import coded
 from dicomnode.evidence.heat_maps import MAXIMUM_VALUE, HeatMaps
-from dicomnode.evidence.planes import SlidePlane
+from dicomnode.evidence.planes import SlidePlane, set_slide_place
 from dicomnode.evidence.seg_modules import (
     COLOURS,
     algorithm_identification,
@@ -92,9 +96,7 @@ def _place(header: Dataset, plane: SlidePlane) -> None:
     header.OpticalPathSequence = [Dataset()]
     header.ImageOrientationSlide = [decimal(value) for value in plane.orientation]
     origin, measures, shared = Dataset(), Dataset(), Dataset()
-    origin.XOffsetInSlideCoordinateSystem = decimal(plane.position[0])
-    origin.YOffsetInSlideCoordinateSystem = decimal(plane.position[1])
-    origin.ZOffsetInSlideCoordinateSystem = decimal(plane.position[2])
+    set_slide_place(origin, plane.position)
     header.TotalPixelMatrixOriginSequence = [origin]
     measures.PixelSpacing = [decimal(value) for value in plane.pixel_spacing]
     if plane.slice_thickness is not None:
@@ -152,11 +154,13 @@ def _add_frames(document: Dataset, drawn: HeatMaps) -> None:
 
 
 def _name_sources(document: Dataset, drawn: HeatMaps) -> None:
-    """Replace the stand-in by the real images."""
+    """Replace the stand-in by the real images, and its height above the glass, which highdicom leaves out."""
     preserved = "YES" if drawn.plane is None else "NO"
     for group, heat_map in zip(document.PerFrameFunctionalGroupsSequence, drawn.maps, strict=True):
         source = group.DerivationImageSequence[0].SourceImageSequence[0]
         source.pop("ReferencedFrameNumber", None)
         refer_to(source, heat_map.image)
         source.SpatialLocationsPreserved = preserved
+        if drawn.plane is not None:
+            set_slide_place(group.PlanePositionSlideSequence[0], drawn.plane.position)
     list_sources(document, [heat_map.image for heat_map in drawn.maps])

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.valuerep import DSfloat
 
 from dicomnode.study import SourceReference
 
 _SAME_PLACE = 1e-3  # mm
+_MICROMETRES = 1000.0  # in a millimetre
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +109,23 @@ class SlidePlane:
         return column, row
 
 
+def slide_place(item: Dataset) -> tuple[float, ...]:
+    """X, Y, Z in mm of a place in the Slide Coordinate System, which gives Z in micrometres; empty if it has none."""
+    x, y, z = (item.get(f"{axis}OffsetInSlideCoordinateSystem") for axis in "XYZ")
+    place = _numbers((x, y, z or 0.0), 3)
+    return (*place[:2], place[2] / _MICROMETRES) if place else ()
+
+
+def set_slide_place(item: Dataset, place: Sequence[float]) -> None:
+    """The inverse of `slide_place`."""
+    scaled = (place[0], place[1], place[2] * _MICROMETRES)
+    for axis, value in zip("XYZ", scaled, strict=True):
+        setattr(item, f"{axis}OffsetInSlideCoordinateSystem", DSfloat(value, auto_format=True))
+
+
 def slide_plane_of(header: Dataset) -> SlidePlane | None:
     """The total pixel matrix of a tiled image; None if it is not tiled or not placed on the slide."""
-    origin = next(iter(header.get("TotalPixelMatrixOriginSequence") or [Dataset()]))
-    position = (
-        origin.get("XOffsetInSlideCoordinateSystem"),
-        origin.get("YOffsetInSlideCoordinateSystem"),
-        origin.get("ZOffsetInSlideCoordinateSystem") or 0.0,
-    )
-    place = _numbers(position, 3)
+    place = slide_place(next(iter(header.get("TotalPixelMatrixOriginSequence") or [Dataset()])))
     orientation = _numbers(header.get("ImageOrientationSlide"), 6)
     spacing = _numbers(_attribute(header, 1, "PixelMeasuresSequence", "PixelSpacing"), 2)
     thickness = _numbers([_attribute(header, 1, "PixelMeasuresSequence", "SliceThickness")], 1)

@@ -111,7 +111,10 @@ def _stamp_times(dataset: Dataset, draft: Draft) -> None:
 
 def _stamp_coding_schemes(dataset: Dataset) -> None:
     """Say whose codes the private ones are, if there are any (PS3.3 C.12.1.1.1)."""
-    used = {str(element.value) for element in dataset.iterall() if element.keyword == "CodingSchemeDesignator"}
+    # Of a segmentation only the segments are searched: its frames, which may be many, have standard codes.
+    searched = dataset.get("SegmentSequence") or [dataset]
+    elements = (element for item in searched for element in item.iterall())
+    used = {str(element.value) for element in elements if element.keyword == "CodingSchemeDesignator"}
     if concepts.PRIVATE_SCHEME in used:
         item = Dataset()
         item.CodingSchemeDesignator = concepts.PRIVATE_SCHEME

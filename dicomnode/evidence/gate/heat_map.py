@@ -8,7 +8,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from dicomnode.evidence.gate.subject import Subject
-from dicomnode.evidence.planes import SlidePlane, slide_plane_of
+from dicomnode.evidence.planes import SlidePlane, slide_place, slide_plane_of
 
 _SAME_DIRECTION = 1e-6
 _SAME_PLACE = 1e-6  # mm; a slide's pixel is some 1e-4
@@ -51,15 +51,8 @@ def _place(subject: Subject, frame: Dataset, reference: Dataset) -> Iterator[str
 
 def _frame_position(own: SlidePlane, frame: Dataset) -> Iterator[str]:
     for position in frame.get("PlanePositionSlideSequence") or []:
-        place = [
-            float(position.get(keyword) or 0)
-            for keyword in (
-                "XOffsetInSlideCoordinateSystem",
-                "YOffsetInSlideCoordinateSystem",
-                "ZOffsetInSlideCoordinateSystem",
-            )
-        ]
-        if not np.allclose(place, own.position, rtol=0, atol=_SAME_PLACE):
+        place = slide_place(position)
+        if not place or not np.allclose(place, own.position, rtol=0, atol=_SAME_PLACE):
             yield "its plane position is not the origin of the total pixel matrix"
 
 

@@ -119,6 +119,17 @@ def test_filed_in_a_series_of_its_own_with_the_same_uids_each_time(tmp_path: Pat
     assert len({document.SeriesInstanceUID for document in first.values()}) == len(first) == 3
 
 
+def test_height_above_the_glass_is_kept_in_micrometres(tmp_path: Path) -> None:
+    path = make_slide(tmp_path)
+    header = headers([path])[0]
+    header.TotalPixelMatrixOriginSequence[0].ZOffsetInSlideCoordinateSystem = 2.5
+    header.save_as(path)
+    document = _drawn([path])
+    assert document.TotalPixelMatrixOriginSequence[0].ZOffsetInSlideCoordinateSystem == 2.5
+    frame = document.PerFrameFunctionalGroupsSequence[0]
+    assert frame.PlanePositionSlideSequence[0].ZOffsetInSlideCoordinateSystem == 2.5
+
+
 def test_specimen_goes_with_it_without_its_history(tmp_path: Path) -> None:
     document = _drawn([make_slide(tmp_path)])
     assert document.ContainerIdentifier == "GENERATED-1_A"
@@ -152,6 +163,19 @@ def test_a_slide_that_does_not_say_where_it_lies_gets_words_instead(tmp_path: Pa
     made = documents(tiled([path]), [path])
     assert set(made) == {"answer", "text"}
     assert "No heat map object: the tiled image does not state where on the slide it lies" in sentences(made["text"])
+
+
+def test_a_picture_too_large_for_a_map_gets_words_instead(tmp_path: Path) -> None:
+    paths = make_pictures(tmp_path, Rows=12000, Columns=12000)
+    made = documents(tiled(paths), paths)
+    assert "No heat map object: the image has more pixels" in sentences(made["text"])
+
+
+def test_tiles_of_one_frame_name_it_once(tmp_path: Path) -> None:
+    path = make_slide(tmp_path)
+    frames = references([path])
+    words = sentences(documents(tiled([path], answer=answer([*frames[:2], frames[0]])), [path])["text"])
+    assert "The answer was carried by frames 1 and 2 of image 1 of series 1." in words
 
 
 def test_nothing_examined_is_no_heat_map(tmp_path: Path) -> None:
