@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from dicomnode.cli.data_check import check, check_before_training
 
 if TYPE_CHECKING:
     from dicomnode.learning.recipe import Recipe
+    from dicomnode.learning.tasks import Task
     from dicomnode.learning.training import Run
 
 
@@ -28,6 +30,9 @@ def add_parser(subparsers: Any) -> None:
         help="change a recipe value; smoke=true: tiny, on generated images",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    parser.add_argument("--resume-from", type=Path, metavar="FILE", help="go on from this last.pt or best.pt")
+    parser.add_argument("--find-lr", action="store_true", help="search a learning rate, train nothing")
+    parser.add_argument("--no-tensorboard", action="store_true", help="write no curves into OUT/tensorboard")
     parser.add_argument("--budget-minutes", type=float, metavar="M", help="stop training after so much wall-clock time")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.add_argument("--describe", action="store_true", help="print network and hyper-parameters, train nothing")
@@ -43,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, check the data, or describe what would be trained."""
+    """Train, check the data, search a learning rate, or describe what would be trained."""
     from dicomnode.errors import UsageError
     from dicomnode.learning.recipe import load_recipe
 
@@ -56,13 +61,28 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"train {args.recipe}: no data folder; give the folder of the data set{wanted} with --data")
     if args.check:
         return check(recipe.data, _data(args, recipe, out), args.out, as_json=args.json)
-    from dicomnode.learning.training import make_run
+    if args.find_lr:
+        return _find_rate(args, recipe, out)
+    return _run(args, recipe, out)
 
-    made = make_run(recipe, args.data or out / "generated", out, args.device, args.resume, args.budget_minutes)
-    _data(args, recipe, out)
-    if not args.no_check:
-        check_before_training(recipe.data, made.data, out, again=not args.resume)
-    return _train(made, args.json)
+
+def _run(args: argparse.Namespace, recipe: Recipe, out: Path) -> int:
+    """Train, with the other processes if torchrun started several, and let the first package what came of it."""
+    from dicomnode.learning.ranks import joined, own_device
+    from dicomnode.learning.training import load_task, make_run
+
+    data, device, boards = args.data or out / "generated", own_device(args.device, os.environ), not args.no_tensorboard
+    resume = args.resume_from or args.resume
+    with joined(device, os.environ) as ranks:
+        run = make_run(recipe, data, out, device, resume, args.budget_minutes, ranks=ranks, boards=boards)
+        if ranks.is_first:
+            _data(args, recipe, out)
+            if not args.no_check:
+                check_before_training(recipe.data, data, out, again=not resume)
+        ranks.agreed(None)  # the others wait until the data are there
+        task = load_task(recipe, data, ranks)
+        _train(run, task)
+    return _package(run, task, args.json) if ranks.is_first else 0
 
 
 def _data(args: argparse.Namespace, recipe: Recipe, out: Path) -> Path:
@@ -84,18 +104,20 @@ def _describe(recipe: Recipe, as_json: bool) -> int:
     return 0
 
 
-def _train(run: Run, as_json: bool) -> int:
+def _train(run: Run, task: Task) -> None:
     from rich.console import Console
 
     from dicomnode.learning.progress import make_reporter
-    from dicomnode.learning.training import load_task, train
+    from dicomnode.learning.training import train
 
-    task = load_task(run.recipe, run.data)
-    reporter = make_reporter(Console(stderr=True))
+    reporter = make_reporter(Console(stderr=True), run.budget_minutes, is_silent=not run.ranks.is_first)
     try:
         train(run, task, reporter)
     finally:
         reporter.close()
+
+
+def _package(run: Run, task: Task, as_json: bool) -> int:
     from dicomnode.learning.packaging import package
 
     bundle = package(run, task)
@@ -103,4 +125,25 @@ def _train(run: Run, as_json: bool) -> int:
         print((run.out / "report.json").read_text(encoding="utf-8"), end="")
     else:
         print(f"bundle: {bundle}")
+    return 0
+
+
+def _find_rate(args: argparse.Namespace, recipe: Recipe, out: Path) -> int:
+    from dataclasses import asdict
+
+    from dicomnode.learning.precision import choose_device
+    from dicomnode.learning.rate_search import find_rate
+    from dicomnode.learning.training import Run, load_task
+
+    data = _data(args, recipe, out)
+    found = find_rate(Run(recipe, data, out, choose_device(args.device)), load_task(recipe, data))
+    text = json.dumps(asdict(found), indent=2)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "lr_search.json").write_text(text + "\n", encoding="utf-8")
+    if args.json:
+        print(text)
+        return 0
+    for index in range(0, len(found.rates), 5):
+        print(f"learning rate {found.rates[index]:.2e}  loss {found.losses[index]:.4f}")
+    print(f"the loss fell fastest at {found.suggestion:.2e}: try --set training.learning_rate={found.suggestion:.1e}")
     return 0

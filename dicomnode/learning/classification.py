@@ -12,17 +12,26 @@ from torch.nn import functional
 
 from dicomnode.learning.augmentation import augment, mixers
 from dicomnode.learning.loops import evaluate
+from dicomnode.learning.ranks import ALONE, Ranks
 from dicomnode.learning.recipe import Recipe
 from dicomnode.learning.store import ImageStore, balanced, shuffled
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """Classification with its training and validation images."""
+    """Classification with its training and validation images.
+
+    Attributes:
+        recipe: The experiment.
+        train: Training images.
+        valid: Validation images.
+        ranks: This process among those that share each batch.
+    """
 
     recipe: Recipe
     train: ImageStore
     valid: ImageStore
+    ranks: Ranks = ALONE
 
     @property
     def steps_per_epoch(self) -> int:
@@ -30,17 +39,21 @@ class Classification:
         return len(self.train.samples) // self.recipe.training.batch_size
 
     def batches(self, generator: torch.Generator, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Augmented (B, C, h, w) images and (B,) labels, or (B, classes) shares of labels where images are mixed."""
+        """Augmented (B, C, h, w) images and (B,) labels, or (B, classes) shares of labels where images are mixed.
+
+        B is the batch size over the number of processes: each has its share of every batch.
+        """
         mixing = mixers(self.recipe.augmentation, len(self.recipe.data.classes))
         labels = labels_of(self.train)
         size = self.recipe.training.batch_size
         weighted = self.recipe.training.class_balance == "weighted"
         order = balanced(labels, size, generator) if weighted else shuffled(len(labels), size, generator)
-        for chosen in order:
-            images, _ = augment(self.train.images[chosen].float(), self.recipe.augmentation, generator)
+        own = self.ranks.own(generator)
+        for chosen in map(self.ranks.share, order):
+            images, _ = augment(self.train.images[chosen].float(), self.recipe.augmentation, own)
             targets = labels[chosen]
             if mixing:
-                images, targets = mixing[int(torch.randint(len(mixing), (), generator=generator))](images, targets)
+                images, targets = mixing[int(torch.randint(len(mixing), (), generator=own))](images, targets)
             images = images.contiguous(memory_format=torch.channels_last)
             yield images.to(device, non_blocking=True), targets.to(device, non_blocking=True)
 
@@ -53,14 +66,18 @@ class Classification:
 
     def validate(self, model: nn.Module, dtype: torch.dtype | None) -> dict[str, float]:
         """Accuracy, macro F1, the classes' mean area under the ROC curve, and negative log likelihood."""
-        logits, labels = predict_logits(model, self.valid, dtype), labels_of(self.valid)
-        predicted = logits.argmax(dim=1)
-        return {
-            "accuracy": (predicted == labels).double().mean().item(),
-            "macro_f1": macro_f1(predicted, labels, logits.shape[1]),
-            "auc": macro_auc(logits.softmax(dim=1), labels),
-            "nll": functional.cross_entropy(logits, labels).item(),
-        }
+        return validation_figures(predict_logits(model, self.valid, dtype), labels_of(self.valid))
+
+
+def validation_figures(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """The figures of (N, classes) logits."""
+    predicted = logits.argmax(dim=1)
+    return {
+        "accuracy": (predicted == labels).double().mean().item(),
+        "macro_f1": macro_f1(predicted, labels, logits.shape[1]),
+        "auc": macro_auc(logits.softmax(dim=1), labels),
+        "nll": functional.cross_entropy(logits, labels).item(),
+    }
 
 
 def weights_l1(model: nn.Module) -> torch.Tensor:

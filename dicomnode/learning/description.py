@@ -8,8 +8,10 @@ import torch
 from monai.data import MetaTensor
 from torch import nn
 
+from dicomnode.learning.freezing import train_only
 from dicomnode.learning.pictures import build_transform
 from dicomnode.learning.recipe import Recipe
+from dicomnode.learning.stages import stages_of
 from dicomnode.learning.training import build_network
 from dicomnode.networks import ImageNetClassifier
 from dicomnode.networks.imagenet import original_parameters
@@ -29,6 +31,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         "input_size": input_size(recipe),
         "data": recipe.data.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json"),
+        "stages": _stages(recipe, network),
         "augmentation": recipe.augmentation.model_dump(mode="json"),
         "seed": recipe.seed,
         "init": recipe.init,
@@ -39,6 +42,17 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         "choices": recipe.choices,
         "published": None if recipe.published is None else recipe.published.model_dump(mode="json"),
     }
+
+
+def _stages(recipe: Recipe, network: nn.Module) -> list[dict[str, Any]]:
+    """What each stage of the run trains, for how long and how fast."""
+    stages = []
+    for stage in stages_of(recipe.training):
+        train_only(network, stage.train_only)
+        counted = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        values = stage.model_dump(mode="json", include={"epochs", "train_only", "learning_rate"})
+        stages.append({**values, "parameters_trainable": counted})
+    return stages
 
 
 def _original(network: nn.Module) -> dict[str, int]:

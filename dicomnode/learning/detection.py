@@ -14,6 +14,7 @@ from dicomnode.learning.coco_precision import average_precision
 from dicomnode.learning.lesions import Truth
 from dicomnode.learning.loops import evaluate
 from dicomnode.learning.pictures import processed_boxes
+from dicomnode.learning.ranks import ALONE, Ranks
 from dicomnode.learning.recipe import Recipe
 from dicomnode.learning.store import ImageStore, shuffled
 
@@ -26,11 +27,19 @@ _SMALLEST_SIDE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Detection with its training and validation images."""
+    """Detection with its training and validation images.
+
+    Attributes:
+        recipe: The experiment.
+        train: Training images.
+        valid: Validation images.
+        ranks: This process among those that share each batch.
+    """
 
     recipe: Recipe
     train: ImageStore
     valid: ImageStore
+    ranks: Ranks = ALONE
 
     @property
     def steps_per_epoch(self) -> int:
@@ -40,8 +49,9 @@ class Detection:
     def batches(self, generator: torch.Generator, device: torch.device) -> Iterator[DetectionBatch]:
         """Augmented images and torchvision targets with the boxes' inscribed ellipses as masks."""
         truths = truths_of(self.train)
-        for chosen in shuffled(len(truths), self.recipe.training.batch_size, generator):
-            images, theta = augment(self.train.images[chosen].float(), self.recipe.augmentation, generator)
+        own = self.ranks.own(generator)
+        for chosen in map(self.ranks.share, shuffled(len(truths), self.recipe.training.batch_size, generator)):
+            images, theta = augment(self.train.images[chosen].float(), self.recipe.augmentation, own)
             height, width = images.shape[-2:]
             targets = [_target(truths[int(index)], theta[place], height, width) for place, index in enumerate(chosen)]
             moved = [{name: tensor.to(device) for name, tensor in target.items()} for target in targets]

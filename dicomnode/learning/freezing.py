@@ -8,19 +8,17 @@ from dicomnode.errors import RecipeError
 
 
 def train_only(model: nn.Module, prefixes: tuple[str, ...]) -> None:
-    """Leave all parameters but those whose names begin with one of ``prefixes`` as they are; none given, train all.
+    """Train the parameters whose names begin with one of ``prefixes`` and leave the others; none given, train all.
 
     Raises:
         RecipeError: If no parameter has such a name.
     """
-    if not prefixes:
-        return
     names = [name for name, _ in model.named_parameters()]
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in names):
             raise RecipeError(f"training.train_only: no parameter begins with {prefix!r}; one is {names[-1]}")
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(prefixes))
+        parameter.requires_grad_(not prefixes or name.startswith(prefixes))
 
 
 def to_training(model: nn.Module) -> None:

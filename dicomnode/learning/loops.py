@@ -24,8 +24,18 @@ def train_one_epoch(
     clip_norm: float | None,
     dtype: torch.dtype | None,
     report: Callable[[float], None],
+    mean: Callable[[float], float] = float,
 ) -> float:
     """Step once per batch and return the mean loss.
+
+    Args:
+        state: Of the run; stepped.
+        batches: Of one epoch.
+        loss_of: Loss of the network on a batch.
+        clip_norm: Gradients are scaled down to this norm; None for never.
+        dtype: Of automatic mixed precision.
+        report: Told the loss of each step.
+        mean: Of a loss over all processes that train together.
 
     Raises:
         TrainingError: If the loss is not finite; the last checkpoint stays as it was.
@@ -35,10 +45,11 @@ def train_one_epoch(
     losses: list[float] = []
     for batch in batches:
         with mixed_precision(device, dtype):
-            loss = loss_of(state.model, batch)
-        if not math.isfinite(loss.item()):
+            loss = loss_of(state.called, batch)
+        losses.append(mean(loss.item()))
+        if not math.isfinite(losses[-1]):
             raise TrainingError(
-                f"epoch {state.epoch + 1}, step {len(losses) + 1}: the loss is {loss.item()}; "
+                f"epoch {state.epoch + 1}, step {len(losses)}: the loss is {losses[-1]}; "
                 "lower training.learning_rate and resume from the last checkpoint"
             )
         state.optimizer.zero_grad(set_to_none=True)
@@ -49,7 +60,7 @@ def train_one_epoch(
         state.schedule.step()
         if isinstance(state.averaged, AveragedModel):
             state.averaged.update_parameters(state.model)
-        losses.append(loss.item())
+        state.steps += 1
         report(losses[-1])
     return sum(losses) / len(losses)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,17 +30,52 @@ class Reporter(Protocol):
         """No more reports."""
 
 
-class BarReporter:
-    """A bar with loss, metric and the time left of the epoch."""
+class Pace:
+    """How long the rest of a run takes if it goes on as it went so far, validation included.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        budget_s: Wall-clock time, in seconds, after which the run ends anyway.
+        clock: Time in seconds.
+    """
+
+    def __init__(self, budget_s: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._budget_s = math.inf if budget_s is None else budget_s
+        self._clock = clock
+        self._started: float | None = None
+        self._begun = self._done = self._total = 0
+
+    def begin(self, epoch: int, epochs: int, steps: int) -> None:
+        """An epoch of ``steps`` begins, the first of which is number 1."""
+        self._done, self._total = (epoch - 1) * steps, epochs * steps
+        if self._started is None:
+            self._started, self._begun = self._clock(), self._done
+
+    def step(self) -> float:
+        """A step is done; the seconds that are left, at most, since the run may stop early."""
+        self._done += 1
+        elapsed = self._clock() - (self._started or 0.0)
+        left = elapsed / max(1, self._done - self._begun) * (self._total - self._done)
+        return max(0.0, min(left, self._budget_s - elapsed))
+
+
+def in_words(seconds: float) -> str:
+    """``1:02:03`` or ``2:03``."""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+class BarReporter:
+    """A bar of the epoch, with loss, metric and the time left of the whole run."""
+
+    def __init__(self, console: Console, pace: Pace) -> None:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f} {task.fields[note]}"),
-            TimeRemainingColumn(),
+            TextColumn("loss {task.fields[loss]:.4f} {task.fields[note]} {task.fields[left]}"),
         )
+        self._pace = pace
         self._progress = Progress(*columns, console=console)
         self._progress.start()
 
@@ -47,10 +83,11 @@ class BarReporter:
         """Replace the bar by one for this epoch."""
         for task in self._progress.task_ids:
             self._progress.remove_task(task)
-        bar = self._progress.add_task(f"epoch {epoch}/{epochs}", total=steps, loss=0.0, note=note)
+        bar = self._progress.add_task(f"epoch {epoch}/{epochs}", total=steps, loss=0.0, note=note, left="")
+        self._pace.begin(epoch, epochs, steps)
 
         def report(loss: float) -> None:
-            self._progress.update(bar, advance=1, loss=loss)
+            self._progress.update(bar, advance=1, loss=loss, left=f"{in_words(self._pace.step())} left")
 
         return report
 
@@ -66,23 +103,30 @@ class BarReporter:
 class LineReporter:
     """A line per half minute and per epoch."""
 
-    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        pace: Pace | None = None,
+    ) -> None:
         self._write = write
         self._clock = clock
+        self._pace = pace or Pace(clock=clock)
 
     def begin(self, epoch: int, epochs: int, steps: int, note: str) -> Callable[[float], None]:
         """Start an epoch."""
-        started = last = self._clock()
+        last = self._clock()
         done, total = 0, 0.0
+        self._pace.begin(epoch, epochs, steps)
 
         def report(loss: float) -> None:
             nonlocal done, total, last
-            done, total, now = done + 1, total + loss, self._clock()
+            done, total, now, left = done + 1, total + loss, self._clock(), self._pace.step()
             if now - last < _LINE_EVERY_S and done < steps:
                 return
-            last, left = now, (now - started) / done * (steps - done)
+            last = now
             place = f"epoch {epoch}/{epochs} step {done}/{steps}"
-            self._write(f"{place} loss {total / done:.4f}, {left:.0f} s left {note}".rstrip())
+            self._write(f"{place} loss {total / done:.4f}, {in_words(left)} left {note}".rstrip())
 
         return report
 
@@ -94,15 +138,24 @@ class LineReporter:
         """Nothing to clean up."""
 
 
-def make_reporter(console: Console) -> Reporter:
-    """A bar if the console is a terminal."""
+def make_reporter(console: Console, budget_minutes: float | None = None, *, is_silent: bool = False) -> Reporter:
+    """A bar if the console is a terminal, else lines.
+
+    Args:
+        console: To write to.
+        budget_minutes: Wall-clock time of the run.
+        is_silent: Write nothing, for all but the first of several processes.
+    """
+    if is_silent:
+        return LineReporter(lambda line: None)
+    pace = Pace(None if budget_minutes is None else 60 * budget_minutes)
     if console.is_terminal:
-        return BarReporter(console)
+        return BarReporter(console, pace)
 
     def write(line: str) -> None:
         print(time.strftime("%H:%M:%S"), line, file=console.file, flush=True)
 
-    return LineReporter(write)
+    return LineReporter(write, pace=pace)
 
 
 @contextmanager

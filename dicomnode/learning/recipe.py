@@ -5,22 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dicomnode.errors import RecipeError
+from dicomnode.learning.hyperparameters import Fraction, Section, TrainingSection
 from dicomnode.learning.layers import read_layers
 
 Component: TypeAlias = dict[str, Any]
 """A MONAI bundle component: ``_target_`` names the class, the other keys are its arguments."""
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataSection(_Section):
+class DataSection(Section):
     """Where the images and labels lie inside the data folder.
 
     Attributes:
@@ -51,7 +46,7 @@ class DataSection(_Section):
         "labels_csv", "class_folders", "patient_class_folders", "unsplit_class_folders", "cbis_ddsm", "coco"
     ]
     classes: tuple[str, ...] = Field(min_length=2)
-    folders: dict[str, str] = {}
+    folders: dict[str, str] = Field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     colour: Literal["grey", "rgb"] = "grey"
     in_memory: bool = True
@@ -75,7 +70,7 @@ class DataSection(_Section):
         return self
 
 
-class AugmentationSection(_Section):
+class AugmentationSection(Section):
     """Random changes of a training image; every range is drawn uniformly, symmetric around no change.
 
     Attributes:
@@ -118,56 +113,7 @@ class AugmentationSection(_Section):
     cutmix: Annotated[float, Field(ge=0)] = 0.0
 
 
-class TrainingSection(_Section):
-    """The hyper-parameters of the loop.
-
-    Attributes:
-        epochs: Passes over the training split at most.
-        batch_size: Images per step.
-        optimizer: ``adamw`` decays weights of convolutions and linear layers only; ``adam`` and ``sgd`` decay all.
-        momentum: Of ``sgd``.
-        schedule: ``cosine`` after the warm-up, or ``constant``.
-        learning_rate: Peak of the learning rate; it rises over ``warmup_epochs`` and then follows ``schedule``.
-        weight_decay: The optimiser's.
-        l1: Weight of the sum of absolute weights of trained convolutions and linear layers in the loss.
-        train_only: Parameters whose names begin with one of these are trained, the others stay as they are, and so do
-            the statistics of their batch norms; all are trained if empty.
-        class_balance: ``weighted`` draws each class equally often in an epoch of the same length.
-        warmup_epochs: Epochs (fractions allowed) of linear rise.
-        clip_norm: Gradients are scaled down to this norm; null for never.
-        label_smoothing: Of the cross entropy (classification only).
-        ema_decay: Decay per step of the averaged weights that are validated and kept; 0 for none.
-        validate_every: Epochs between two validations.
-        patience: Validations without a better figure before the run stops.
-        monitor: Validation figure that picks the best checkpoint, higher is better.
-    """
-
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    momentum: float = Field(0.0, ge=0, lt=1)
-    schedule: Literal["cosine", "constant"] = "cosine"
-    learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(0.01, ge=0)
-    l1: float = Field(0.0, ge=0)
-    train_only: tuple[str, ...] = ()
-    class_balance: Literal["none", "weighted"] = "none"
-    warmup_epochs: float = Field(1.0, ge=0)
-    clip_norm: float | None = Field(5.0, gt=0)
-    label_smoothing: Fraction = 0.0
-    ema_decay: float = Field(0.0, ge=0, lt=1)
-    validate_every: int = Field(1, ge=1)
-    patience: int = Field(10, ge=1)
-    monitor: str
-
-    @model_validator(mode="after")
-    def _momentum_is_sgds(self) -> TrainingSection:
-        if self.momentum and self.optimizer != "sgd":
-            raise ValueError("momentum belongs to optimizer sgd")
-        return self
-
-
-class OperatingPointSection(_Section):
+class OperatingPointSection(Section):
     """How the threshold is chosen on the validation split.
 
     Attributes:
@@ -179,7 +125,7 @@ class OperatingPointSection(_Section):
     value: Fraction = 0.99
 
 
-class CardSection(_Section):
+class CardSection(Section):
     """What the model card says besides figures; each is Markdown.
 
     Attributes:
@@ -201,7 +147,7 @@ class CardSection(_Section):
     limits: str
 
 
-class BundleSection(_Section):
+class BundleSection(Section):
     """What goes into the bundle as it is.
 
     Attributes:
@@ -219,7 +165,7 @@ class BundleSection(_Section):
     card: CardSection
 
 
-class PublishedSection(_Section):
+class PublishedSection(Section):
     """What the study reported.
 
     Attributes:
@@ -228,10 +174,10 @@ class PublishedSection(_Section):
     """
 
     result: str
-    figures: dict[str, int | float] = {}
+    figures: dict[str, int | float] = Field(default_factory=dict)
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """One published experiment.
 
     Attributes:
@@ -259,8 +205,8 @@ class Recipe(_Section):
     task: Literal["classification", "detection"]
     seed: int = Field(2026, ge=0)
     published: PublishedSection | None = None
-    choices: dict[str, str] = {}
-    variants: dict[str, dict[str, Any]] = {}
+    choices: dict[str, str] = Field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     variant: tuple[str, ...] = ()
     init: Literal["random", "imagenet", "checkpoint"] = "random"
     init_weights: Path | None = None
@@ -291,7 +237,7 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _only_for_classification(self) -> Recipe:
-        only = {"training.l1": self.training.l1, "training.class_balance": self.training.class_balance == "weighted"}
+        only = {"training.l1": self.training.l1, "training.class_balance": self.training.class_balance != "none"}
         only["data.in_memory: false"] = not self.data.in_memory
         only["data.colour: rgb"] = self.data.colour == "rgb"
         only["augmentation.mixup or cutmix"] = bool(self.augmentation.mixup or self.augmentation.cutmix)

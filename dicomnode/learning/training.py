@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
@@ -15,18 +13,25 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.checkpoints import RunState, load_last, save_best, save_last
+from dicomnode.learning.boards import Board, open_board
+from dicomnode.learning.budget import Budget
+from dicomnode.learning.checkpoints import RunState, bring_best, read_checkpoint, restore, save_best, save_last
 from dicomnode.learning.classification import Classification
+from dicomnode.learning.compilation import compile_network
 from dicomnode.learning.detection import Detection
 from dicomnode.learning.freezing import train_only
+from dicomnode.learning.hyperparameters import TrainingSection
 from dicomnode.learning.loops import train_one_epoch
 from dicomnode.learning.optimisation import make_optimizer, make_schedule
 from dicomnode.learning.pictures import build_transform
 from dicomnode.learning.precision import choose_device, fast_type
 from dicomnode.learning.pretrained import load_imagenet, load_start
 from dicomnode.learning.progress import Reporter
+from dicomnode.learning.ranks import ALONE, Ranks
 from dicomnode.learning.recipe import Recipe
+from dicomnode.learning.smote import refit_head
 from dicomnode.learning.sources import load_samples, of_split
+from dicomnode.learning.stages import stage_at, stages_of
 from dicomnode.learning.store import open_images
 from dicomnode.learning.tasks import Task
 from dicomnode.networks import ImageNetClassifier
@@ -41,16 +46,20 @@ class Run:
         data: Folder of the data set.
         out: Folder for checkpoints, the report and the bundle.
         device: Where to compute.
-        resume: Go on from ``last.pt`` in ``out``.
+        resume: Checkpoint to go on from, None to begin anew.
         budget_minutes: Training stops after the step in which this much wall-clock time is over; None for never.
+        ranks: This process among those that train together.
+        boards: Folder for TensorBoard's event files; None for none.
     """
 
     recipe: Recipe
     data: Path
     out: Path
     device: torch.device
-    resume: bool = False
+    resume: Path | None = None
     budget_minutes: float | None = None
+    ranks: Ranks = ALONE
+    boards: Path | None = None
 
 
 def make_run(
@@ -58,18 +67,39 @@ def make_run(
     data: Path,
     out: Path,
     device: str = "auto",
-    resume: bool = False,
+    resume: bool | Path = False,
     budget_minutes: float | None = None,
+    *,
+    ranks: Ranks = ALONE,
+    boards: bool = False,
 ) -> Run:
     """A run with its output folder made.
 
+    Args:
+        recipe: The experiment.
+        data: Folder of the data set.
+        out: Folder for checkpoints, the report and the bundle.
+        device: ``auto`` or torch's name.
+        resume: True to go on from ``last.pt`` in ``out``, or the checkpoint to go on from.
+        budget_minutes: Wall-clock time of the training.
+        ranks: This process among those that train together.
+        boards: Write TensorBoard's event files into ``tensorboard`` in ``out``.
+
     Raises:
-        RecipeError: If the folder holds another run's checkpoint and ``resume`` is not asked for.
+        RecipeError: If the folder holds another run's checkpoint and ``resume`` is not asked for, or the batch cannot
+            be shared among the processes.
     """
     if not resume and (out / "last.pt").exists():
         raise RecipeError(f"{out}: holds a checkpoint already; use --resume to go on, or another --out")
+    if recipe.training.batch_size % ranks.world:
+        raise RecipeError(
+            f"training.batch_size {recipe.training.batch_size}: must be a multiple of the {ranks.world} processes, "
+            "which share each batch"
+        )
     out.mkdir(parents=True, exist_ok=True)
-    return Run(recipe, data, out, choose_device(device), resume, budget_minutes)
+    checkpoint = resume if isinstance(resume, Path) else out / "last.pt" if resume else None
+    folder = out / "tensorboard" if boards else None
+    return Run(recipe, data, out, choose_device(device), checkpoint, budget_minutes, ranks, folder)
 
 
 def build_network(recipe: Recipe) -> nn.Module:
@@ -80,14 +110,14 @@ def build_network(recipe: Recipe) -> nn.Module:
     return network
 
 
-def load_task(recipe: Recipe, data: Path) -> Task:
-    """The task with its training and validation images in memory."""
+def load_task(recipe: Recipe, data: Path, ranks: Ranks = ALONE) -> Task:
+    """The task with its training images and, in the first process, validation images."""
     samples = load_samples(recipe.data, data)
     transform = build_transform(recipe.preprocessing)
     train = open_images(recipe.data, of_split(samples, recipe.data.train), transform)
-    valid = open_images(recipe.data, of_split(samples, recipe.data.valid), transform)
+    valid = open_images(recipe.data, of_split(samples, recipe.data.valid) if ranks.is_first else (), transform)
     kind = Classification if recipe.task == "classification" else Detection
-    task: Task = kind(recipe, train, valid)
+    task: Task = kind(recipe, train, valid, ranks)
     if task.steps_per_epoch == 0:
         raise RecipeError(f"{data}: fewer training pictures than training.batch_size; lower it with --set")
     return task
@@ -98,45 +128,55 @@ def train(run: Run, task: Task, reporter: Reporter) -> RunState:
 
     An epoch that the time budget cuts short counts as one, is validated and saved.
     """
-    section, state = run.recipe.training, _start(run, task)
-    identity = _identity(run.recipe)
-    if run.resume:
-        load_last(state, run.out, identity)
-    dtype = fast_type(run.device)
-    clock = _Clock(run.budget_minutes)
-    while state.epoch < section.epochs and state.stale < section.patience and not clock.is_over:
-        seed = run.recipe.seed + 1000 * (state.epoch + 1)
-        torch.manual_seed(seed)
-        batches = clock.limit(task.batches(torch.Generator().manual_seed(seed), run.device))
-        note = "" if state.best is None else f"best {section.monitor} {state.best:.4f}"
-        report = reporter.begin(state.epoch + 1, section.epochs, task.steps_per_epoch, note)
-        loss = train_one_epoch(state, batches, task.loss, clip_norm=section.clip_norm, dtype=dtype, report=report)
-        state.epoch += 1
-        _close_epoch(run, task, state, loss, dtype, is_last=clock.is_over or state.epoch == section.epochs)
-        save_last(state, run.out, identity)
-        reporter.say(f"epoch {state.epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in state.history[-1].items()))
+    section, budget = run.recipe.training, Budget(run.budget_minutes, run.ranks)
+    state = _start(run, task)
+    with open_board(run.boards if run.ranks.is_first else None, state.steps) as board:
+        while state.epoch < section.epochs and not _is_stale(section, state) and not budget.is_over:
+            if (stage := stage_at(section, state.epoch)) != state.stage:
+                _enter(run, task, state, stage)
+            loss = _train_epoch(run, task, state, budget, _reports(run, task, state, reporter, board))
+            _close_epoch(run, task, state, loss, is_last=budget.is_over or state.epoch == section.epochs)
+            board.epoch(state.steps, state.history[-1])
+            reporter.say(f"epoch {state.epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in state.history[-1].items()))
+    if section.class_balance == "smote" and isinstance(task, Classification) and run.ranks.is_first:
+        reporter.say(refit_head(task, build_network(run.recipe).to(run.device), run.out))
     return state
 
 
-class _Clock:
-    """The wall-clock budget of a run, counted from its first step."""
+def _is_stale(section: TrainingSection, state: RunState) -> bool:
+    """Whether early stopping ends the run; an early stage that stops to improve makes way for the next."""
+    return state.stale >= section.patience and state.stage == len(stages_of(section)) - 1
 
-    def __init__(self, minutes: float | None) -> None:
-        self._minutes = minutes
-        self._end: float | None = None
 
-    @property
-    def is_over(self) -> bool:
-        return self._end is not None and time.monotonic() >= self._end
+def new_network(run: Run) -> nn.Module:
+    """The network as the run begins with it, on its device, with the parameters of the first stage to be trained."""
+    model = build_network(run.recipe)
+    if run.resume is None:
+        _initialise(model, run.recipe)
+    train_only(model, stages_of(run.recipe.training)[0].train_only)
+    return run.ranks.synchronised(model).to(run.device).to(memory_format=torch.channels_last)
 
-    def limit(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """The batches, at least one, until the budget is over."""
-        if self._minutes is not None and self._end is None:
-            self._end = time.monotonic() + 60 * self._minutes
-        for batch in batches:
-            yield batch
-            if self.is_over:
-                return
+
+def _start(run: Run, task: Task) -> RunState:
+    """A new run, or one as its checkpoint left it."""
+    section, model = run.recipe.training, new_network(run)
+    averaged = None
+    if section.ema_decay and run.ranks.is_first:
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(section.ema_decay), use_buffers=True)  # type: ignore[no-untyped-call]
+    if section.compile:
+        compile_network(model)
+    state = RunState(model, averaged, *_stepping(run, task, model, 0))
+    if run.resume is not None:
+        _resume(run, task, state, run.resume)
+    return state
+
+
+def _resume(run: Run, task: Task, state: RunState, checkpoint: Path) -> None:
+    content = run.ranks.agreed(read_checkpoint(checkpoint, _identity(run.recipe)) if run.ranks.is_first else {})
+    if run.ranks.is_first and checkpoint != run.out / "last.pt":
+        bring_best(checkpoint, content, run.out)
+    _enter(run, task, state, stage_at(run.recipe.training, content["epoch"] - 1))
+    restore(state, content)
 
 
 def _identity(recipe: Recipe) -> str:
@@ -149,17 +189,14 @@ def _identity(recipe: Recipe) -> str:
     return json.dumps(content, sort_keys=True)
 
 
-def _start(run: Run, task: Task) -> RunState:
-    section = run.recipe.training
-    model = build_network(run.recipe)
-    if not run.resume:
-        _initialise(model, run.recipe)
-    model = model.to(run.device).to(memory_format=torch.channels_last)
-    averaged = None
-    if section.ema_decay:
-        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(section.ema_decay), use_buffers=True)  # type: ignore[no-untyped-call]
+def _stepping(
+    run: Run, task: Task, model: nn.Module, stage: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR, nn.Module | None]:
+    """Optimiser, schedule and wrapped network of a stage, whose parameters alone are trained from now on."""
+    section = stages_of(run.recipe.training)[stage]
+    train_only(model, section.train_only)
     optimizer = make_optimizer(model, section)
-    return RunState(model, averaged, optimizer, make_schedule(optimizer, section, task.steps_per_epoch))
+    return optimizer, make_schedule(optimizer, section, task.steps_per_epoch), run.ranks.wrap(model)
 
 
 def _initialise(model: nn.Module, recipe: Recipe) -> None:
@@ -169,20 +206,59 @@ def _initialise(model: nn.Module, recipe: Recipe) -> None:
         load_start(model, recipe.init_weights)
 
 
-def _close_epoch(
-    run: Run, task: Task, state: RunState, loss: float, dtype: torch.dtype | None, *, is_last: bool
-) -> None:
+def _enter(run: Run, task: Task, state: RunState, stage: int) -> None:
+    state.wrapped = None  # the old wrapping's hooks must be gone before the parameters get new ones
+    state.optimizer, state.schedule, state.wrapped = _stepping(run, task, state.model, stage)
+    state.stage, state.stale = stage, 0
+
+
+def _reports(run: Run, task: Task, state: RunState, reporter: Reporter, board: Board) -> Callable[[float], None]:
+    """What is told of each step of the epoch that begins."""
     section = run.recipe.training
-    images = float(state.schedule.last_epoch * section.batch_size)
-    entry = {"epoch": float(state.epoch), "images": images, "loss": loss}
+    note = "" if state.best is None else f"best {section.monitor} {state.best:.4f}"
+    progress = reporter.begin(state.epoch + 1, section.epochs, task.steps_per_epoch, note)
+
+    def report(loss: float) -> None:
+        board.step(state.steps, loss, state.optimizer.param_groups[0]["lr"])
+        progress(loss)
+
+    return report
+
+
+def _train_epoch(run: Run, task: Task, state: RunState, budget: Budget, report: Callable[[float], None]) -> float:
+    seed = run.recipe.seed + 1000 * (state.epoch + 1)
+    torch.manual_seed(run.ranks.seed(seed))
+    batches = budget.limit(task.batches(torch.Generator().manual_seed(seed), run.device))
+    clip_norm, dtype = run.recipe.training.clip_norm, fast_type(run.device)
+    loss = train_one_epoch(
+        state, batches, task.loss, clip_norm=clip_norm, dtype=dtype, report=report, mean=run.ranks.mean
+    )
+    state.epoch += 1
+    return loss
+
+
+def _close_epoch(run: Run, task: Task, state: RunState, loss: float, *, is_last: bool) -> None:
+    """Validate where it is due, and save."""
+    section, identity = run.recipe.training, _identity(run.recipe)
+    entry = {"epoch": float(state.epoch), "images": float(state.steps * section.batch_size), "loss": loss}
+    is_better = False
     if state.epoch % section.validate_every == 0 or is_last:
-        figures = task.validate(state.kept, dtype)
-        if section.monitor not in figures:
-            raise RecipeError(f"training.monitor {section.monitor!r}: is not one of {', '.join(figures)}")
+        figures = _validate(run, task, state)
         entry |= figures
-        if state.best is None or figures[section.monitor] > state.best:
-            state.best, state.stale = figures[section.monitor], 0
-            save_best(state, run.out)
-        else:
-            state.stale += 1
+        is_better = state.best is None or figures[section.monitor] > state.best
+        state.stale += 1
     state.history.append(entry)
+    if is_better:
+        state.best, state.best_epoch, state.stale = entry[section.monitor], state.epoch, 0
+        if run.ranks.is_first:
+            save_best(state, run.out, identity)
+    if run.ranks.is_first:
+        save_last(state, run.out, identity)
+
+
+def _validate(run: Run, task: Task, state: RunState) -> dict[str, float]:
+    """The first process's figures of the validation split."""
+    figures = run.ranks.agreed(task.validate(state.kept, fast_type(run.device)) if run.ranks.is_first else {})
+    if (monitor := run.recipe.training.monitor) not in figures:
+        raise RecipeError(f"training.monitor {monitor!r}: is not one of {', '.join(figures)}")
+    return figures

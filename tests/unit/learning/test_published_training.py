@@ -15,10 +15,11 @@ from dicomnode.errors import RecipeError
 from dicomnode.learning.augmentation import augment
 from dicomnode.learning.classification import Classification, macro_auc, weights_l1
 from dicomnode.learning.freezing import to_training, train_only
+from dicomnode.learning.hyperparameters import TrainingSection
 from dicomnode.learning.optimisation import make_optimizer, make_schedule
 from dicomnode.learning.pictures import build_transform
 from dicomnode.learning.pretrained import load_imagenet
-from dicomnode.learning.recipe import AugmentationSection, DataSection, TrainingSection, load_recipe
+from dicomnode.learning.recipe import AugmentationSection, DataSection, load_recipe
 from dicomnode.learning.sources import load_samples, of_split
 from dicomnode.learning.store import ImageStore, balanced, open_images
 from dicomnode.networks import ImageNetClassifier
