@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,24 @@ def stored_frames(dataset: Dataset) -> Iterator[StoredValues]:
     Raises:
         PixelError: The pixels are missing, truncated, damaged, or in a syntax that cannot be decoded.
     """
-    if "PixelData" not in dataset:
-        raise PixelError(f"{name_of(dataset)} has no integer pixel data: it is truncated, or it is no image")
+    _check_presence(dataset)
     yield from _checked(dataset, _frames(dataset, transfer_syntax_of(dataset), number_of_frames(dataset)))
+
+
+def stored_frame(dataset: Dataset, index: int) -> StoredValues:
+    """Decode one frame, counted from 0, and no other.
+
+    Raises:
+        PixelError: As `stored_frames`, or there is no such frame.
+    """
+    _check_presence(dataset)
+    count, syntax = number_of_frames(dataset), transfer_syntax_of(dataset)
+    if not 0 <= index < count:
+        raise PixelError(f"{name_of(dataset)} has no frame {index + 1}: it has {count}")
+    with _decoding(dataset):
+        if _is_extended(dataset, syntax):
+            return decode_extended(dataset, index)
+        return _one_frame(dataset, syntax, index)[0]
 
 
 def stored_frames_of_file(path: Path, head: Dataset) -> Iterator[StoredValues]:
@@ -90,20 +106,31 @@ def _plugin_for(path: Path, syntax: str) -> str:
 
 def _checked(dataset: Dataset, frames: Iterator[StoredValues]) -> Iterator[StoredValues]:
     """Pass frames on, as many as the image says it has, with a PixelError for whatever goes wrong."""
-    count, syntax = number_of_frames(dataset), transfer_syntax_of(dataset)
-    decoded = 0
-    try:
+    count, decoded = number_of_frames(dataset), 0
+    with _decoding(dataset):
         for frame in frames:
             yield frame
             decoded += 1
+    if decoded != count:
+        raise PixelError(f"{name_of(dataset)} holds {decoded} of its {count} frames: it is truncated")
+
+
+@contextmanager
+def _decoding(dataset: Dataset) -> Iterator[None]:
+    """Turn whatever decoders raise on the pixels of a data set into a PixelError."""
+    try:
+        yield
     except DECODE_ERRORS as error:
-        raise _failure(dataset, syntax, error) from error
+        raise _failure(dataset, error) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # what pylibjpeg-rle, written in Rust, raises on damaged bytes
             raise
-        raise _failure(dataset, syntax, RuntimeError("decoder panic")) from error
-    if decoded != count:
-        raise PixelError(f"{name_of(dataset)} holds {decoded} of its {count} frames: it is truncated")
+        raise _failure(dataset, RuntimeError("decoder panic")) from error
+
+
+def _check_presence(dataset: Dataset) -> None:
+    if "PixelData" not in dataset:
+        raise PixelError(f"{name_of(dataset)} has no integer pixel data: it is truncated, or it is no image")
 
 
 def name_of(dataset: Dataset) -> str:
@@ -112,34 +139,39 @@ def name_of(dataset: Dataset) -> str:
 
 
 def _frames(dataset: Dataset, syntax: str, count: int) -> Iterator[StoredValues]:
-    if syntax in EXTENDED_SYNTAXES and dataset.BitsStored > 8:
+    if _is_extended(dataset, syntax):
         for index in range(count):
             yield decode_extended(dataset, index)
         return
     decoder = get_decoder(UID(syntax))
-    first, plugin = _first_frame(dataset, syntax)
+    first, plugin = _one_frame(dataset, syntax, 0)
     yield first
     if count > 1:
         rest = decoder.iter_array(dataset, indices=range(1, count), decoding_plugin=plugin)
         yield from (frame for frame, _ in rest)
 
 
-def _first_frame(dataset: Dataset, syntax: str) -> tuple[StoredValues, str]:
-    """Decode frame 0 with the fastest plug-in that can, and say which one did."""
+def _is_extended(dataset: Dataset, syntax: str) -> bool:
+    return syntax in EXTENDED_SYNTAXES and bool(dataset.BitsStored > 8)
+
+
+def _one_frame(dataset: Dataset, syntax: str, index: int) -> tuple[StoredValues, str]:
+    """Decode a frame with the fastest plug-in that can, and say which one did."""
     decoder = get_decoder(UID(syntax))
     if not UID(syntax).is_encapsulated:
-        return decoder.as_array(dataset, index=0)[0], ""
+        return decoder.as_array(dataset, index=index)[0], ""
     plugins = [name for name in PLUGINS if name in decoder.available_plugins]
     failure: Exception = NotImplementedError("no decoder for this transfer syntax")
     for plugin in plugins:
         try:
-            return decoder.as_array(dataset, index=0, decoding_plugin=plugin)[0], plugin
+            return decoder.as_array(dataset, index=index, decoding_plugin=plugin)[0], plugin
         except DECODE_ERRORS as error:
             failure = error
     raise failure
 
 
-def _failure(dataset: Dataset, syntax: str, error: Exception) -> PixelError:
+def _failure(dataset: Dataset, error: Exception) -> PixelError:
+    syntax = transfer_syntax_of(dataset)
     what = f"{name_of(dataset)}: pixel data in {_syntax_name(syntax)} cannot be decoded"
     if isinstance(error, NotImplementedError):
         return PixelError(f"{what}: no decoder is installed for this transfer syntax")

@@ -19,7 +19,14 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import JPEG2000TransferSyntaxes
 
-from dicomnode.dicom.decoding import DECODE_ERRORS, StoredValues, name_of, stored_frames, stored_frames_of_file
+from dicomnode.dicom.decoding import (
+    DECODE_ERRORS,
+    StoredValues,
+    name_of,
+    stored_frame,
+    stored_frames,
+    stored_frames_of_file,
+)
 from dicomnode.dicom.frames import frame_attribute
 from dicomnode.dicom.luts import LookUpTable, read_lut
 from dicomnode.dicom.parsing import transfer_syntax_of
@@ -74,17 +81,25 @@ def read_file_frames(path: Path, head: Dataset) -> Iterator[FramePixels]:
     yield from _interpreted(head, stored_frames_of_file(path, head))
 
 
+def read_frame(dataset: Dataset, index: int) -> FramePixels:
+    """One frame of an image, counted from 0, without decoding the others; errors as `read_frames`."""
+    photometric = check_photometric(dataset)
+    return _frame_pixels(dataset, stored_frame(dataset, index), index, photometric)
+
+
 def _interpreted(dataset: Dataset, frames: Iterator[StoredValues]) -> Iterator[FramePixels]:
     photometric = check_photometric(dataset)
     for index, stored in enumerate(frames):
-        if photometric in COLOUR:
-            yield FramePixels(_colour(dataset, stored, photometric))
-            continue
-        values, low, high = modality_values(dataset, stored, index)
-        if photometric == "MONOCHROME1":
-            yield FramePixels((low + high - values)[np.newaxis], low + high)
-        else:
-            yield FramePixels(values[np.newaxis])
+        yield _frame_pixels(dataset, stored, index, photometric)
+
+
+def _frame_pixels(dataset: Dataset, stored: StoredValues, index: int, photometric: str) -> FramePixels:
+    if photometric in COLOUR:
+        return FramePixels(_colour(dataset, stored, photometric))
+    values, low, high = modality_values(dataset, stored, index)
+    if photometric == "MONOCHROME1":
+        return FramePixels((low + high - values)[np.newaxis], low + high)
+    return FramePixels(values[np.newaxis])
 
 
 def check_photometric(dataset: Dataset) -> str:

@@ -49,12 +49,13 @@ def slice_group(image: SourceImage, channels: int) -> SliceGroup:
         image: A volume or a picture.
         channels: 1 makes grey of colour, 3 repeats grey.
     """
-    pixels = tuple(_with_channels(image.slice_array(index), channels) for index in range(image.number_of_slices))
+    pixels = tuple(with_channels(image.slice_array(index), channels) for index in range(image.number_of_slices))
     distance = image.spacing[2] if image.kind == "volume" and image.spacing is not None else None
     return SliceGroup(image.slices or (_reference(pixels[0]),), pixels, image.pixel_spacing, distance)
 
 
-def _with_channels(pixels: npt.NDArray[np.float32], channels: int) -> npt.NDArray[np.float32]:
+def with_channels(pixels: npt.NDArray[np.float32], channels: int) -> npt.NDArray[np.float32]:
+    """(C, Rows, Columns) as 1 channel, grey of colour, or as 3, grey three times."""
     if len(pixels) == channels:
         return pixels
     if channels == 1:

@@ -18,8 +18,11 @@ def class_folders(section: DataSection, folder: Path) -> Iterator[Sample]:
 
 
 def unsplit_class_folders(section: DataSection, folder: Path) -> Iterator[Sample]:
-    """class/picture; all of it is the training split."""
-    return _of_split(section, folder, section.train, folder, demanded=True)
+    """class/picture; all of it is the training split, and every folder that the recipe names must be there."""
+    yield from _of_split(section, folder, section.train, folder, demanded=True)
+    if missing := [name for name in section.folders if not (folder / name).is_dir()]:
+        what = f"folder {missing[0]} is" if len(missing) == 1 else f"folders {', '.join(missing)} are"
+        raise RecipeError(f"data folder {folder}: {what} missing; data.folders names each folder that it must have")
 
 
 def patient_class_folders(section: DataSection, folder: Path) -> Iterator[Sample]:

@@ -8,18 +8,17 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 import torch
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from PIL import Image, UnidentifiedImageError
-from pydicom.errors import InvalidDicomError
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
-from dicomnode.dicom.pixels import read_frames
 from dicomnode.errors import InputError
+from dicomnode.inference.frames import read_file_frame
 from dicomnode.learning.recipe import Component
+from dicomnode.learning.samples import Sample
 
 Colour: TypeAlias = Literal["grey", "rgb"]
 Transform: TypeAlias = Callable[[MetaTensor], MetaTensor]
@@ -28,20 +27,27 @@ _GREY_MODES = ("L", "I", "I;16", "I;16L", "I;16B", "F")
 _PICTURE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
-def read_picture(path: Path, colour: Colour = "grey", rotation: float = 0.0) -> MetaTensor:
+def read_sample(sample: Sample, colour: Colour = "grey") -> MetaTensor:
+    """The picture or frame of a sample, turned as it says; see ``read_picture``."""
+    return read_picture(sample.path, colour, sample.rotation, sample.frame)
+
+
+def read_picture(path: Path, colour: Colour = "grey", rotation: float = 0.0, frame: int | None = None) -> MetaTensor:
     """A picture with its own pixel values; the affine is the pixel grid's identity.
 
     Args:
-        path: A picture file, or a DICOM file (``.dcm``) whose first frame is read.
+        path: A picture file, or a DICOM file (``.dcm``, or any where ``frame`` is given), read as the node reads it.
         colour: ``grey`` for (1, H, W), ``rgb`` for (3, H, W), float32 both.
         rotation: Degrees counter-clockwise by which it is turned about its centre; what turns in is black.
+        frame: Of a DICOM file, counted from 0; the first if it is not given.
 
     Raises:
         InputError: If the file is not such a picture.
     """
-    pixels = _dicom_pixels(path) if path.suffix.lower() == ".dcm" else _picture_pixels(path, colour)
-    if len(pixels) != (3 if colour == "rgb" else 1):
-        raise InputError(f"{path.name}: has {len(pixels)} colour channel(s), but data.colour is {colour}")
+    if frame is not None or path.suffix.lower() == ".dcm":
+        pixels = read_file_frame(path, frame or 0, 3 if colour == "rgb" else 1)
+    else:
+        pixels = _picture_pixels(path, colour)
     image = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
     if rotation:
         image = rotate(image, rotation, InterpolationMode.BILINEAR)
@@ -64,14 +70,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "its format is unknown, or its head is damaged"
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-
-
-def _dicom_pixels(path: Path) -> npt.NDArray[Any]:
-    try:
-        dataset = pydicom.dcmread(path)
-    except (OSError, InvalidDicomError) as error:
-        raise InputError(f"{path.name}: is not a readable DICOM file ({error})") from error
-    return next(read_frames(dataset)).values
 
 
 def build_transform(components: Sequence[Component]) -> Transform:

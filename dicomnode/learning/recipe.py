@@ -21,9 +21,11 @@ class DataSection(Section):
     Attributes:
         source: The public data set and where to get it; nothing is ever fetched.
         expected: The folders and files that the layout expects, for a reader.
-        layout: ``labels_csv`` (path,label,split,...), ``coco`` (annotations_<split>.json), ``cbis_ddsm`` (its four
-            tables and DICOM folders), or pictures in folders: ``class_folders`` (split/class/picture),
-            ``patient_class_folders`` (patient/class/picture), ``unsplit_class_folders`` (class/picture).
+        layout: ``labels_csv`` (path,label,split,...), ``dicom_csv`` (DICOM files anywhere, and labels.csv with
+            uid,label,split,... where uid is a SOP or Series Instance UID; every frame is a picture), ``coco``
+            (annotations_<split>.json), ``cbis_ddsm`` (its four tables and DICOM folders), or pictures in folders:
+            ``class_folders`` (split/class/picture), ``patient_class_folders`` (patient/class/picture),
+            ``unsplit_class_folders`` (class/picture).
         classes: Class names in the order of the network's outputs.
         folders: Class of a folder or label whose name is not that of a class.
         ignored: Labels of labels.csv whose rows are left out, since they are no part of the task.
@@ -43,7 +45,13 @@ class DataSection(Section):
     source: str = ""
     expected: str = ""
     layout: Literal[
-        "labels_csv", "class_folders", "patient_class_folders", "unsplit_class_folders", "cbis_ddsm", "coco"
+        "labels_csv",
+        "dicom_csv",
+        "class_folders",
+        "patient_class_folders",
+        "unsplit_class_folders",
+        "cbis_ddsm",
+        "coco",
     ]
     classes: tuple[str, ...] = Field(min_length=2)
     folders: dict[str, str] = Field(default_factory=dict)

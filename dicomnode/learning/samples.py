@@ -16,7 +16,8 @@ class Sample:
     """One labelled picture.
 
     Attributes:
-        name: Path inside the data folder, with forward slashes.
+        name: Path inside the data folder, with forward slashes; of DICOM files that a table names by UID, the
+            SOP Instance UID, with ``#`` and the frame number behind it if there are several.
         path: The file.
         split: Split it belongs to.
         label: Index into the recipe's classes (the first box's class for detection).
@@ -26,6 +27,7 @@ class Sample:
         box_labels: Index into the recipe's classes for each box.
         rotation: Degrees counter-clockwise by which the picture is turned when it is read.
         columns: The further columns of its row in labels.csv, as names and values; the patient is not among them.
+        frame: Frame of a DICOM file, counted from 0; None for other files, and for the first frame of a ``.dcm`` file.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Sample:
     box_labels: tuple[int, ...] = ()
     rotation: float = 0.0
     columns: tuple[tuple[str, str], ...] = ()
+    frame: int | None = None
 
 
 def divided(

@@ -13,9 +13,11 @@ from typing import Any
 from dicomnode.errors import RecipeError
 from dicomnode.inference.files import PICTURE_SUFFIXES
 from dicomnode.learning.cbis_ddsm import cbis_ddsm
+from dicomnode.learning.dicom_csv import dicom_csv, find_images
 from dicomnode.learning.folders import class_folders, patient_class_folders, unsplit_class_folders
 from dicomnode.learning.recipe import DataSection
 from dicomnode.learning.samples import Box, Sample, divided, turned
+from dicomnode.learning.tables import class_index, labels_csv
 
 
 def load_samples(section: DataSection, folder: Path, needed: tuple[str, ...] = ()) -> tuple[Sample, ...]:
@@ -32,7 +34,9 @@ def load_samples(section: DataSection, folder: Path, needed: tuple[str, ...] = (
     samples = list_samples(section, folder)
     missing = next((sample for sample in samples if not sample.path.is_file()), None)
     if missing is not None:
-        raise RecipeError(f"data folder {folder}: {missing.name} is listed but missing; fetch the data set anew")
+        by_uid = "no DICOM image below it has this SOP or Series Instance UID" if section.layout == "dicom_csv" else ""
+        what = f"{missing.name} is listed but missing; {by_uid or 'fetch the data set anew'}"
+        raise RecipeError(f"data folder {folder}: {what}")
     samples = turned(samples, section.rotations)
     for split in needed or (section.train, section.valid):
         if not any(sample.split == split for sample in samples):
@@ -57,10 +61,12 @@ def list_samples(section: DataSection, folder: Path) -> tuple[Sample, ...]:
 
 
 def unlisted_files(section: DataSection, folder: Path, samples: Iterable[Sample]) -> tuple[str, ...]:
-    """Pictures in the data folder that are no sample, by their names in it; not for DICOM data sets."""
+    """Pictures in the data folder that are no sample, by their names in it, or DICOM images by SOP Instance UID."""
+    used = {sample.path for sample in samples}
+    if section.layout == "dicom_csv":
+        return tuple(sorted(image.sop_instance_uid for image in find_images(folder) if image.path not in used))
     if section.layout == "cbis_ddsm":
         return ()  # its masks and cropped lesions are meant to be passed over
-    used = {sample.path for sample in samples}
     found = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path not in used)
     return tuple(sorted(path.relative_to(folder).as_posix() for path in found))
 
@@ -68,39 +74,6 @@ def unlisted_files(section: DataSection, folder: Path, samples: Iterable[Sample]
 def of_split(samples: Iterable[Sample], split: str) -> tuple[Sample, ...]:
     """The samples of one split, in their order."""
     return tuple(sample for sample in samples if sample.split == split)
-
-
-def _index(section: DataSection, label: str, where: str) -> int:
-    label = section.folders.get(label, label)
-    if label not in section.classes:
-        raise RecipeError(f"{where}: class {label!r} is not among the recipe's classes {', '.join(section.classes)}")
-    return section.classes.index(label)
-
-
-def _from_table(section: DataSection, folder: Path) -> Iterable[Sample]:
-    table = folder / "labels.csv"
-    if not table.is_file():
-        raise RecipeError(f"data folder {folder}: labels.csv is missing; layout labels_csv needs it")
-    with table.open(newline="", encoding="utf-8") as lines:
-        rows = csv.DictReader(lines)
-        wanted = {"path", "label", "split"} | ({section.clean_column} if section.clean_column else set())
-        if absent := wanted - set(rows.fieldnames or ()):
-            raise RecipeError(f"{table}: column {', '.join(sorted(absent))} is missing")
-        return [_from_row(section, folder, row) for row in rows if row["label"] not in section.ignored]
-
-
-def _from_row(section: DataSection, folder: Path, row: dict[str, str]) -> Sample:
-    clean = section.clean_column is None or row[section.clean_column] in ("", "0")
-    known = {None, "path", "label", "split", section.patient_column}  # None holds what a row has beyond the header
-    return Sample(
-        name=row["path"],
-        path=folder / row["path"],
-        split=row["split"],
-        label=_index(section, row["label"], "labels.csv"),
-        patient=row.get(section.patient_column, ""),
-        clean=clean,
-        columns=tuple((name, value or "") for name, value in row.items() if name not in known),
-    )
 
 
 def _from_coco(section: DataSection, folder: Path) -> Iterable[Sample]:
@@ -113,13 +86,22 @@ def _from_coco(section: DataSection, folder: Path) -> Iterable[Sample]:
 
 
 def _from_annotations(section: DataSection, folder: Path, table: Path, split: str) -> Iterable[Sample]:
-    content = json.loads(table.read_text(encoding="utf-8"))
-    labels = {c["id"]: _index(section, c["name"], table.name) for c in content["categories"]}
-    by_image: dict[int, list[dict[str, Any]]] = {}
+    try:
+        return list(_annotated(section, folder, json.loads(table.read_text(encoding="utf-8")), split))
+    except ValueError as error:
+        raise RecipeError(f"{table}: is not JSON, or a box is not four numbers ({error})") from error
+    except (KeyError, TypeError) as error:
+        raise RecipeError(f"{table}: is not in COCO's form: {error} is missing or out of place") from error
+
+
+def _annotated(section: DataSection, folder: Path, content: dict[str, Any], split: str) -> Iterable[Sample]:
+    where = f"annotations_{split}.json"
+    labels = {c["id"]: class_index(section, c["name"], where) for c in content["categories"]}
+    by_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
     for annotation in content["annotations"]:
-        by_image.setdefault(annotation["image_id"], []).append(annotation)
+        by_image[annotation["image_id"]].append(annotation)
     for image in content["images"]:
-        found = by_image.get(image["id"], [])
+        found = by_image[image["id"]]
         classes = tuple(labels[annotation["category_id"]] for annotation in found)
         boxes = tuple(_xyxy(annotation["bbox"]) for annotation in found)
         path = folder / image["file_name"]
@@ -138,7 +120,10 @@ def _with_validation(section: DataSection, samples: tuple[Sample, ...]) -> tuple
     if not section.valid_list.is_file():
         raise RecipeError(f"validation list {section.valid_list}: is missing; make it with the command in training/")
     with section.valid_list.open(newline="", encoding="utf-8") as lines:
-        held_out = {row["path"] for row in csv.DictReader(lines)}
+        rows = csv.DictReader(lines)
+        if "path" not in (rows.fieldnames or ()):
+            raise RecipeError(f"validation list {section.valid_list}: column path is missing")
+        held_out = {row["path"] for row in rows}
     if unknown := held_out - {sample.name for sample in samples}:
         raise RecipeError(f"validation list {section.valid_list.name}: {min(unknown)} is not in the data folder")
     return tuple(replace(s, split=section.valid) if s.name in held_out else s for s in samples)
@@ -146,7 +131,8 @@ def _with_validation(section: DataSection, samples: tuple[Sample, ...]) -> tuple
 
 _READERS: Mapping[str, Callable[[DataSection, Path], Iterable[Sample]]] = MappingProxyType(
     {
-        "labels_csv": _from_table,
+        "labels_csv": labels_csv,
+        "dicom_csv": dicom_csv,
         "class_folders": class_folders,
         "unsplit_class_folders": unsplit_class_folders,
         "patient_class_folders": patient_class_folders,

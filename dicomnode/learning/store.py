@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dicomnode.learning.pictures import Colour, Transform, read_picture
+from dicomnode.learning.pictures import Colour, Transform, read_sample
 from dicomnode.learning.recipe import DataSection
 from dicomnode.learning.samples import Sample
 
@@ -34,7 +34,7 @@ class StreamedImages:
             return torch.stack([image.float() for image in threads.map(self._read, samples)])
 
     def _read(self, sample: Sample) -> torch.Tensor:
-        picture = read_picture(sample.path, self.colour, sample.rotation)
+        picture = read_sample(sample, self.colour)
         tensor: torch.Tensor = self.transform(picture).as_tensor()
         return tensor
 
@@ -77,7 +77,7 @@ def load_images(
     """Read and preprocess every sample; half precision halves what a training split takes in memory."""
     images, affines = [], []
     for sample in samples:
-        processed = transform(read_picture(sample.path, colour, sample.rotation))
+        processed = transform(read_sample(sample, colour))
         images.append(processed.as_tensor().to(dtype))
         affines.append(torch.as_tensor(processed.affine, dtype=torch.float64))
     if not samples:

@@ -15,7 +15,7 @@ from PIL import Image
 from dicomnode.errors import InputError
 from dicomnode.learning.datacheck.findings import Unreadable
 from dicomnode.learning.datacheck.tallies import Tally, tally
-from dicomnode.learning.pictures import Colour, read_picture
+from dicomnode.learning.pictures import Colour, read_sample
 from dicomnode.learning.progress import Advance
 from dicomnode.learning.samples import Sample
 from dicomnode.learning.splits import difference_hash
@@ -70,7 +70,7 @@ def look_at(samples: Sequence[Sample], colour: Colour, progress: Advance) -> Ite
 def _facts(sample: Sample, colour: Colour) -> tuple[Facts, Tally]:
     if not sample.path.is_file():
         raise InputError("is listed but missing")
-    pixels: npt.NDArray[np.float32] = read_picture(sample.path, colour).as_tensor().numpy()
+    pixels: npt.NDArray[np.float32] = read_sample(sample, colour).as_tensor().numpy()
     if not pixels.size or not np.isfinite(pixels).all():
         raise InputError("holds no pixels, or values that are not finite")
     digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest()

@@ -7,7 +7,7 @@ import pytest
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import JPEG2000Lossless
 
-from dicomnode.dicom.pixels import FramePixels, read_frames
+from dicomnode.dicom.pixels import FramePixels, read_frame, read_frames
 from dicomnode.errors import PixelError
 from tests.factories import make_enhanced, make_instance, ramp
 
@@ -21,6 +21,16 @@ def test_grey_is_one_channel_of_float32() -> None:
     assert frame.values.dtype == np.float32
     assert frame.mirror is None
     assert np.array_equal(frame.values, ramp(16, 16)[np.newaxis])
+
+
+def test_a_single_frame_is_the_same_as_in_order() -> None:
+    dataset = make_enhanced(3, order=(2, 0, 1), RescaleSlope=3)
+
+    for index, frame in enumerate(read_frames(dataset)):
+        assert np.array_equal(read_frame(dataset, index).values, frame.values)
+    for index in (-1, 3):
+        with pytest.raises(PixelError, match="it has 3"):
+            read_frame(dataset, index)
 
 
 def test_rescale() -> None:

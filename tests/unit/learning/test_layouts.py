@@ -44,6 +44,12 @@ def test_a_class_without_any_folder_is_named(tmp_path: Path) -> None:
         load_samples(section("unsplit_class_folders", folders=FOLDERS), tmp_path)
 
 
+def test_every_folder_that_the_recipe_names_must_be_there(tmp_path: Path) -> None:
+    fill(tmp_path, "BAS/1.png", "MYO/2.png")
+    with pytest.raises(RecipeError, match=r"folder PMO is missing; data\.folders names each"):
+        load_samples(section("unsplit_class_folders", folders=FOLDERS), tmp_path)
+
+
 def test_folders_of_patients_keep_patients_together(tmp_path: Path) -> None:
     fill(tmp_path, *(f"{patient}/{kind}/{n}.png" for patient in range(10) for kind in "01" for n in range(3)))
     names = {"0": "typical", "1": "atypical"}

@@ -19,6 +19,13 @@ def test_colour_becomes_grey_and_depth_stays(tmp_path: Path) -> None:
     assert read_picture(tmp_path / "deep.png").max() == 40000
 
 
+@pytest.mark.parametrize("mode", ["1", "LA", "P", "CMYK"])
+def test_every_kind_of_picture_becomes_one_channel(tmp_path: Path, mode: str) -> None:
+    Image.new("L", (6, 4), 255).convert(mode).save(tmp_path / "picture.tif")
+
+    assert read_picture(tmp_path / "picture.tif").tolist() == [[[255.0] * 6] * 4]
+
+
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "note.png").write_text("no picture")
     with pytest.raises(InputError, match=r"note\.png: is not a readable picture"):

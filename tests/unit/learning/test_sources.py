@@ -110,10 +110,46 @@ def test_missing_annotations_are_named(boxes: Path) -> None:
         load_samples(COCO, boxes)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('"images"', '"pictures"', "'images' is missing"),
+        ('"image_id": 0', '"image_id": 99', "99 is missing"),
+        ('"category_id": 1', '"category_id": 7', "7 is missing"),
+        ('"bbox": [', '"bbox": [3, ', "not four numbers"),
+        ("{", "", "is not JSON"),
+    ],
+)
+def test_damaged_annotations_are_named(boxes: Path, old: str, new: str, complaint: str) -> None:
+    table = boxes / "annotations_train.json"
+    table.write_text(table.read_text().replace(old, new, 1))
+    with pytest.raises(RecipeError, match=rf"annotations_train\.json: .*{complaint}"):
+        load_samples(COCO, boxes)
+
+
+def test_a_cut_or_foreign_table_is_named(pictures: Path) -> None:
+    table = pictures / "labels.csv"
+    whole = table.read_text()
+    table.write_text(whole + "train/none/77.png,none\n")
+    with pytest.raises(RecipeError, match=r"labels\.csv: line 42 has fewer values"):
+        load_samples(TABLE, pictures)
+    table.write_bytes(whole.encode("utf-16"))
+    with pytest.raises(RecipeError, match=r"labels\.csv: is not UTF-8"):
+        load_samples(TABLE, pictures)
+    table.write_text("\ufeff" + whole, encoding="utf-8")  # as spreadsheets write it
+    assert len(load_samples(TABLE, pictures)) == 40
+
+
 def test_a_missing_class_folder_is_named(pictures: Path) -> None:
     shutil.rmtree(pictures / "train" / "none")
     with pytest.raises(RecipeError, match="folder train/none is missing"):
         load_samples(DataSection(layout="class_folders", classes=TABLE.classes), pictures)
+
+
+def test_a_validation_list_without_paths_is_named(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "valid.csv").write_text("file\ntrain/tumour/0.png\n")
+    with pytest.raises(RecipeError, match=r"valid\.csv: column path is missing"):
+        load_samples(TABLE.model_copy(update={"valid_list": tmp_path / "valid.csv"}), pictures)
 
 
 def test_an_unknown_picture_in_the_validation_list_is_named(pictures: Path, tmp_path: Path) -> None:
