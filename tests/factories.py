@@ -244,18 +244,20 @@ def make_micrograph(
     return make_instance(modality=modality, pixels=pixels, pixel_spacing=both, **place, **attributes)
 
 
-def compress_jpeg(dataset: FileDataset, *, subsampling: str = "4:2:2") -> FileDataset:
-    """The same with its RGB frames as JPEG Baseline in YBR_FULL_422, as slide scanners write them."""
+def compress_jpeg(dataset: FileDataset, *, subsampling: str = "4:2:2", rgb: bool = False) -> FileDataset:
+    """The same with its RGB frames as JPEG Baseline in YBR_FULL_422, as slide scanners write them, or in RGB."""
     frames = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns, 3)
     encoded = []
     for frame in frames:
         buffer = BytesIO()
-        Image.fromarray(frame).save(buffer, "JPEG", quality=95, subsampling=subsampling)
+        Image.fromarray(frame).save(
+            buffer, "JPEG", quality=95, subsampling="4:4:4" if rgb else subsampling, keep_rgb=rgb
+        )
         encoded.append(buffer.getvalue())
     dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
     dataset.PixelData = encapsulate(encoded)
     dataset["PixelData"].VR = "OB"
-    dataset.PhotometricInterpretation = "YBR_FULL_422"
+    dataset.PhotometricInterpretation = "RGB" if rgb else "YBR_FULL_422"
     dataset.LossyImageCompression = "01"
     return dataset
 

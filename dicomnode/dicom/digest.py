@@ -9,7 +9,9 @@ does not carry them.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -69,8 +71,11 @@ def _add_dataset(digest: _Hash, dataset: Dataset) -> None:
             continue
         digest.update(int(tag).to_bytes(4, "big"))
         vr = _value_representation(dataset, tag)
+        element: RawDataElement | DataElement = dataset.get_item(tag)
         if vr == "SQ":
             _add_sequence(digest, dataset, tag)
+        elif tag == _PIXEL_DATA and isinstance(element, RawDataElement) and element.length == 0xFFFFFFFF:
+            _add_fragments(digest, element.value or b"")
         else:
             _add_value(digest, _value(dataset, tag, vr))
 
@@ -106,13 +111,21 @@ def _add_value(digest: _Hash, value: bytes) -> None:
     digest.update(value)
 
 
+def _add_fragments(digest: _Hash, value: bytes) -> None:
+    """As the value that they make up together; a slide's may be too large to be put together."""
+
+    def fragments() -> Iterator[bytes]:
+        return islice(generate_fragments(value), 1, None)  # the first item is the Basic Offset Table
+
+    digest.update(b"V" + sum(map(len, fragments())).to_bytes(8, "big"))
+    for fragment in fragments():
+        digest.update(fragment)
+
+
 def _value(dataset: Dataset, tag: BaseTag, vr: str) -> bytes:
     """Raw value bytes, little endian, without what only transport put there."""
     element: RawDataElement | DataElement = dataset.get_item(tag)
     value = _encoded(element) if isinstance(element, DataElement) else element.value or b""
-    if tag == _PIXEL_DATA and isinstance(element, RawDataElement) and element.length == 0xFFFFFFFF:
-        fragments = list(generate_fragments(value))
-        return b"".join(fragments[1:])  # the first item is the Basic Offset Table
     if isinstance(element, RawDataElement) and not element.is_little_endian and vr in _WORD_BYTES:
         value = np.frombuffer(value, dtype=f">u{_WORD_BYTES[vr]}").byteswap().tobytes()
     if tag.is_private or vr not in _BINARY:

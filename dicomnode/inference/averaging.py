@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-_Floats = npt.NDArray[np.floating]
-
 # What the parts of a sparse image show that were not stored: glass.
 GLASS = 255.0
+# Columns that are averaged at once: the table of shares grows with the square of an image that is not shrunk.
+_BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,12 @@ class _Strip:
         self._areas = np.zeros((rows, columns), np.float32)
 
     def add(self, grid: Grid, pixels: npt.NDArray[np.float32], top: int, left: int) -> None:
-        rows, row_weights, sums = _gather(pixels, top, grid.factor[0], self.first, self._sums.shape[1], axis=1)
-        last = self._sums.shape[2]
-        columns, column_weights, sums = _gather(sums, left, grid.factor[1], 0, last, axis=2)
-        self._sums[:, rows, columns] += sums
-        self._areas[rows, columns] += np.outer(row_weights, column_weights)
+        rows, row_shares = _shares(top, pixels.shape[1], grid.factor[0], self.first, self._sums.shape[1])
+        for start in range(0, pixels.shape[2], _BLOCK):
+            block = pixels[:, :, start : start + _BLOCK]
+            columns, shares = _shares(left + start, block.shape[2], grid.factor[1], 0, self._sums.shape[2])
+            self._sums[:, rows, columns] += row_shares @ block @ shares.T
+            self._areas[rows, columns] += np.outer(row_shares.sum(axis=1), shares.sum(axis=1))
 
     def means(self) -> npt.NDArray[np.float32]:
         """(3, rows, columns); glass where nothing was added."""
@@ -69,26 +70,19 @@ class _Strip:
         return means.astype(np.float32, copy=False)
 
 
-def _gather(
-    values: _Floats, start: int, factor: float, first: int, count: int, axis: int
-) -> tuple[slice, _Floats, _Floats]:
-    """Sum values along an axis into the targets ``first`` to ``first + count``, each value by the share that it covers.
+def _shares(start: int, length: int, factor: float, first: int, count: int) -> tuple[slice, npt.NDArray[np.float32]]:
+    """How much of each source pixel ``start`` to ``start + length`` of an axis lies in each target.
 
     Returns:
-        Which targets were reached, counted from ``first``; how much of the source each took; the sums.
+        Which of the targets ``first`` to ``first + count`` are reached, counted from ``first``, and the shares
+        (targets, length), 0..1.
     """
-    length = values.shape[axis]
     low = max(first, int(start / factor))
     high = min(first + count, int(np.ceil((start + length) / factor - 1e-9)))
-    edges = np.clip(np.arange(low, high + 1) * factor - start, 0, length)
-    before = np.minimum(edges.astype(np.int64), length - 1)
-    totals = np.cumsum(values, axis=axis, dtype=np.float64)
-    totals = np.concatenate([np.zeros_like(totals.take([0], axis)), totals], axis)
-    share = edges - before
-    shape = [1] * values.ndim
-    shape[axis] = -1
-    at = totals.take(before, axis) + values.take(before, axis) * share.reshape(shape)
-    return slice(low - first, high - first), np.diff(edges), np.diff(at, axis=axis)
+    edges = np.arange(low, high)[:, None] * factor
+    source = np.arange(start, start + length)
+    shares = np.minimum(edges + factor, source + 1) - np.maximum(edges, source)
+    return slice(low - first, max(low, high) - first), np.clip(shares, 0, 1).astype(np.float32)
 
 
 class Averaging:
