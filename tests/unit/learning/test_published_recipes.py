@@ -2,18 +2,23 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
 
-from dicomnode.bundles import build_network, build_preprocessing, load_bundle
+from dicomnode.bundles import Bundle, build_network, build_preprocessing, load_bundle
 from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError
+from dicomnode.inference.analyse import analyse
+from dicomnode.inference.predictor import Predictor
 from dicomnode.learning.generated import generate_pictures
 from dicomnode.learning.recipe import load_recipe
+from tests.factories import as_study, make_micrograph, make_slide, write_instance
 
 TRAINING = Path(__file__).parents[3] / "training"
 BLOOD = [f"blood_{network}_{size}" for network in ("cnn", "resnet18", "resnet34") for size in (32, 400)]
@@ -124,3 +129,20 @@ def test_a_small_run_learns_and_ends_with_a_bundle(name: str, tmp_path: Path) ->
     with torch.no_grad():
         answer = build_network(bundle, torch.device("cpu"))(image.as_tensor()[None])
     assert answer.shape == (1, len(bundle.node.classes)) and answer.isfinite().all()
+    if bundle.node.aggregation.unit != "slice":
+        assert counted(bundle, tmp_path) == {"tile": 12, "cell": 3}[bundle.node.aggregation.unit]
+
+
+def counted(bundle: Bundle, folder: Path) -> int:
+    """How many tiles or cells the model examines in a generated image that it is for."""
+    random = np.random.default_rng(0)
+    tissue = np.clip(np.array((200, 120, 180)) + random.integers(-30, 30, (150, 200, 3)), 0, 255).astype(np.uint8)
+    if bundle.node.tiling is not None:
+        image = make_slide(tissue)
+    else:
+        image = make_micrograph(np.stack([tissue] * 3), spacing=None, modality="XC")
+    series = as_study([write_instance(image, folder / "image.dcm")])
+    predictor = Predictor(bundle, torch.device("cpu"))
+    result = analyse(series, series.series[0], bundle, predictor, datetime(2026, 5, 1, tzinfo=UTC), "digest")
+    assert result.answer is not None and result.answer.tally is not None, result.reason
+    return result.answer.tally.examined
