@@ -126,7 +126,8 @@ def load_task(recipe: Recipe, data: Path, ranks: Ranks = ALONE) -> Task:
 def train(run: Run, task: Task, reporter: Reporter) -> RunState:
     """Train until the epochs or the time are over or validation stops improving; leaves best.pt and last.pt.
 
-    An epoch that the time budget cuts short counts as one, is validated and saved.
+    An epoch that the time budget cuts short counts as one, is validated and saved. Where the recipe asks for it, the
+    last layer is trained on balanced embeddings after that.
     """
     section, budget = run.recipe.training, Budget(run.budget_minutes, run.ranks)
     state = _start(run, task)
@@ -184,8 +185,8 @@ def _identity(recipe: Recipe) -> str:
     content = recipe.model_dump(
         mode="json", include={"seed", "task", "network", "preprocessing", "augmentation", "training"}
     )
-    for length in ("epochs", "patience", "validate_every"):
-        del content["training"][length]
+    for free in ("epochs", "patience", "validate_every", "compile"):
+        del content["training"][free]
     return json.dumps(content, sort_keys=True)
 
 

@@ -1,9 +1,11 @@
 """Compilation, curves, time left, time budget and processes, each on its own."""
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
@@ -11,7 +13,7 @@ from dicomnode.errors import TrainingError, UsageError
 from dicomnode.learning.boards import open_board
 from dicomnode.learning.budget import Budget
 from dicomnode.learning.compilation import compile_network
-from dicomnode.learning.progress import LineReporter, Pace, in_words
+from dicomnode.learning.progress import LineReporter, Pace, in_words, make_reporter
 from dicomnode.learning.ranks import ALONE, Ranks, own_device
 
 
@@ -102,6 +104,19 @@ def test_a_line_tells_loss_metric_and_time_left() -> None:
     report(3.0)
 
     assert lines == ["epoch 1/2 step 2/2 loss 2.0000, 0:02 left best accuracy 0.5000"]
+
+
+def test_a_bar_tells_loss_metric_and_time_left() -> None:
+    written = StringIO()
+    reporter = make_reporter(Console(file=written, force_terminal=True, color_system=None, width=120), budget_minutes=0)
+    report = reporter.begin(1, 2, 2, "best accuracy 0.5000")
+    report(1.0)
+    report(3.0)
+    reporter.say("epoch 1: loss 2.0000")
+    reporter.close()
+
+    assert "epoch 1: loss 2.0000" in written.getvalue()
+    assert "loss 3.0000 best accuracy 0.5000 0:00 left" in written.getvalue()
 
 
 def test_a_budget_lets_one_batch_through_and_counts_from_it() -> None:
