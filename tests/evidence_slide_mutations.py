@@ -64,6 +64,12 @@ SLIDE_MUTATIONS: list[tuple[str, str, Change, str]] = [
     ("slide", "too coarse", measures(PixelSpacing=[0.02, 0.02]), "leaves the image"),
     ("slide", "elsewhere", origin(YOffsetInSlideCoordinateSystem=41), "leaves the image"),
     ("picture", "pixels not the picture's", frame_source(setting(SpatialLocationsPreserved="NO")), "Preserved"),
+    (
+        "picture",
+        "no spacing",
+        lambda d: delattr(d.SharedFunctionalGroupsSequence[0], "PixelMeasuresSequence"),
+        "Pixel Measures",
+    ),
     ("picture", "size", setting(Rows=12), "Rows and Columns"),
     ("tally", "nothing examined", dropping(EXAMINED), "lacks the number examined"),
     ("tally", "nothing positive", dropping(REACHED), "lacks the number examined"),

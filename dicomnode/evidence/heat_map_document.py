@@ -4,26 +4,28 @@ On a whole slide it is a total pixel matrix of its own, coarser than the slide's
 slide. A picture that says of no pixel where it lies takes one too (A.51.5.1): each pixel of the map
 belongs to the picture's pixel at the same row and column, so the map is spread over them.
 
-There is no binary twin and no picture of the map: viewers of slides (Slim, dicom-microscopy-viewer)
-draw fractional segmentations in colours, and the others draw neither kind on images without a plane in
-the patient. For them the text says what was counted.
+There is no binary twin and no picture of the map. Viewers of slides (Slim, dicom-microscopy-viewer) draw
+fractional segmentations in colours; OHIF 3.13 refuses them in words, and fails on binary ones of images
+without a plane in the patient. For its readers the text says what was counted.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import VLMicroscopicImageStorage, VLWholeSlideMicroscopyImageStorage
+from pydicom.valuerep import DSfloat
 
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.evidence import concepts
 from dicomnode.evidence.content import coded
 from dicomnode.evidence.heat_maps import MAXIMUM_VALUE, HeatMaps
-from dicomnode.evidence.planes import SlidePlane, set_slide_place
+from dicomnode.evidence.planes import SlidePlane, pixel_spacing_of, set_slide_place
 from dicomnode.evidence.seg_modules import (
     COLOURS,
     algorithm_identification,
@@ -83,6 +85,10 @@ def _header(draft: Draft, drawn: HeatMaps) -> Dataset:
     else:
         header.SOPClassUID, header.Modality = VLMicroscopicImageStorage, "GM"
         header.Rows, header.Columns = int(source.Rows), int(source.Columns)
+        spacing = pixel_spacing_of(source)
+        if spacing:  # without Pixel Measures in the segmentation, OHIF shows a blank page
+            header.PixelSpacing = [decimal(value) for value in spacing]
+            header.SliceThickness = _nominal_thickness(spacing)
     return header
 
 
@@ -99,10 +105,18 @@ def _place(header: Dataset, plane: SlidePlane) -> None:
     set_slide_place(origin, plane.position)
     header.TotalPixelMatrixOriginSequence = [origin]
     measures.PixelSpacing = [decimal(value) for value in plane.pixel_spacing]
-    if plane.slice_thickness is not None:
-        measures.SliceThickness = decimal(plane.slice_thickness)
+    thickness = plane.slice_thickness
+    measures.SliceThickness = _nominal_thickness(plane.pixel_spacing) if thickness is None else decimal(thickness)
     shared.PixelMeasuresSequence = [measures]
     header.SharedFunctionalGroupsSequence = [shared]
+
+
+def _nominal_thickness(pixel_spacing: Sequence[float]) -> DSfloat:
+    """As thick as a pixel is wide, mm, where the image states no depth of field.
+
+    highdicom reads no Pixel Measures without a thickness, and PS3.3 allows none of zero.
+    """
+    return decimal(min(pixel_spacing))
 
 
 def _segment(draft: Draft, drawn: HeatMaps) -> Any:

@@ -109,6 +109,12 @@ class SlidePlane:
         return column, row
 
 
+def pixel_spacing_of(header: Dataset) -> tuple[float, ...]:
+    """Pixel Spacing of a picture, between rows and between columns, mm; empty if it does not say or makes no sense."""
+    spacing = _numbers(header.get("PixelSpacing"), 2)
+    return spacing if spacing and min(spacing) > 0 else ()
+
+
 def slide_place(item: Dataset) -> tuple[float, ...]:
     """X, Y, Z in mm of a place in the Slide Coordinate System, which gives Z in micrometres; empty if it has none."""
     x, y, z = (item.get(f"{axis}OffsetInSlideCoordinateSystem") for axis in "XYZ")

@@ -93,7 +93,7 @@ def test_judges_accept_every_document(tmp_path: Path, source: str, outcome: Outc
 MICROSCOPY: dict[str, tuple[Callable[[Path], list[Path]], Callable[[Sequence[Path]], Result], set[str]]] = {
     "whole slide": (lambda folder: [make_slide(folder)], tiled, _HEAT_MAP),
     "bare whole slide": (lambda folder: [make_slide(folder, **_BARE)], tiled, _HEAT_MAP),
-    "pictures": (lambda folder: make_pictures(folder, 3), tiled, _HEAT_MAP),
+    "pictures": (lambda folder: make_pictures(folder, 3, pixel_spacing=(0.004, 0.004)), tiled, _HEAT_MAP),
     "bare picture": (lambda folder: make_pictures(folder, **_BARE), tiled, _HEAT_MAP),
     "slide coordinates": (lambda folder: [make_slide_coordinates(folder)], tiled, _HEAT_MAP),
     "pictures of cells": (lambda folder: make_pictures(folder, 6), counted, set()),

@@ -8,7 +8,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from dicomnode.evidence.gate.subject import Subject
-from dicomnode.evidence.planes import SlidePlane, slide_place, slide_plane_of
+from dicomnode.evidence.planes import SlidePlane, pixel_spacing_of, slide_place, slide_plane_of
 
 _SAME_DIRECTION = 1e-6
 _SAME_PLACE = 1e-6  # mm; a slide's pixel is some 1e-4
@@ -38,6 +38,7 @@ def _place(subject: Subject, frame: Dataset, reference: Dataset) -> Iterator[str
     if reference.get("SpatialLocationsPreserved") != ("NO" if on_slide else "YES"):
         yield "SpatialLocationsPreserved does not say whether the map's pixels are the image's"
     if not on_slide:
+        yield from _pixel_measures(subject.dataset, source)
         return
     own = slide_plane_of(subject.dataset)
     if own is None:
@@ -47,6 +48,13 @@ def _place(subject: Subject, frame: Dataset, reference: Dataset) -> Iterator[str
     theirs = slide_plane_of(source) if source is not None else None
     if theirs is not None:
         yield from _extent(own, theirs)
+
+
+def _pixel_measures(dataset: Dataset, source: Dataset | None) -> Iterator[str]:
+    shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
+    measured = any(item.get("PixelMeasuresSequence") for item in shared)
+    if source is not None and pixel_spacing_of(source) and not measured:
+        yield "Pixel Measures are missing, although the image has a Pixel Spacing; viewers go blank"
 
 
 def _frame_position(own: SlidePlane, frame: Dataset) -> Iterator[str]:

@@ -81,6 +81,11 @@ def test_a_picture_has_its_scores_on_its_own_pixels(tmp_path: Path) -> None:
         np.testing.assert_allclose(plane, expected, rtol=0, atol=_HALF_A_LEVEL)
 
 
+def test_a_picture_has_the_pixel_spacing_of_its_source(tmp_path: Path) -> None:
+    document = _drawn(make_pictures(tmp_path, 2, pixel_spacing=(0.004, 0.003)))
+    assert document.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing == [0.004, 0.003]
+
+
 def test_a_map_that_overhangs_its_picture_is_cut(tmp_path: Path) -> None:
     paths = make_pictures(tmp_path)
     document = _drawn(paths, HeatMap(references(paths)[0], SCORES, (-6.0, 0.0), (20.0, 20.0)))
@@ -125,6 +130,16 @@ def test_height_above_the_glass_is_kept_in_micrometres(tmp_path: Path) -> None:
     assert document.TotalPixelMatrixOriginSequence[0].ZOffsetInSlideCoordinateSystem == 2.5
     frame = document.PerFrameFunctionalGroupsSequence[0]
     assert frame.PlanePositionSlideSequence[0].ZOffsetInSlideCoordinateSystem == 2.5
+
+
+def test_a_slide_without_depth_of_field_is_as_thick_as_a_pixel(tmp_path: Path) -> None:
+    path = make_slide(tmp_path)
+    header = headers([path])[0]
+    del header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness
+    header.save_as(path)
+    document = _drawn([path])
+    assert document.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness == 0.003
+    assert _read(document).get_total_pixel_matrix(combine_segments=False).shape == (2, 3, 1)
 
 
 def test_specimen_goes_with_it_without_its_history(tmp_path: Path) -> None:

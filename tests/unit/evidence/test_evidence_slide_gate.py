@@ -21,7 +21,7 @@ Sound = Mapping[str, tuple[Dataset, list[Dataset]]]
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
     slide = [make_slide(tmp_path_factory.mktemp("slide"))]
-    pictures = make_pictures(tmp_path_factory.mktemp("pictures"), 2)
+    pictures = make_pictures(tmp_path_factory.mktemp("pictures"), 2, pixel_spacing=(0.004, 0.004))
     of_slide, of_pictures = documents(tiled(slide), slide), documents(tiled(pictures), pictures)
     return {
         "slide": (of_slide["heat-map"], headers(slide)),
