@@ -80,20 +80,22 @@ class Report:
         return json.dumps(self._values, ensure_ascii=False, indent=2)
 
     def _write(self, predicted: Predicted) -> list[Path]:
-        from dicomnode.inference.overlay import draw_result
+        from dicomnode.inference.overlay import draw_heat_maps, draw_result
 
         if self._out is None:
             return []
         overlays = draw_result(predicted.analysis.result, predicted.analysis.groups)
+        heat_maps = draw_heat_maps(predicted.analysis.result)
         if not predicted.instances:
-            folder = self._out / "overlays"
-            names = [f"{len(self._values) + 1:05d}-{predicted.path.stem}.png"] * len(overlays)
+            folder, stem = self._out / "overlays", f"{len(self._values) + 1:05d}-{predicted.path.stem}"
+            names = [f"{stem}.png"] * len(overlays) + [f"{stem}-heat-map.png"] * len(heat_maps)
         else:
             folder = self._out / predicted.series_instance_uid
             names = [f"image-{overlay.position:04d}.png" for overlay in overlays]
+            names += [f"heat-map-{heat_map.position:04d}.png" for heat_map in heat_maps]
         folder.mkdir(parents=True, exist_ok=True)
         files = self._write_evidence(predicted, folder) if predicted.instances else []
-        for name, overlay in zip(names, overlays, strict=True):
+        for name, overlay in zip(names, (*overlays, *heat_maps), strict=True):
             overlay.picture.save(folder / name, compress_level=1)
             files.append(folder / name)
         return files

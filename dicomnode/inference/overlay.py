@@ -16,6 +16,10 @@ from dicomnode.study import SourceReference
 
 _MOST_IMAGES = 12
 _UNVERIFIED = "AI result, not verified"
+_MAP_SIDE, _LONGEST = 512, 4
+_NOT_EXAMINED = np.array((225.0, 225.0, 225.0))
+_PALE_BLUE, _BLUE = np.array((222.0, 235.0, 247.0)), np.array((107.0, 174.0, 214.0))
+_PALE_RED, _RED = np.array((253.0, 187.0, 132.0)), np.array((179.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,36 @@ def draw_result(result: Result, groups: Sequence[SliceGroup]) -> tuple[Overlay, 
     return tuple(Overlay(image, positions[image], _draw(result, image, pixels[image])) for image in drawn)
 
 
+def draw_heat_maps(result: Result) -> tuple[Overlay, ...]:
+    """The heat maps of a result, at most twelve: grey where nothing was examined, blue below the threshold, red above.
+
+    Args:
+        result: A result; one without heat maps gives nothing.
+    """
+    if result.answer is None:
+        return ()
+    threshold, caption = result.answer.threshold, _caption(result)
+    return tuple(
+        Overlay(item.image, number, draw_overlay(_coloured(item.scores, threshold), [], [], caption))
+        for number, item in enumerate(result.heat_maps[:_MOST_IMAGES], start=1)
+    )
+
+
+def _coloured(scores: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.uint8]:
+    """(Rows, Columns, 3), every element of the map as a square of some pixels; a very long map is widened in grey."""
+    least = -(-max(scores.shape) // _LONGEST)
+    margin = [(0, max(0, least - length)) for length in scores.shape]
+    scores = np.pad(scores, margin, constant_values=np.nan)
+    known = np.isfinite(scores)
+    values = np.where(known, scores, 0.0)[..., np.newaxis]
+    below = _PALE_BLUE + (_BLUE - _PALE_BLUE) * np.clip(values / max(threshold, 1e-6), 0, 1)
+    above = _PALE_RED + (_RED - _PALE_RED) * np.clip((values - threshold) / max(1 - threshold, 1e-6), 0, 1)
+    colours = np.where(values >= threshold, above, below)
+    picture = np.where(known[..., np.newaxis], colours, _NOT_EXAMINED).round().astype(np.uint8)
+    side = max(1, round(_MAP_SIDE / min(scores.shape)))
+    return picture.repeat(side, axis=0).repeat(side, axis=1)
+
+
 def _images(result: Result, carried_by: Sequence[SourceReference]) -> tuple[SourceReference, ...]:
     """Key images first, then the other images with outlines; without outlines, those that carried the answer."""
     keys = [finding.contours[0].image for finding in result.findings if finding.contours]
@@ -59,10 +93,12 @@ def _draw(result: Result, image: SourceReference, pixels: npt.NDArray[np.float32
     shown = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
     outlines = [(finding, contour) for finding in result.findings for contour in finding.contours]
     here = [(finding, contour) for finding, contour in outlines if contour.image == image]
-    caption = f"{result.model.name} {result.model.version}: {result.reason} ({_UNVERIFIED})"
-    return draw_overlay(
-        to_8_bit(shown), [_points(item) for _, item in here], [_label(item) for item, _ in here], caption
-    )
+    outlined, labels = [_points(item) for _, item in here], [_label(item) for item, _ in here]
+    return draw_overlay(to_8_bit(shown), outlined, labels, _caption(result))
+
+
+def _caption(result: Result) -> str:
+    return f"{result.model.name} {result.model.version}: {result.reason} ({_UNVERIFIED})"
 
 
 def _points(contour: Polygon) -> npt.NDArray[np.float64]:

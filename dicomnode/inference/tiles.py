@@ -57,7 +57,11 @@ class Tile:
 
 
 def tile_grid(image: SlideImage, tiling: Tiling) -> TileGrid:
-    """Raises `GeometryError` for an image far larger than a slide."""
+    """How an image is cut.
+
+    Raises:
+        GeometryError: It is far larger than a slide.
+    """
     height, width = (tiling.size * tiling.spacing / spacing for spacing in image.spacing)
     rows, columns = int(image.rows / height + _OVERHANG), int(image.columns / width + _OVERHANG)
     if rows * columns > _MOST_TILES:

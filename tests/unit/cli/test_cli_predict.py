@@ -153,6 +153,7 @@ def test_a_picture_with_a_spacing_is_cut_into_tiles(
     (fine,) = json.loads(capsys.readouterr().out)
     assert coarse["answer"]["tally"]["examined"] == 1 and fine["answer"]["tally"]["examined"] == 6
     assert coarse["heat_maps"][0]["step"] == [64, 64]
+    assert [Path(name).name for name in fine["files"]] == ["00001-patch.png", "00001-patch-heat-map.png"]
     assert main([*words, "--spacing", "0.02"]) == 1
     assert "too coarse" in capsys.readouterr().err
 
@@ -179,4 +180,6 @@ def test_a_slide_gives_its_counts_and_a_heat_map(make_colour_bundle: Any, tmp_pa
     assert main(["predict", str(make_colour_bundle()), str(path), "--out", str(out)]) == 0
     (result,) = json.loads((out / "results.json").read_text())
     assert result["answer"]["tally"]["examined"] == 2
-    assert {"answer.dcm", "text.dcm", "heat-map.dcm"} <= {Path(name).name for name in result["files"]}
+    assert {"answer.dcm", "text.dcm", "heat-map.dcm", "heat-map-0001.png"} <= {
+        Path(name).name for name in result["files"]
+    }
