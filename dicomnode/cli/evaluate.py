@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dicomnode.errors import UsageError
+
+if TYPE_CHECKING:
+    from dicomnode.learning.evaluation import Evaluation
+    from dicomnode.learning.recipe import Recipe
 
 
 def add_parser(subparsers: Any) -> None:
@@ -43,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     from dicomnode.learning.precision import choose_device
     from dicomnode.learning.recipe import load_recipe
 
+    if args.report and args.report.suffix in (".html", ".htm"):
+        raise UsageError(f"--report {args.report}: name a folder for the page and its plots, or a .json file")
     if args.recall is not None and not 0 < args.recall <= 1:
         raise UsageError(f"--recall {args.recall:g}: is no share; give a number above 0 and up to 1")
     recipe = None if args.recipe is None else load_recipe(args.recipe)
@@ -56,17 +62,20 @@ def run(args: argparse.Namespace) -> int:
         subgroups=tuple(filter(None, args.subgroups.split(","))),
         recall=args.recall,
     )
-    text = json.dumps(evaluation.report, indent=2)
     if args.report:
-        _write(args.report, text)
-    print(text if args.json else _readable(evaluation.report))
+        _write(args.report, evaluation, recipe)
+    print(json.dumps(evaluation.report, indent=2) if args.json else _readable(evaluation.report))
     return 0
 
 
-def _write(out: Path, text: str) -> None:
-    file = out if out.suffix == ".json" else out / "report.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text + "\n", encoding="utf-8")
+def _write(out: Path, evaluation: Evaluation, recipe: Recipe | None) -> None:
+    from dicomnode.learning.report import Background, write_report
+
+    if out.suffix == ".json":
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(evaluation.report, indent=2) + "\n", encoding="utf-8")
+    else:
+        write_report(out, evaluation, Background(None if recipe is None else recipe.published))
 
 
 def _readable(report: dict[str, Any]) -> str:

@@ -24,10 +24,11 @@ from dicomnode.learning.card import model_card
 from dicomnode.learning.checkpoints import load_best
 from dicomnode.learning.classification import labels_of, predict_logits
 from dicomnode.learning.detection import predict_boxes, truths_of
-from dicomnode.learning.evaluation import evaluate_bundle
+from dicomnode.learning.evaluation import measure_bundle
 from dicomnode.learning.lesions import found_boxes
 from dicomnode.learning.pictures import compose
 from dicomnode.learning.recipe import Component, Recipe
+from dicomnode.learning.report import Background, write_page
 from dicomnode.learning.sources import load_samples
 from dicomnode.learning.store import ImageStore
 from dicomnode.learning.tasks import Task
@@ -38,7 +39,7 @@ _OWN_KEYS = ("description", "authors", "copyright", "data_source", "network_data
 
 
 def package(run: Run, task: Task) -> Path:
-    """Write ``<out>/bundle/<name>`` and ``<out>/report.json`` from the best checkpoint; returns the bundle.
+    """Write ``<out>/bundle/<name>`` and the report from the best checkpoint; returns the bundle.
 
     Args:
         run: A run with ``best.pt`` in its output folder.
@@ -59,12 +60,15 @@ def package(run: Run, task: Task) -> Path:
         "history": history,
         "test": {},
     }
+    evaluation = None
     splits = {sample.split for sample in load_samples(run.recipe.data, run.data)}
     if run.recipe.data.test in splits:
         data = run.recipe.data
-        report["test"] = evaluate_bundle(bundle, run.data, data.test, run.device, section=data)
+        evaluation = measure_bundle(bundle, run.data, data.test, run.device, section=data)
+        report["test"] = evaluation.report
     _write_text(bundle / "docs" / "README.md", model_card(run.recipe, report, _read_metadata(bundle)))
     _write_json(run.out / "report.json", report)
+    write_page(run.out, run.recipe.name, evaluation, Background(run.recipe.published, report, run.out / "check.json"))
     return bundle
 
 

@@ -139,7 +139,7 @@ def write_recipe(tmp_path: Path) -> WriteRecipe:
     def write(kind: str = "classifier", **changes: Any) -> Path:
         content = {"classifier": _classifier, "detector": _detector}[kind]()
         for name, value in changes.items():
-            content[name] = {**content[name], **value} if isinstance(value, dict) else value
+            content[name] = {**content.get(name, {}), **value} if isinstance(value, dict) else value
         (tmp_path / "LICENSE").write_text("Apache-2.0")
         path = tmp_path / f"{kind}.yaml"
         path.write_text(yaml.safe_dump(content))
