@@ -52,6 +52,7 @@ def _lines(name: str, metadata: dict[str, Value]) -> Iterator[str]:
     yield "body_part_examined = []  # upper case; empty accepts every body part"
     yield "minimum_images = 1"
     yield "\n[aggregation]"
+    yield 'unit = "slice"  # or "cell"; or "tile", with [tiling]: spacing (mm), size (pixels), minimum_tissue (0..1)'
     yield 'method = "mean_of_top_k"  # or "maximum"'
     yield "k = 3"
     yield f"statement = {_text(FILL)}  # one sentence for the report: how slices answer for a series"
