@@ -45,9 +45,10 @@ def find_layout(data: Path, classes: tuple[str, ...], task: Task) -> DataSection
     table = data / "labels.csv"
     if not table.is_file():
         return DataSection(layout="class_folders", classes=classes)
-    columns = table.read_text(encoding="utf-8").partition("\n")[0].strip().split(",")
+    columns = table.read_text(encoding="utf-8-sig").partition("\n")[0].strip().split(",")
     clean = "near_dup_in_train" if "near_dup_in_train" in columns else None
-    return DataSection(layout="labels_csv", classes=classes, clean_column=clean)
+    by_uid = "uid" in columns and "path" not in columns
+    return DataSection(layout="dicom_csv" if by_uid else "labels_csv", classes=classes, clean_column=clean)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dicomnode.bundles import Task
 from dicomnode.cli.main import main
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, RecipeError
 from dicomnode.inference.reading import read_series
 from dicomnode.inference.slice_group import slice_group
 from dicomnode.learning.datacheck import check_data
+from dicomnode.learning.evaluation import find_layout
 from dicomnode.learning.pictures import read_picture, read_sample
 from dicomnode.learning.recipe import DataSection
 from dicomnode.learning.sources import list_samples, load_samples
@@ -110,6 +112,14 @@ def test_no_split_is_needed_where_it_is_drawn(tmp_path: Path) -> None:
     assert samples[0].columns == (("scanner", "ward 3"),)
     with pytest.raises(RecipeError, match="column split is missing"):
         load_samples(TABLE, tmp_path)
+
+
+def test_the_layout_is_told_from_the_table(tmp_path: Path) -> None:
+    write_table(tmp_path, columns="uid,label,split,near_dup_in_train")
+
+    found = find_layout(tmp_path, TABLE.classes, Task.CLASSIFICATION)
+
+    assert (found.layout, found.clean_column) == ("dicom_csv", "near_dup_in_train")
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
