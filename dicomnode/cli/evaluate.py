@@ -103,13 +103,18 @@ def _figure_lines(figures: dict[str, Any], width: int) -> list[str]:
 def _class_lines(figures: dict[str, Any]) -> list[str]:
     lines = []
     for name, one in figures["classes"].items():
-        values = (f"{key} {_value(value, None)}" for key, value in one.items() if not isinstance(value, dict))
-        lines.append(f"  {name:28} {', '.join(values)}")
+        plain = {key: value for key, value in one.items() if not isinstance(value, dict)}
+        texts = (
+            f"{key.replace('_', ' ')} {_value(value, one['intervals'].get(key), 3)}" for key, value in plain.items()
+        )
+        lines.append(f"  {name:28} {', '.join(texts)}")
     return lines
 
 
-def _value(value: float | None, interval: list[float | None] | None) -> str:
+def _value(value: float | None, interval: list[float | None] | None, places: int = 4) -> str:
     if value is None or isinstance(value, int):
         return "not defined" if value is None else str(value)
-    known = interval is not None and interval[0] is not None
-    return f"{value:.4f}" + (f"  [{interval[0]:.4f}, {interval[1]:.4f}]" if interval and known else "")
+    text = f"{value:.{places}f}"
+    if interval is None or interval[0] is None:
+        return text
+    return f"{text} [{interval[0]:.{places}f}, {interval[1]:.{places}f}]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +14,17 @@ from dicomnode.learning.lesions import FoundBoxes, Truth, found_boxes
 from dicomnode.learning.resampling import Interval, bootstrap, resampled_by
 
 _RESAMPLES = 200
+_CLASS_FIGURES = ("ap50", "ap")
 
 
 @dataclass(frozen=True, slots=True)
 class ClassPrecision:
-    """Average precision of one kind of lesion."""
+    """Average precision of one kind of lesion, with 95 % bootstrap intervals; NaN if there is no such lesion."""
 
     ap50: float
     ap: float
     lesions: int
+    intervals: dict[str, Interval]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,15 @@ def detection_figures(boxes: Boxes, names: Sequence[str], seed: int) -> Detectio
     measured = average_precision(boxes.truths, boxes.found)
     figures = _weighted(boxes, _froc_figures)
     once = figures(np.ones((1, len(boxes.truths))))
+    resampled = _weighted(boxes, _froc_figures, ("ap50", "ap", "ap75", *_class_names(len(names))))
+    intervals = bootstrap(boxes.groups, resampled, _RESAMPLES, seed)
     return DetectionFigures(
         images=len(boxes.truths),
         lesions=sum(len(truth.boxes) for truth in boxes.truths),
         **measured.summary(),
         ap50_any_class=average_precision(boxes.truths, boxes.found, class_agnostic=True).ap50,
-        classes={name: _of_class(measured, boxes.truths, index) for index, name in enumerate(names)},
-        intervals=bootstrap(boxes.groups, _weighted(boxes, _froc_figures, ("ap50", "ap")), _RESAMPLES, seed),
+        classes={name: _of_class(measured, boxes.truths, index, intervals) for index, name in enumerate(names)},
+        intervals={name: bounds for name, bounds in intervals.items() if "/" not in name},
         resampled=resampled_by(boxes.groups),
         **{name: float(value[0]) for name, value in once.items()},
     )
@@ -133,14 +137,24 @@ def _weighted(
     def figures(weights: Floats) -> dict[str, Floats]:
         values = rates(ranking, boxes.threshold, weights)
         rows = [_repeated_precision(boxes, row) for row in weights] if precisions else []
-        return values | {name: np.array([row[name] for row in rows]) for name in precisions}
+        return values | {name: np.array([row.get(name, np.nan) for row in rows]) for name in precisions}
 
     return figures
 
 
 def _repeated_precision(boxes: Boxes, weights: Floats) -> dict[str, float]:
     drawn = boxes.subset(np.repeat(np.arange(len(weights)), weights.astype(np.int64)).tolist())
-    return average_precision(drawn.truths, drawn.found).summary()
+    measured = average_precision(drawn.truths, drawn.found)
+    by_class = {
+        f"{index}/{name}": value
+        for index, values in measured.by_class.items()
+        for name, value in zip(_CLASS_FIGURES, values, strict=True)
+    }
+    return measured.summary() | by_class
+
+
+def _class_names(classes: int) -> list[str]:
+    return [f"{index}/{name}" for index in range(classes) for name in _CLASS_FIGURES]
 
 
 def _froc_figures(ranking: FoundBoxes, threshold: float, weights: Floats) -> dict[str, Floats]:
@@ -155,6 +169,9 @@ def _operating_figures(ranking: FoundBoxes, threshold: float, weights: Floats) -
     return {"sensitivity": sensitivity, "false_positives_per_image": false}
 
 
-def _of_class(measured: AveragePrecision, truths: list[Truth], index: int) -> ClassPrecision:
+def _of_class(
+    measured: AveragePrecision, truths: list[Truth], index: int, intervals: Mapping[str, Interval]
+) -> ClassPrecision:
     ap50, ap = measured.by_class.get(index, (float("nan"), float("nan")))
-    return ClassPrecision(ap50, ap, sum(int((truth.labels == index).sum()) for truth in truths))
+    lesions = sum(int((truth.labels == index).sum()) for truth in truths)
+    return ClassPrecision(ap50, ap, lesions, {name: intervals[f"{index}/{name}"] for name in _CLASS_FIGURES})

@@ -37,12 +37,23 @@ def worst_answers(predictions: Predictions, count: int) -> list[int]:
 
 
 def worst_lesions(boxes: Boxes, count: int) -> list[LesionError]:
-    """The surest false boxes and the largest missed lesions at the operating point, half of each where there are."""
+    """The largest lesions missed and the surest false boxes at the operating point, half of each where there are.
+
+    Of an image's errors only the first of this order is taken, as its picture shows the others too.
+    """
     errors = [error for image in range(len(boxes.truths)) for error in _errors_of(boxes, image)]
-    false = sorted((e for e in errors if e.score is not None), key=lambda e: -(e.score or 0.0))
-    missed = sorted((e for e in errors if e.score is None), key=lambda e: -e.area)
-    kept = min(len(false), max(count // 2, count - len(missed)))
-    return [*missed[: count - kept], *false[:kept]]
+    missed = _one_per_image(sorted((e for e in errors if e.score is None), key=lambda e: -e.area))
+    false = _one_per_image(sorted((e for e in errors if e.score is not None), key=lambda e: -(e.score or 0.0)))
+    first = missed[: max(count // 2, count - len(false))]
+    shown = {error.image for error in first}
+    return [*first, *(error for error in false if error.image not in shown)][:count]
+
+
+def _one_per_image(errors: list[LesionError]) -> list[LesionError]:
+    first: dict[int, LesionError] = {}
+    for error in errors:
+        first.setdefault(error.image, error)
+    return list(first.values())
 
 
 def _errors_of(boxes: Boxes, image: int) -> list[LesionError]:

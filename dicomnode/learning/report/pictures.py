@@ -22,8 +22,8 @@ from dicomnode.learning.samples import Sample
 from dicomnode.learning.store import ImageStore
 
 _COUNT = 12
-_SIDE = 224
-"""Pixels of the longer side of a picture on the page."""
+_SIDE, _SIDE_ALONE = 224, 352
+"""Pixels of the longer side of a picture that stands beside its saliency, and of one that stands alone."""
 _HEAT = 0.55
 _TRUTH, _FOUND = (70, 200, 120), (255, 150, 60)
 
@@ -67,7 +67,7 @@ def _answer_picture(
     saliency: Saliency, store: ImageStore, predictions: Predictions, names: Sequence[str], index: int
 ) -> ErrorPicture:
     image, answer, truth = _image(store, index), int(predictions.predicted[index]), int(predictions.labels[index])
-    plain = _picture(image)
+    plain = _picture(image, _SIDE)
     heat = Image.fromarray((255 * saliency.of(image, answer).numpy()).astype(np.uint8)).resize(plain.size)
     side_by_side = Image.new("RGB", (2 * plain.width, plain.height))
     side_by_side.paste(plain, (0, 0))
@@ -91,7 +91,7 @@ def _note(predictions: Predictions, index: int, sample: Sample) -> str:
 
 def _lesion_picture(store: ImageStore, boxes: Boxes, names: Sequence[str], error: LesionError) -> ErrorPicture:
     image = _image(store, error.image)
-    picture = _picture(image)
+    picture = _picture(image, _SIDE_ALONE)
     scale, draw = picture.width / image.shape[-1], ImageDraw.Draw(picture)
     found, truth = boxes.found[error.image], boxes.truths[error.image]
     for box in truth.boxes.tolist():
@@ -119,13 +119,13 @@ def _image(store: ImageStore, index: int) -> torch.Tensor:
     return store.images[index : index + 1].float()[0]
 
 
-def _picture(image: torch.Tensor) -> Image.Image:
+def _picture(image: torch.Tensor, side: int) -> Image.Image:
     """What the network sees, brought to 0..255 and to the page's size."""
     values = image.cpu().numpy()
     low, high = float(values.min()), float(values.max())
     levels = ((values - low) / (high - low or 1.0) * 255).astype(np.uint8)
     rgb = np.moveaxis(levels if len(levels) == 3 else np.repeat(levels[:1], 3, axis=0), 0, -1)
-    scale = _SIDE / max(rgb.shape[:2])
+    scale = side / max(rgb.shape[:2])
     size = (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))
     return Image.fromarray(np.ascontiguousarray(rgb)).resize(size, Image.Resampling.BICUBIC)
 

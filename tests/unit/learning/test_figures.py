@@ -75,6 +75,8 @@ def test_perfect_boxes_score_one() -> None:
     assert (figures.ap50, figures.ap, figures.ap50_any_class) == pytest.approx((1, 1, 1))
     assert (figures.sensitivity, figures.false_positives_per_image) == (1, 0)
     assert figures.classes["large"].lesions == 1
+    # Half of the draws miss one of the two images, and with it one class.
+    assert figures.classes["large"].intervals["ap50"] == pytest.approx((1, 1)) == figures.intervals["ap75"]
 
 
 def test_a_wrong_label_counts_only_without_classes() -> None:
