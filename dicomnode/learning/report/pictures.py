@@ -95,7 +95,7 @@ def _lesion_picture(store: ImageStore, boxes: Boxes, names: Sequence[str], error
     scale, draw = picture.width / image.shape[-1], ImageDraw.Draw(picture)
     found, truth = boxes.found[error.image], boxes.truths[error.image]
     for box in truth.boxes.tolist():
-        _draw_box(draw, [scale * edge for edge in box], _TRUTH, "truth")
+        _draw_box(draw, [scale * edge for edge in box], _TRUTH, "truth", at_foot=True)
     for box, score in zip(found["boxes"].tolist(), found["scores"].tolist(), strict=True):
         if score >= boxes.threshold:
             _draw_box(draw, [scale * edge for edge in box], _FOUND, f"{score:.2f}")
@@ -110,9 +110,11 @@ def _lesion_picture(store: ImageStore, boxes: Boxes, names: Sequence[str], error
     )
 
 
-def _draw_box(draw: ImageDraw.ImageDraw, box: list[float], colour: tuple[int, int, int], text: str) -> None:
+def _draw_box(
+    draw: ImageDraw.ImageDraw, box: list[float], colour: tuple[int, int, int], text: str, *, at_foot: bool = False
+) -> None:
     draw.rectangle(box, outline=colour, width=2)
-    draw.text((box[0] + 3, box[1] + 2), text, fill=colour, font=ImageFont.load_default(12))
+    draw.text((box[0] + 3, box[3] - 17 if at_foot else box[1] + 2), text, fill=colour, font=ImageFont.load_default(12))
 
 
 def _image(store: ImageStore, index: int) -> torch.Tensor:

@@ -98,7 +98,7 @@ def figure_table(report: Mapping[str, Any], published: Mapping[str, float]) -> T
     matched = {name: published[name] for name in names if name in published}
     rows = [
         Row(
-            MEANINGS[name][0],
+            _title(name, columns[0]),
             (
                 *(cell(column, name) for column in columns),
                 *((Cell(_text(matched.get(name), name) if name in matched else ""),) if matched else ()),
@@ -152,6 +152,11 @@ def facts(values: Mapping[str, Any]) -> dict[str, str]:
         for name, value in values.items()
         if value is not None and not isinstance(value, dict | list)
     }
+
+
+def _title(name: str, figures: Mapping[str, Any]) -> str:
+    recall = figures.get("recall_target")
+    return f"Precision at recall {recall:g}" if name == "precision_at_recall" and recall else MEANINGS[name][0]
 
 
 def _text(value: Any, name: str) -> str:

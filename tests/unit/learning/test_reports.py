@@ -196,6 +196,12 @@ def test_published_figures_stand_beside_ours() -> None:
     ]
 
 
+def test_the_recall_is_told_at_which_a_precision_holds() -> None:
+    report = {"all": {"images": 3, "recall_target": 0.932, "precision_at_recall": 0.71, "intervals": {}}}
+
+    assert [row.title for row in figure_table(report, {}).rows] == ["Precision at recall 0.932"]
+
+
 def test_curves_of_a_run() -> None:
     history = [{"epoch": 1.0, "images": 8.0, "loss": 0.9}, {"epoch": 2.0, "images": 16.0, "loss": 0.5, "accuracy": 0.7}]
     losses, metrics = history_plots(history, 2)
