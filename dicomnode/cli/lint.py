@@ -27,6 +27,10 @@ class Verdict:
     unchecked: tuple[str, ...]
 
 
+# What `dicomnode predict` and `dicomnode demo` write beside the documents.
+_COMPANIONS = {".json", ".png", ".jpg"}
+
+
 def add_parser(subparsers: Any) -> None:
     """Add the command's parser."""
     parser = subparsers.add_parser("lint", help="check evidence objects as the gate does")
@@ -106,8 +110,12 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path} does not exist; name a DICOM file or a folder")
-        found += sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        found += sorted(_candidates(path)) if path.is_dir() else [path]
     return found
+
+
+def _candidates(folder: Path) -> Iterable[Path]:
+    return (file for file in folder.rglob("*") if file.is_file() and file.suffix.lower() not in _COMPANIONS)
 
 
 def _as_text(verdict: Verdict) -> str:

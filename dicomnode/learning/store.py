@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -76,13 +77,25 @@ def load_images(
 ) -> ImageStore:
     """Read and preprocess every sample; half precision halves what a training split takes in memory."""
     images, affines = [], []
-    for sample in samples:
-        processed = transform(read_sample(sample, colour))
-        images.append(processed.as_tensor().to(dtype))
-        affines.append(torch.as_tensor(processed.affine, dtype=torch.float64))
+    with _single_thread():
+        for sample in samples:
+            processed = transform(read_sample(sample, colour))
+            images.append(processed.as_tensor().to(dtype))
+            affines.append(torch.as_tensor(processed.affine, dtype=torch.float64))
     if not samples:
         return ImageStore((), torch.zeros(0, 1, 1, 1, dtype=dtype), torch.zeros(0, 4, 4))
     return ImageStore(samples, torch.stack(images), torch.stack(affines))
+
+
+@contextmanager
+def _single_thread() -> Iterator[None]:
+    """Pictures are too small to be worth several threads, which wait for each other wherever a core is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def shuffled(count: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

@@ -88,6 +88,7 @@ def test_an_image_is_checked_for_what_every_object_has(tmp_path: Path, capsys: p
 def test_what_is_not_dicom_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "noise.bin").write_bytes(b"noise" * 100)
     (tmp_path / "empty.bin").write_bytes(b"")
+    (tmp_path / "results.json").write_text("[]")  # written by predict beside its documents
     assert main(["lint", str(tmp_path)]) == 1
     assert capsys.readouterr().out.count("not a readable DICOM file") == 2
 
