@@ -20,7 +20,17 @@ from dicomnode.learning.splits import close_pairs, difference_hash, exact_pairs
 ROOT = Path(__file__).parents[3]
 RECIPES = sorted((ROOT / "training").glob("*.yaml"))
 BUNDLES = sorted(path.parents[1] for path in (ROOT / "models").glob("*/configs/metadata.json"))
-LIMITS = {"brain_mri_tumor_classifier": 30, "brain_mri_lesion_detector": 60}  # MB
+LIMITS = {  # MB
+    "blood_cell_classifier": 30,
+    "brain_mri_lesion_detector": 60,
+    "brain_mri_tumor_classifier": 30,
+    "histology_idc_classifier": 30,
+}
+UNSHIPPED = {  # runs that another goes on from; pictures of doubtful licence
+    "blood_cell_start",
+    "brain_mri_tumor_start",
+    "chest_ct_classifier",
+}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -36,7 +46,8 @@ def test_a_recipe_builds_its_network(path: Path) -> None:
 
 def test_every_recipe_of_ours_has_its_bundle() -> None:
     ours = [path.stem for path in RECIPES if load_recipe(path).published is None]
-    assert [path.name for path in BUNDLES] == ours == sorted(LIMITS)
+    assert [path.name for path in BUNDLES] == sorted(set(ours) - UNSHIPPED) == sorted(LIMITS)
+    assert set(ours) > UNSHIPPED
 
 
 @pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.name)
@@ -54,9 +65,9 @@ def test_a_bundle_is_what_its_recipe_describes(path: Path) -> None:
 
 @pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.name)
 def test_a_bundle_answers_on_a_deep_picture(path: Path) -> None:
-    """MR pixels of any depth and shape go through the bundle's own preprocessing."""
+    """Pixels of any depth and shape go through the bundle's own preprocessing."""
     bundle = load_bundle(path)
-    picture = torch.rand(1, 320, 260, generator=torch.Generator().manual_seed(0)) * 4000
+    picture = torch.rand(bundle.channels, 320, 260, generator=torch.Generator().manual_seed(0)) * 4000
 
     processed = build_preprocessing(bundle)(MetaTensor(picture, affine=torch.eye(4, dtype=torch.float64)))
     with torch.no_grad():
