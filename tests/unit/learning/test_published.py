@@ -30,6 +30,7 @@ UNSHIPPED = {  # runs that another goes on from; pictures of doubtful licence
     "blood_cell_start",
     "brain_mri_tumor_start",
     "chest_ct_classifier",
+    "histology_idc_start",
 }
 
 
