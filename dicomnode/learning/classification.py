@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from dicomnode.learning.loops import evaluate
 from dicomnode.learning.ranks import ALONE, Ranks
 from dicomnode.learning.recipe import Recipe
 from dicomnode.learning.store import ImageStore, balanced, shuffled
+from dicomnode.learning.weighted_figures import ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +116,7 @@ def macro_auc(scores: torch.Tensor, labels: torch.Tensor) -> float:
         scores: (N, K).
         labels: (N,) class indices; a class that is never or always met is left out.
     """
-    areas = []
-    for index in range(scores.shape[1]):
-        positive = labels == index
-        hits, others = int(positive.sum()), int((~positive).sum())
-        if hits and others:
-            _, place, counts = np.unique(scores[:, index].numpy(), return_inverse=True, return_counts=True)
-            ranks = (counts.cumsum() - (counts - 1) / 2)[place]  # ties share their mean rank
-            areas.append((float(ranks[positive.numpy()].sum()) - hits * (hits + 1) / 2) / (hits * others))
+    table, once = scores.double().numpy(), np.ones((1, len(labels)))
+    rankings = [ranked(table[:, index], (labels == index).numpy(), once) for index in range(scores.shape[1])]
+    areas = [area for area in (ranking.auc.item() for ranking in rankings) if not math.isnan(area)]
     return sum(areas) / len(areas) if areas else 0.0
