@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dicomnode.learning.datacheck import DataCheck
     from dicomnode.learning.datacheck.findings import ClassHistogram, Histograms
-    from dicomnode.learning.recipe import DataSection
+    from dicomnode.learning.recipes.recipe import DataSection
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -61,7 +61,7 @@ def _checked(section: DataSection, data: Path) -> DataCheck:
     from rich.console import Console
 
     from dicomnode.learning.datacheck import check_data
-    from dicomnode.learning.progress import counted
+    from dicomnode.learning.engine.progress import counted
 
     with counted(Console(stderr=True), "checking pictures") as progress:
         return check_data(section, data, progress)

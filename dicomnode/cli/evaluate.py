@@ -11,7 +11,7 @@ from dicomnode.errors import UsageError
 
 if TYPE_CHECKING:
     from dicomnode.learning.evaluation import Evaluation
-    from dicomnode.learning.recipe import Recipe
+    from dicomnode.learning.recipes.recipe import Recipe
 
 
 def add_parser(subparsers: Any) -> None:
@@ -43,9 +43,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print and write."""
+    from dicomnode.learning.engine.precision import choose_device
     from dicomnode.learning.evaluation import measure_bundle
-    from dicomnode.learning.precision import choose_device
-    from dicomnode.learning.recipe import load_recipe
+    from dicomnode.learning.recipes.recipe import load_recipe
 
     if args.report and args.report.suffix in (".html", ".htm"):
         raise UsageError(f"--report {args.report}: name a folder for the page and its plots, or a .json file")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from dicomnode.cli.data_check import check, check_before_training
 
 if TYPE_CHECKING:
-    from dicomnode.learning.recipe import Recipe
-    from dicomnode.learning.tasks import Task
-    from dicomnode.learning.training import Run
+    from dicomnode.learning.engine.tasks import Task
+    from dicomnode.learning.engine.training import Run
+    from dicomnode.learning.recipes.recipe import Recipe
 
 
 def add_parser(subparsers: Any) -> None:
@@ -50,7 +50,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, check the data, search a learning rate, or describe what would be trained."""
     from dicomnode.errors import UsageError
-    from dicomnode.learning.recipe import load_recipe
+    from dicomnode.learning.recipes.recipe import load_recipe
 
     recipe = load_recipe(args.recipe, tuple(args.set))
     if args.describe:
@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, recipe: Recipe, out: Path) -> int:
     """Train, with the other processes if torchrun started several, and let the first package what came of it."""
-    from dicomnode.learning.ranks import joined, own_device
-    from dicomnode.learning.training import load_task, make_run
+    from dicomnode.learning.engine.ranks import joined, own_device
+    from dicomnode.learning.engine.training import load_task, make_run
 
     data, device, boards = args.data or out / "generated", own_device(args.device, os.environ), not args.no_tensorboard
     resume = args.resume_from or args.resume
@@ -87,7 +87,7 @@ def _run(args: argparse.Namespace, recipe: Recipe, out: Path) -> int:
 
 def _data(args: argparse.Namespace, recipe: Recipe, out: Path) -> Path:
     """The data folder, generated if none was given."""
-    from dicomnode.learning.generated import generate_pictures
+    from dicomnode.learning.data.generated import generate_pictures
 
     return args.data or generate_pictures(recipe, out / "generated")
 
@@ -107,8 +107,8 @@ def _describe(recipe: Recipe, as_json: bool) -> int:
 def _train(run: Run, task: Task) -> None:
     from rich.console import Console
 
-    from dicomnode.learning.progress import make_reporter
-    from dicomnode.learning.training import train
+    from dicomnode.learning.engine.progress import make_reporter
+    from dicomnode.learning.engine.training import train
 
     reporter = make_reporter(Console(stderr=True), run.budget_minutes, is_silent=not run.ranks.is_first)
     try:
@@ -131,9 +131,9 @@ def _package(run: Run, task: Task, as_json: bool) -> int:
 def _find_rate(args: argparse.Namespace, recipe: Recipe, out: Path) -> int:
     from dataclasses import asdict
 
-    from dicomnode.learning.precision import choose_device
-    from dicomnode.learning.rate_search import find_rate
-    from dicomnode.learning.training import Run, load_task
+    from dicomnode.learning.engine.precision import choose_device
+    from dicomnode.learning.engine.rate_search import find_rate
+    from dicomnode.learning.engine.training import Run, load_task
 
     data = _data(args, recipe, out)
     found = find_rate(Run(recipe, data, out, choose_device(args.device)), load_task(recipe, data))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dicomnode.learning.recipe import Recipe
+from dicomnode.learning.recipes.recipe import Recipe
 
 _CLASSIFIER_FIGURES = (
     "accuracy",

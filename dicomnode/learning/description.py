@@ -8,11 +8,11 @@ import torch
 from monai.data import MetaTensor
 from torch import nn
 
-from dicomnode.learning.freezing import train_only
-from dicomnode.learning.pictures import build_transform
-from dicomnode.learning.recipe import Recipe
-from dicomnode.learning.stages import stages_of
-from dicomnode.learning.training import build_network
+from dicomnode.learning.data.pictures import build_transform
+from dicomnode.learning.engine.freezing import train_only
+from dicomnode.learning.engine.stages import stages_of
+from dicomnode.learning.engine.training import build_network
+from dicomnode.learning.recipes.recipe import Recipe
 from dicomnode.networks import ImageNetClassifier
 from dicomnode.networks.imagenet import original_parameters
 

@@ -21,19 +21,19 @@ from dicomnode.bundles import (
     negative_classes,
 )
 from dicomnode.errors import RecipeError
-from dicomnode.learning.classification import labels_of, predict_logits
-from dicomnode.learning.classification_metrics import (
+from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.data.sources import load_samples, of_split
+from dicomnode.learning.data.store import ImageStore, open_images
+from dicomnode.learning.engine.classification import labels_of, predict_logits
+from dicomnode.learning.engine.detection import predict_boxes, truths_of
+from dicomnode.learning.metrics.classification_metrics import (
     Predictions,
     SubgroupFigures,
     classification_figures,
     classification_subgroup,
 )
-from dicomnode.learning.detection import predict_boxes, truths_of
-from dicomnode.learning.detection_metrics import Boxes, DetectionSubgroup, detection_figures, detection_subgroup
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.samples import Sample
-from dicomnode.learning.sources import load_samples, of_split
-from dicomnode.learning.store import ImageStore, open_images
+from dicomnode.learning.metrics.detection_metrics import Boxes, DetectionSubgroup, detection_figures, detection_subgroup
+from dicomnode.learning.recipes.recipe import DataSection
 
 _SEED = 2026
 

@@ -14,25 +14,25 @@ from safetensors.torch import save_file
 from torch import nn
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.calibration import (
+from dicomnode.learning.card import model_card
+from dicomnode.learning.data.pictures import compose
+from dicomnode.learning.data.sources import load_samples
+from dicomnode.learning.data.store import ImageStore
+from dicomnode.learning.engine.checkpoints import load_best
+from dicomnode.learning.engine.classification import labels_of, predict_logits
+from dicomnode.learning.engine.detection import predict_boxes, truths_of
+from dicomnode.learning.engine.tasks import Task
+from dicomnode.learning.engine.training import Run, build_network
+from dicomnode.learning.evaluation import measure_bundle
+from dicomnode.learning.metrics.calibration import (
     expected_calibration_error,
     fit_temperature,
     threshold_for_f1,
     threshold_for_sensitivity,
 )
-from dicomnode.learning.card import model_card
-from dicomnode.learning.checkpoints import load_best
-from dicomnode.learning.classification import labels_of, predict_logits
-from dicomnode.learning.detection import predict_boxes, truths_of
-from dicomnode.learning.evaluation import measure_bundle
-from dicomnode.learning.lesions import found_boxes
-from dicomnode.learning.pictures import compose
-from dicomnode.learning.recipe import Component, Recipe
+from dicomnode.learning.metrics.lesions import found_boxes
+from dicomnode.learning.recipes.recipe import Component, Recipe
 from dicomnode.learning.report import Background, write_page
-from dicomnode.learning.sources import load_samples
-from dicomnode.learning.store import ImageStore
-from dicomnode.learning.tasks import Task
-from dicomnode.learning.training import Run, build_network
 
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 _OWN_KEYS = ("description", "authors", "copyright", "data_source", "network_data_format", "task")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.data.sources import list_samples, unlisted_files
 from dicomnode.learning.datacheck.counting import (
     count_classes,
     count_splits,
@@ -22,10 +24,8 @@ from dicomnode.learning.datacheck.likeness import conflicts, duplicates, find_li
 from dicomnode.learning.datacheck.problems import find_problems
 from dicomnode.learning.datacheck.survey import Facts, look_at
 from dicomnode.learning.datacheck.tallies import Tally, added
-from dicomnode.learning.progress import Advance
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.samples import Sample
-from dicomnode.learning.sources import list_samples, unlisted_files
+from dicomnode.learning.engine.progress import Advance
+from dicomnode.learning.recipes.recipe import DataSection
 
 CHECK_FILE = "check.json"
 

@@ -7,6 +7,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from dicomnode.learning.data.samples import Box, Sample
 from dicomnode.learning.datacheck.findings import (
     ClassCount,
     ClassHistogram,
@@ -20,8 +21,7 @@ from dicomnode.learning.datacheck.findings import (
 from dicomnode.learning.datacheck.likeness import Likeness
 from dicomnode.learning.datacheck.survey import Facts
 from dicomnode.learning.datacheck.tallies import Tally, added, at_width, over
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.samples import Box, Sample
+from dicomnode.learning.recipes.recipe import DataSection
 
 NO_BOX = "no box"
 

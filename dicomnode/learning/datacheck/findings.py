@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dicomnode.learning.samples import Box
+from dicomnode.learning.data.samples import Box
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dicomnode.learning.data.splits import CLOSE_BITS, HASH_SIDE, close_pairs, exact_pairs, join
 from dicomnode.learning.datacheck.findings import Conflict, Duplicates
 from dicomnode.learning.datacheck.survey import Facts
-from dicomnode.learning.splits import CLOSE_BITS, HASH_SIDE, close_pairs, exact_pairs, join
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from dicomnode.learning.datacheck.counting import NO_BOX
 from dicomnode.learning.datacheck.findings import Conflict, DataCheck, Problem
-from dicomnode.learning.recipe import DataSection
+from dicomnode.learning.recipes.recipe import DataSection
 
 _SHOWN = 3
 

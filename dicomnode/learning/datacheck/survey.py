@@ -13,12 +13,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from dicomnode.errors import InputError
+from dicomnode.learning.data.pictures import Colour, read_sample
+from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.data.splits import difference_hash
 from dicomnode.learning.datacheck.findings import Unreadable
 from dicomnode.learning.datacheck.tallies import Tally, tally
-from dicomnode.learning.pictures import Colour, read_sample
-from dicomnode.learning.progress import Advance
-from dicomnode.learning.samples import Sample
-from dicomnode.learning.splits import difference_hash
+from dicomnode.learning.engine.progress import Advance
 
 _AT_ONCE = 512
 """Pictures whose tallies wait in memory to be added up."""

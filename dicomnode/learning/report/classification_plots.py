@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from dicomnode.learning.calibration import Floats
-from dicomnode.learning.classification_metrics import Predictions
+from dicomnode.learning.metrics.calibration import Floats
+from dicomnode.learning.metrics.classification_metrics import Predictions
+from dicomnode.learning.metrics.weighted_figures import Bools
 from dicomnode.learning.report.drawing import ACCENT, INK, QUIET, WRONG, Plot, canvas, finished, number, series
-from dicomnode.learning.weighted_figures import Bools
 
 _BINS = 15
 _LONGEST = 14

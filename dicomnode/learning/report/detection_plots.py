@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dicomnode.learning.calibration import Floats
-from dicomnode.learning.detection_metrics import Boxes
-from dicomnode.learning.lesions import FoundBoxes, Truth, found_boxes
+from dicomnode.learning.metrics.calibration import Floats
+from dicomnode.learning.metrics.detection_metrics import Boxes
+from dicomnode.learning.metrics.lesions import FoundBoxes, Truth, found_boxes
 from dicomnode.learning.report.drawing import INK, Plot, canvas, finished, number, series
 
 _MOST_FALSE = 4.0

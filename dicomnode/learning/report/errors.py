@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dicomnode.learning.classification_metrics import Predictions
-from dicomnode.learning.detection_metrics import Boxes
-from dicomnode.learning.lesions import claims_of
+from dicomnode.learning.metrics.classification_metrics import Predictions
+from dicomnode.learning.metrics.detection_metrics import Boxes
+from dicomnode.learning.metrics.lesions import claims_of
 
 
 @dataclass(frozen=True, slots=True)

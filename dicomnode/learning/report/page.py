@@ -12,9 +12,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dicomnode import __version__
-from dicomnode.learning.classification_metrics import Predictions
 from dicomnode.learning.evaluation import Evaluation
-from dicomnode.learning.recipe import PublishedSection
+from dicomnode.learning.metrics.classification_metrics import Predictions
+from dicomnode.learning.recipes.recipe import PublishedSection
 from dicomnode.learning.report.classification_plots import classification_plots, confusion_plot
 from dicomnode.learning.report.data_check import CheckView, read_check
 from dicomnode.learning.report.detection_plots import detection_plots

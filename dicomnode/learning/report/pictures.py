@@ -14,12 +14,12 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
-from dicomnode.learning.classification_metrics import Predictions
-from dicomnode.learning.detection_metrics import Boxes
+from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.data.store import ImageStore
+from dicomnode.learning.metrics.classification_metrics import Predictions
+from dicomnode.learning.metrics.detection_metrics import Boxes
 from dicomnode.learning.report.errors import LesionError, worst_answers, worst_lesions
 from dicomnode.learning.report.saliency import Saliency
-from dicomnode.learning.samples import Sample
-from dicomnode.learning.store import ImageStore
 
 _COUNT = 12
 _SIDE, _SIDE_ALONE = 224, 352

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dicomnode.learning.calibration import (
+from dicomnode.learning.metrics.calibration import (
     expected_calibration_error,
     fit_temperature,
     threshold_for_f1,

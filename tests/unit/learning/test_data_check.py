@@ -13,7 +13,7 @@ from PIL import Image
 
 from dicomnode.cli.main import main
 from dicomnode.learning.datacheck import DataCheck, check_data
-from dicomnode.learning.recipe import DataSection
+from dicomnode.learning.recipes.recipe import DataSection
 
 TABLE = DataSection(layout="labels_csv", classes=("tumour", "none"), clean_column="near_dup_in_train")
 COCO = DataSection(layout="coco", classes=("small", "large"))

@@ -15,11 +15,11 @@ from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, RecipeError
 from dicomnode.inference.reading import read_series
 from dicomnode.inference.slice_group import slice_group
+from dicomnode.learning.data.pictures import read_picture, read_sample
+from dicomnode.learning.data.sources import list_samples, load_samples
 from dicomnode.learning.datacheck import check_data
 from dicomnode.learning.evaluation import find_layout
-from dicomnode.learning.pictures import read_picture, read_sample
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.sources import list_samples, load_samples
+from dicomnode.learning.recipes.recipe import DataSection
 from tests.factories import as_series, make_enhanced, make_instance, make_series, write_instance
 
 TABLE = DataSection(layout="dicom_csv", classes=("tumour", "none"), valid="train")

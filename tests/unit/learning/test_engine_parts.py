@@ -10,11 +10,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from dicomnode.errors import TrainingError, UsageError
-from dicomnode.learning.boards import open_board
-from dicomnode.learning.budget import Budget
-from dicomnode.learning.compilation import compile_network
-from dicomnode.learning.progress import LineReporter, Pace, in_words, make_reporter
-from dicomnode.learning.ranks import ALONE, Ranks, own_device
+from dicomnode.learning.engine.boards import open_board
+from dicomnode.learning.engine.budget import Budget
+from dicomnode.learning.engine.compilation import compile_network
+from dicomnode.learning.engine.progress import LineReporter, Pace, in_words, make_reporter
+from dicomnode.learning.engine.ranks import ALONE, Ranks, own_device
 
 
 def test_a_compiled_network_keeps_the_names_of_its_weights() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from dicomnode.cli.main import main
+from dicomnode.learning.engine.progress import LineReporter
+from dicomnode.learning.engine.training import load_task, make_run, train
 from dicomnode.learning.packaging import package
-from dicomnode.learning.progress import LineReporter
-from dicomnode.learning.recipe import load_recipe
-from dicomnode.learning.training import load_task, make_run, train
+from dicomnode.learning.recipes.recipe import load_recipe
 
 WriteRecipe = Callable[..., Path]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from dicomnode.learning.classification_metrics import Predictions, classification_figures
-from dicomnode.learning.coco_precision import average_precision
-from dicomnode.learning.detection_metrics import Boxes, detection_figures
-from dicomnode.learning.lesions import FoundBoxes, Truth, found_boxes
+from dicomnode.learning.metrics.classification_metrics import Predictions, classification_figures
+from dicomnode.learning.metrics.coco_precision import average_precision
+from dicomnode.learning.metrics.detection_metrics import Boxes, detection_figures
+from dicomnode.learning.metrics.lesions import FoundBoxes, Truth, found_boxes
 
 
 def _predictions(groups: tuple[str, ...] = ("a", "b", "c", "d")) -> Predictions:

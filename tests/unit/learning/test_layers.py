@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.layers import read_layers
+from dicomnode.learning.recipes.layers import read_layers
 
 PARENT = """
 published: {result: The parent's.}

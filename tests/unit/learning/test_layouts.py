@@ -11,10 +11,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.pictures import read_picture
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.samples import Sample, divided, turned
-from dicomnode.learning.sources import load_samples, of_split
+from dicomnode.learning.data.pictures import read_picture
+from dicomnode.learning.data.samples import Sample, divided, turned
+from dicomnode.learning.data.sources import load_samples, of_split
+from dicomnode.learning.recipes.recipe import DataSection
 
 FOLDERS = {"BAS": "typical", "MYO": "atypical", "PMO": "atypical"}
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from dicomnode.errors import InputError
-from dicomnode.learning.pictures import build_transform, processed_boxes, read_picture
+from dicomnode.learning.data.pictures import build_transform, processed_boxes, read_picture
 
 
 def test_colour_becomes_grey_and_depth_stays(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import torch
 from monai.data import MetaTensor
 
 from dicomnode.bundles import build_network, build_preprocessing, load_bundle
+from dicomnode.learning.data.pictures import read_picture
+from dicomnode.learning.data.sources import load_samples, of_split
+from dicomnode.learning.data.splits import close_pairs, difference_hash, exact_pairs
 from dicomnode.learning.description import describe
-from dicomnode.learning.pictures import read_picture
-from dicomnode.learning.recipe import load_recipe
-from dicomnode.learning.sources import load_samples, of_split
-from dicomnode.learning.splits import close_pairs, difference_hash, exact_pairs
+from dicomnode.learning.recipes.recipe import load_recipe
 
 ROOT = Path(__file__).parents[3]
 RECIPES = sorted((ROOT / "training").glob("*.yaml"))

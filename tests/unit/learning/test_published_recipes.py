@@ -16,8 +16,8 @@ from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError
 from dicomnode.inference.analyse import analyse
 from dicomnode.inference.predictor import Predictor
-from dicomnode.learning.generated import generate_pictures
-from dicomnode.learning.recipe import load_recipe
+from dicomnode.learning.data.generated import generate_pictures
+from dicomnode.learning.recipes.recipe import load_recipe
 from tests.factories import as_study, make_micrograph, make_slide, write_instance
 
 TRAINING = Path(__file__).parents[3] / "training"

@@ -12,16 +12,16 @@ from torch import nn
 
 from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError
-from dicomnode.learning.augmentation import augment
-from dicomnode.learning.classification import Classification, macro_auc, weights_l1
-from dicomnode.learning.freezing import to_training, train_only
-from dicomnode.learning.hyperparameters import TrainingSection
-from dicomnode.learning.optimisation import make_optimizer, make_schedule
-from dicomnode.learning.pictures import build_transform
-from dicomnode.learning.pretrained import load_imagenet
-from dicomnode.learning.recipe import AugmentationSection, DataSection, load_recipe
-from dicomnode.learning.sources import load_samples, of_split
-from dicomnode.learning.store import ImageStore, balanced, open_images
+from dicomnode.learning.data.augmentation import augment
+from dicomnode.learning.data.pictures import build_transform
+from dicomnode.learning.data.sources import load_samples, of_split
+from dicomnode.learning.data.store import ImageStore, balanced, open_images
+from dicomnode.learning.engine.classification import Classification, macro_auc, weights_l1
+from dicomnode.learning.engine.freezing import to_training, train_only
+from dicomnode.learning.engine.optimisation import make_optimizer, make_schedule
+from dicomnode.learning.engine.pretrained import load_imagenet
+from dicomnode.learning.recipes.hyperparameters import TrainingSection
+from dicomnode.learning.recipes.recipe import AugmentationSection, DataSection, load_recipe
 from dicomnode.networks import ImageNetClassifier
 
 WriteRecipe = Callable[..., Path]
@@ -226,7 +226,7 @@ def test_a_run_keeps_what_is_not_trained(write_recipe: WriteRecipe, pictures: Pa
 
     assert main(["train", str(path), "--data", str(pictures), "--out", str(out), "--device", "cpu"]) == 0
 
-    from dicomnode.learning.training import build_network
+    from dicomnode.learning.engine.training import build_network
 
     start = build_network(load_recipe(path)).state_dict()
     end = torch.load(out / "last.pt", weights_only=True)["model"]

@@ -8,9 +8,9 @@ import pytest
 
 from dicomnode.cli.main import main
 from dicomnode.errors import TrainingError
-from dicomnode.learning.rate_search import find_rate
-from dicomnode.learning.recipe import load_recipe
-from dicomnode.learning.training import load_task, make_run
+from dicomnode.learning.engine.rate_search import find_rate
+from dicomnode.learning.engine.training import load_task, make_run
+from dicomnode.learning.recipes.recipe import load_recipe
 
 WriteRecipe = Callable[..., Path]
 

@@ -8,7 +8,7 @@ import pytest
 
 from dicomnode.errors import RecipeError
 from dicomnode.learning.packaging import negative_classes
-from dicomnode.learning.recipe import load_recipe
+from dicomnode.learning.recipes.recipe import load_recipe
 
 WriteRecipe = Callable[..., Path]
 

@@ -15,9 +15,9 @@ from PIL import Image
 from torch import nn
 
 from dicomnode.cli.main import main
-from dicomnode.learning.classification_metrics import ClassificationFigures, Predictions
-from dicomnode.learning.detection_metrics import Boxes, DetectionFigures
-from dicomnode.learning.lesions import Truth
+from dicomnode.learning.metrics.classification_metrics import ClassificationFigures, Predictions
+from dicomnode.learning.metrics.detection_metrics import Boxes, DetectionFigures
+from dicomnode.learning.metrics.lesions import Truth
 from dicomnode.learning.report.data_check import read_check
 from dicomnode.learning.report.detection_plots import of_class
 from dicomnode.learning.report.drawing import canvas, finished

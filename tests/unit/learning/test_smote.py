@@ -10,9 +10,9 @@ from torch import nn
 
 from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError
-from dicomnode.learning.recipe import load_recipe
-from dicomnode.learning.smote import Embeddings, drawn, last_linear, oversample
-from dicomnode.learning.training import build_network
+from dicomnode.learning.engine.smote import Embeddings, drawn, last_linear, oversample
+from dicomnode.learning.engine.training import build_network
+from dicomnode.learning.recipes.recipe import load_recipe
 
 WriteRecipe = Callable[..., Path]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.sources import load_samples, of_split
+from dicomnode.learning.data.sources import load_samples, of_split
+from dicomnode.learning.recipes.recipe import DataSection
 
 TABLE = DataSection(layout="labels_csv", classes=("tumour", "none"), clean_column="near_dup_in_train")
 COCO = DataSection(layout="coco", classes=("small", "large"))

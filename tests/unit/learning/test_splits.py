@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dicomnode.learning.splits import close_pairs, difference_hash, hold_out, join, make_validation_list
+from dicomnode.learning.data.splits import close_pairs, difference_hash, hold_out, join, make_validation_list
 
 
 def test_union_find_joins_chains() -> None:

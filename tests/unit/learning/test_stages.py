@@ -11,12 +11,12 @@ import torch
 
 from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError
-from dicomnode.learning.checkpoints import RunState
-from dicomnode.learning.hyperparameters import TrainingSection
-from dicomnode.learning.progress import LineReporter
-from dicomnode.learning.recipe import load_recipe
-from dicomnode.learning.stages import stage_at, stages_of
-from dicomnode.learning.training import build_network, load_task, make_run, train
+from dicomnode.learning.engine.checkpoints import RunState
+from dicomnode.learning.engine.progress import LineReporter
+from dicomnode.learning.engine.stages import stage_at, stages_of
+from dicomnode.learning.engine.training import build_network, load_task, make_run, train
+from dicomnode.learning.recipes.hyperparameters import TrainingSection
+from dicomnode.learning.recipes.recipe import load_recipe
 
 WriteRecipe = Callable[..., Path]
 HEAD_FIRST = {"epochs": 3, "stages": [{"epochs": 1, "train_only": ["head"], "learning_rate": 0.01}]}

@@ -5,9 +5,9 @@ from functools import reduce
 import numpy as np
 import pytest
 
+from dicomnode.learning.data.splits import close_pairs
 from dicomnode.learning.datacheck.likeness import near_pairs
 from dicomnode.learning.datacheck.tallies import BINS, Tally, added, tally
-from dicomnode.learning.splits import close_pairs
 
 
 def sum_of(tallies: list[Tally]) -> Tally:

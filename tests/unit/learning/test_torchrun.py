@@ -12,9 +12,9 @@ import torch
 
 from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError
-from dicomnode.learning.ranks import Ranks
-from dicomnode.learning.recipe import load_recipe
-from dicomnode.learning.training import make_run
+from dicomnode.learning.engine.ranks import Ranks
+from dicomnode.learning.engine.training import make_run
+from dicomnode.learning.recipes.recipe import load_recipe
 
 WriteRecipe = Callable[..., Path]
 

@@ -12,13 +12,13 @@ import torch
 from dicomnode.bundles import load_bundle
 from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError, TrainingError
-from dicomnode.learning.checkpoints import RunState
+from dicomnode.learning.engine.checkpoints import RunState
+from dicomnode.learning.engine.loops import train_one_epoch
+from dicomnode.learning.engine.optimisation import make_optimizer, make_schedule
+from dicomnode.learning.engine.progress import LineReporter
+from dicomnode.learning.engine.training import build_network, load_task, make_run, train
 from dicomnode.learning.evaluation import evaluate_bundle
-from dicomnode.learning.loops import train_one_epoch
-from dicomnode.learning.optimisation import make_optimizer, make_schedule
-from dicomnode.learning.progress import LineReporter
-from dicomnode.learning.recipe import load_recipe
-from dicomnode.learning.training import build_network, load_task, make_run, train
+from dicomnode.learning.recipes.recipe import load_recipe
 
 WriteRecipe = Callable[..., Path]
 

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from dicomnode.learning.calibration import Floats, calibration_errors, expected_calibration_error
-from dicomnode.learning.classification_metrics import Predictions, classification_figures, classification_subgroup
-from dicomnode.learning.resampling import bootstrap, resampled_weights
-from dicomnode.learning.weighted_figures import ranked
+from dicomnode.learning.metrics.calibration import Floats, calibration_errors, expected_calibration_error
+from dicomnode.learning.metrics.classification_metrics import (
+    Predictions,
+    classification_figures,
+    classification_subgroup,
+)
+from dicomnode.learning.metrics.resampling import bootstrap, resampled_weights
+from dicomnode.learning.metrics.weighted_figures import ranked
 
 NAMES = ["glioma", "none", "pituitary"]
 
@@ -132,7 +136,7 @@ def test_blocks_of_weights_do_not_change_an_interval(monkeypatch: pytest.MonkeyP
 
     groups = tuple(map(str, range(30)))
     whole = bootstrap(groups, mean, 100, seed=0)
-    monkeypatch.setattr("dicomnode.learning.resampling._BLOCK", 200)
+    monkeypatch.setattr("dicomnode.learning.metrics.resampling._BLOCK", 200)
     assert len(list(resampled_weights(groups, 100, seed=0))) == 17
     assert bootstrap(groups, mean, 100, seed=0) == whole
 

@@ -13,9 +13,9 @@ from dicomnode.dicom.header import InstanceHeader, read_header
 from dicomnode.dicom.kinds import is_image
 from dicomnode.errors import NotDicomError
 from dicomnode.inference.files import find_inputs
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.samples import Sample
-from dicomnode.learning.tables import read_rows, sample_of
+from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.data.tables import read_rows, sample_of
+from dicomnode.learning.recipes.recipe import DataSection
 
 
 @dataclass(frozen=True, slots=True)

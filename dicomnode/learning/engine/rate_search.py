@@ -13,12 +13,12 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from dicomnode.errors import TrainingError
-from dicomnode.learning.freezing import to_training
-from dicomnode.learning.optimisation import make_optimizer
-from dicomnode.learning.precision import fast_type, mixed_precision
-from dicomnode.learning.stages import stages_of
-from dicomnode.learning.tasks import Task
-from dicomnode.learning.training import Run, new_network
+from dicomnode.learning.engine.freezing import to_training
+from dicomnode.learning.engine.optimisation import make_optimizer
+from dicomnode.learning.engine.precision import fast_type, mixed_precision
+from dicomnode.learning.engine.stages import stages_of
+from dicomnode.learning.engine.tasks import Task
+from dicomnode.learning.engine.training import Run, new_network
 
 _FEWEST = 3
 """Losses that a slope can be told from, one more than MONAI uses."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.samples import Sample
+from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.recipes.recipe import DataSection
 
 _TABLES = tuple(f"{kind}_case_description_{split}_set.csv" for kind in ("mass", "calc") for split in ("train", "test"))
 _MILDEST_FIRST = ("benign_without_callback", "benign", "malignant")

@@ -12,12 +12,12 @@ from typing import Any
 
 from dicomnode.errors import RecipeError
 from dicomnode.inference.files import PICTURE_SUFFIXES
-from dicomnode.learning.cbis_ddsm import cbis_ddsm
-from dicomnode.learning.dicom_csv import dicom_csv, find_images
-from dicomnode.learning.folders import class_folders, patient_class_folders, unsplit_class_folders
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.samples import Box, Sample, divided, turned
-from dicomnode.learning.tables import class_index, labels_csv
+from dicomnode.learning.data.cbis_ddsm import cbis_ddsm
+from dicomnode.learning.data.dicom_csv import dicom_csv, find_images
+from dicomnode.learning.data.folders import class_folders, patient_class_folders, unsplit_class_folders
+from dicomnode.learning.data.samples import Box, Sample, divided, turned
+from dicomnode.learning.data.tables import class_index, labels_csv
+from dicomnode.learning.recipes.recipe import DataSection
 
 
 def load_samples(section: DataSection, folder: Path, needed: tuple[str, ...] = ()) -> tuple[Sample, ...]:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torchvision.ops import box_iou
 
-from dicomnode.learning.calibration import Floats, Ints
-from dicomnode.learning.weighted_figures import share
+from dicomnode.learning.metrics.calibration import Floats, Ints
+from dicomnode.learning.metrics.weighted_figures import share
 
 _HIT = 0.5
 

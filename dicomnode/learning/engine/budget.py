@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from dicomnode.learning.ranks import Ranks
+from dicomnode.learning.engine.ranks import Ranks
 
 
 class Budget:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from dicomnode.learning.store import ImageStore
+from dicomnode.learning.data.store import ImageStore
 
 
 class Task(Protocol):

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from dicomnode.learning.calibration import Floats
+from dicomnode.learning.metrics.calibration import Floats
 
 Interval: TypeAlias = tuple[float, float]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dicomnode.learning.calibration import Floats, Ints, calibration_errors
-from dicomnode.learning.resampling import Interval, bootstrap, resampled_by
-from dicomnode.learning.weighted_figures import (
+from dicomnode.learning.metrics.calibration import Floats, Ints, calibration_errors
+from dicomnode.learning.metrics.resampling import Interval, bootstrap, resampled_by
+from dicomnode.learning.metrics.weighted_figures import (
     Bools,
     class_rates,
     confusions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from dicomnode.learning.hyperparameters import TrainingSection
+from dicomnode.learning.recipes.hyperparameters import TrainingSection
 
 
 def stages_of(section: TrainingSection) -> tuple[TrainingSection, ...]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from dicomnode.errors import RecipeError
 from dicomnode.inference.files import PICTURE_SUFFIXES
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.samples import Sample
+from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.recipes.recipe import DataSection
 
 
 def class_folders(section: DataSection, folder: Path) -> Iterator[Sample]:

@@ -15,13 +15,13 @@ from torch import nn
 from torch.nn import functional
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.checkpoints import load_best, replace_best
-from dicomnode.learning.classification import Classification, labels_of, validation_figures
-from dicomnode.learning.hyperparameters import TrainingSection
-from dicomnode.learning.loops import evaluate
-from dicomnode.learning.optimisation import make_optimizer
-from dicomnode.learning.precision import fast_type
-from dicomnode.learning.store import ImageStore, shuffled
+from dicomnode.learning.data.store import ImageStore, shuffled
+from dicomnode.learning.engine.checkpoints import load_best, replace_best
+from dicomnode.learning.engine.classification import Classification, labels_of, validation_figures
+from dicomnode.learning.engine.loops import evaluate
+from dicomnode.learning.engine.optimisation import make_optimizer
+from dicomnode.learning.engine.precision import fast_type
+from dicomnode.learning.recipes.hyperparameters import TrainingSection
 
 _NEIGHBOURS = 5
 _BATCH = 64

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from dicomnode.learning.hyperparameters import TrainingSection
+from dicomnode.learning.recipes.hyperparameters import TrainingSection
 
 
 def make_optimizer(model: nn.Module, section: TrainingSection) -> torch.optim.Optimizer:

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from dicomnode.learning.augmentation import augment, mixers
-from dicomnode.learning.loops import evaluate
-from dicomnode.learning.ranks import ALONE, Ranks
-from dicomnode.learning.recipe import Recipe
-from dicomnode.learning.store import ImageStore, balanced, shuffled
-from dicomnode.learning.weighted_figures import ranked
+from dicomnode.learning.data.augmentation import augment, mixers
+from dicomnode.learning.data.store import ImageStore, balanced, shuffled
+from dicomnode.learning.engine.loops import evaluate
+from dicomnode.learning.engine.ranks import ALONE, Ranks
+from dicomnode.learning.metrics.weighted_figures import ranked
+from dicomnode.learning.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)

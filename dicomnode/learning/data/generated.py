@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.recipe import Recipe
+from dicomnode.learning.recipes.recipe import Recipe
 
 _COUNTS = (12, 4, 4)
 """Pictures of each class in training, validation and test."""

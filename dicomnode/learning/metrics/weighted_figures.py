@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dicomnode.learning.calibration import Floats, Ints
+from dicomnode.learning.metrics.calibration import Floats, Ints
 
 Bools = npt.NDArray[np.bool_]
 

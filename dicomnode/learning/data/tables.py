@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.samples import Sample
+from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.recipes.recipe import DataSection
 
 TABLE = "labels.csv"
 

@@ -12,7 +12,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from dicomnode.learning.lesions import Truth
+from dicomnode.learning.metrics.lesions import Truth
 
 
 @dataclass(frozen=True, slots=True)

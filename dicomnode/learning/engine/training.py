@@ -13,27 +13,27 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.boards import Board, open_board
-from dicomnode.learning.budget import Budget
-from dicomnode.learning.checkpoints import RunState, bring_best, read_checkpoint, restore, save_best, save_last
-from dicomnode.learning.classification import Classification
-from dicomnode.learning.compilation import compile_network
-from dicomnode.learning.detection import Detection
-from dicomnode.learning.freezing import train_only
-from dicomnode.learning.hyperparameters import TrainingSection
-from dicomnode.learning.loops import train_one_epoch
-from dicomnode.learning.optimisation import make_optimizer, make_schedule
-from dicomnode.learning.pictures import build_transform
-from dicomnode.learning.precision import choose_device, fast_type
-from dicomnode.learning.pretrained import load_imagenet, load_start
-from dicomnode.learning.progress import Reporter
-from dicomnode.learning.ranks import ALONE, Ranks
-from dicomnode.learning.recipe import Recipe
-from dicomnode.learning.smote import refit_head
-from dicomnode.learning.sources import load_samples, of_split
-from dicomnode.learning.stages import stage_at, stages_of
-from dicomnode.learning.store import open_images
-from dicomnode.learning.tasks import Task
+from dicomnode.learning.data.pictures import build_transform
+from dicomnode.learning.data.sources import load_samples, of_split
+from dicomnode.learning.data.store import open_images
+from dicomnode.learning.engine.boards import Board, open_board
+from dicomnode.learning.engine.budget import Budget
+from dicomnode.learning.engine.checkpoints import RunState, bring_best, read_checkpoint, restore, save_best, save_last
+from dicomnode.learning.engine.classification import Classification
+from dicomnode.learning.engine.compilation import compile_network
+from dicomnode.learning.engine.detection import Detection
+from dicomnode.learning.engine.freezing import train_only
+from dicomnode.learning.engine.loops import train_one_epoch
+from dicomnode.learning.engine.optimisation import make_optimizer, make_schedule
+from dicomnode.learning.engine.precision import choose_device, fast_type
+from dicomnode.learning.engine.pretrained import load_imagenet, load_start
+from dicomnode.learning.engine.progress import Reporter
+from dicomnode.learning.engine.ranks import ALONE, Ranks
+from dicomnode.learning.engine.smote import refit_head
+from dicomnode.learning.engine.stages import stage_at, stages_of
+from dicomnode.learning.engine.tasks import Task
+from dicomnode.learning.recipes.hyperparameters import TrainingSection
+from dicomnode.learning.recipes.recipe import Recipe
 from dicomnode.networks import ImageNetClassifier
 
 

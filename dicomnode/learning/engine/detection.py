@@ -9,14 +9,14 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from dicomnode.learning.augmentation import augment, ellipses
-from dicomnode.learning.coco_precision import average_precision
-from dicomnode.learning.lesions import Truth
-from dicomnode.learning.loops import evaluate
-from dicomnode.learning.pictures import processed_boxes
-from dicomnode.learning.ranks import ALONE, Ranks
-from dicomnode.learning.recipe import Recipe
-from dicomnode.learning.store import ImageStore, shuffled
+from dicomnode.learning.data.augmentation import augment, ellipses
+from dicomnode.learning.data.pictures import processed_boxes
+from dicomnode.learning.data.store import ImageStore, shuffled
+from dicomnode.learning.engine.loops import evaluate
+from dicomnode.learning.engine.ranks import ALONE, Ranks
+from dicomnode.learning.metrics.coco_precision import average_precision
+from dicomnode.learning.metrics.lesions import Truth
+from dicomnode.learning.recipes.recipe import Recipe
 
 Target: TypeAlias = dict[str, torch.Tensor]
 DetectionBatch: TypeAlias = tuple[list[torch.Tensor], list[Target]]

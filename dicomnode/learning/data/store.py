@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from dicomnode.learning.pictures import Colour, Transform, read_sample
-from dicomnode.learning.recipe import DataSection
-from dicomnode.learning.samples import Sample
+from dicomnode.learning.data.pictures import Colour, Transform, read_sample
+from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.recipes.recipe import DataSection
 
 
 @dataclass(frozen=True, slots=True)

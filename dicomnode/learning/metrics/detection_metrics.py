@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dicomnode.learning.calibration import Floats
-from dicomnode.learning.coco_precision import AveragePrecision, average_precision
-from dicomnode.learning.lesions import FoundBoxes, Truth, found_boxes
-from dicomnode.learning.resampling import Interval, bootstrap, resampled_by
+from dicomnode.learning.metrics.calibration import Floats
+from dicomnode.learning.metrics.coco_precision import AveragePrecision, average_precision
+from dicomnode.learning.metrics.lesions import FoundBoxes, Truth, found_boxes
+from dicomnode.learning.metrics.resampling import Interval, bootstrap, resampled_by
 
 _RESAMPLES = 200
 _CLASS_FIGURES = ("ap50", "ap")

@@ -11,9 +11,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from dicomnode.errors import TrainingError
-from dicomnode.learning.checkpoints import RunState
-from dicomnode.learning.freezing import to_training
-from dicomnode.learning.precision import mixed_precision
+from dicomnode.learning.engine.checkpoints import RunState
+from dicomnode.learning.engine.freezing import to_training
+from dicomnode.learning.engine.precision import mixed_precision
 
 
 def train_one_epoch(

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dicomnode.errors import RecipeError
-from dicomnode.learning.hyperparameters import Fraction, Section, TrainingSection
-from dicomnode.learning.layers import read_layers
+from dicomnode.learning.recipes.hyperparameters import Fraction, Section, TrainingSection
+from dicomnode.learning.recipes.layers import read_layers
 
 Component: TypeAlias = dict[str, Any]
 """A MONAI bundle component: ``_target_`` names the class, the other keys are its arguments."""

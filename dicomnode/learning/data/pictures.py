@@ -17,8 +17,8 @@ from torchvision.transforms.functional import rotate
 
 from dicomnode.errors import InputError
 from dicomnode.inference.frames import read_file_frame
-from dicomnode.learning.recipe import Component
-from dicomnode.learning.samples import Sample
+from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.recipes.recipe import Component
 
 Colour: TypeAlias = Literal["grey", "rgb"]
 Transform: TypeAlias = Callable[[MetaTensor], MetaTensor]

@@ -1,4 +1,4 @@
-"""A validation list that keeps near duplicates together: ``python -m dicomnode.learning.splits``.
+"""A validation list that keeps near duplicates together: ``python -m dicomnode.learning.data.splits``.
 
 Public image sets hold the same slice several times. A validation picture whose twin is trained on measures memory, so
 whole groups go to one side: exact groups as the data set states them, and pictures whose difference hashes are close.
@@ -100,7 +100,7 @@ def make_validation_list(folder: Path, out: Path, *, split: str, fraction: float
 
 def main(arguments: Sequence[str]) -> int:
     """The command line of this module."""
-    parser = argparse.ArgumentParser(prog="python -m dicomnode.learning.splits", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dicomnode.learning.data.splits", description=__doc__)
     parser.add_argument("data", type=Path, help="folder with labels.csv (path,label,split[,dup_group])")
     parser.add_argument("out", type=Path, help="CSV to write")
     parser.add_argument("--split", default="train")

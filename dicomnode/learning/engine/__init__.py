@@ -1,0 +1,1 @@
+"""How a model learns: the loop, its stages, optimisers, checkpoints, ranks and progress."""

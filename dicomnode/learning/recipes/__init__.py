@@ -1,0 +1,1 @@
+"""What a training is: the recipe, its layers and its hyper-parameters, checked before anything runs."""
