@@ -121,6 +121,7 @@ class Finding:
         site: Anatomic location.
         mask: Its pixels, or None.
         measurements: Sizes; empty where spacing cannot be trusted.
+        laterality: Side of the site, (7771000, SCT, Left) or (24028007, SCT, Right); None if it is no paired organ.
     """
 
     concept: Code
@@ -131,6 +132,7 @@ class Finding:
     site: Code | None = None
     mask: Mask | None = None
     measurements: tuple[Measurement, ...] = ()
+    laterality: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,38 @@ class HeatMap:
 
 
 @dataclass(frozen=True, slots=True)
+class SideAnswer:
+    """The answer for one side of a paired organ, such as one breast of a mammography exam.
+
+    Attributes:
+        laterality: (7771000, SCT, Left) or (24028007, SCT, Right).
+        presence: Present, absent or undetermined.
+        score: 0..1, of the study answer's concept.
+        classes: Scores of the single classes, highest first.
+        carried_by: The images of this side that carried the answer, most important first.
+    """
+
+    laterality: Code
+    presence: Presence
+    score: float
+    classes: tuple[ClassScore, ...]
+    carried_by: tuple[SourceReference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """A piece of an image that a network chose to look at closely; it is no finding.
+
+    Attributes:
+        box: Its corners.
+        weight: Its share of the network's attention to the image, 0..1.
+    """
+
+    box: Polygon
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class StudyAnswer:
     """The model's one answer for the whole study.
 
@@ -193,6 +227,7 @@ class StudyAnswer:
         method: One sentence: how images answer for the series, and at which level the threshold holds.
         site: Anatomic location, or None.
         tally: Counts of a model that looks at tiles or cells, else None.
+        sides: Answers for the left and the right side, of a model that gives them.
     """
 
     concept: Code
@@ -205,6 +240,7 @@ class StudyAnswer:
     method: str
     site: Code | None = None
     tally: Tally | None = None
+    sides: tuple[SideAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +258,7 @@ class Result:
         input_digest: Hex SHA-256 over the content of the selected instances and the settings that change evidence.
         created: When the result was first made, with time zone; stored once and reused.
         heat_maps: Scores over whole images, at most one per image.
+        attention: What the network looked at closely, the highest weight of each image first.
     """
 
     study_instance_uid: str
@@ -234,3 +271,4 @@ class Result:
     input_digest: str
     created: datetime
     heat_maps: tuple[HeatMap, ...] = ()
+    attention: tuple[Attention, ...] = ()

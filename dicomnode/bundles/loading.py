@@ -161,6 +161,8 @@ def _check_unit(node: NodeMetadata, channels: int) -> None:
         raise BundleError(f"aggregation.unit: a detector looks at slices, not at {unit}s")
     if (unit == "tile") != (node.tiling is not None):
         raise BundleError("tiling: must be given exactly if aggregation.unit is tile")
+    if (node.task is Task.EXAM) != (node.exam is not None):
+        raise BundleError("exam: must be given exactly if task is exam")
     if unit == "tile" and channels != 3:
         raise BundleError(
             "network_data_format.inputs.image.num_channels: a model of tiles takes 3, as tissue is told by its colour"

@@ -24,6 +24,7 @@ class Task(StrEnum):
 
     CLASSIFICATION = "classification"
     DETECTION = "detection"
+    EXAM = "exam"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,24 @@ class Tiling:
 
 
 @dataclass(frozen=True, slots=True)
+class ExamInput:
+    """What a network for mammography exams is shown.
+
+    Attributes:
+        unit: What the network sees at once: one ``image``, whose scores are averaged over the views of a breast, or the
+            whole ``exam``, its four views together.
+        cc_size: Rows and columns of a craniocaudal view as the network takes it, pixels.
+        mlo_size: Likewise of a mediolateral oblique view.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    unit: Literal["image", "exam"]
+    cc_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    mlo_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+
+
+@dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """The threshold a score is compared with: on 1 - p(no finding), or on a detector's box score.
 
@@ -175,6 +194,7 @@ class NodeMetadata:
         not_for: What the model must not be used for.
         reference_set: Where the figures of the model card were measured, or empty.
         tiling: How images are cut; given exactly if the unit of ``aggregation`` is a tile.
+        exam: What is made of an exam's views; given exactly if the task is ``exam``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
@@ -191,6 +211,7 @@ class NodeMetadata:
     not_for: str = ""
     reference_set: str = ""
     tiling: Tiling | None = None
+    exam: ExamInput | None = None
 
 
 def negative_classes(node: NodeMetadata) -> tuple[int, ...]:
