@@ -19,6 +19,11 @@ NODULE = Code("27925004", "SCT", "Nodule")
 
 # Anatomy
 BRAIN = Code("12738006", "SCT", "Brain")
+BREAST = Code("76752008", "SCT", "Breast")
+
+# Laterality, CID 244
+LEFT = Code("7771000", "SCT", "Left")
+RIGHT = Code("24028007", "SCT", "Right")
 
 # Measurements: CID 7470 linear, CID 7471 area, CID 7472 volume
 LONG_AXIS = Code("103339001", "SCT", "Long axis")
