@@ -76,6 +76,8 @@ def _parameters(node: NodeMetadata) -> str:
     if node.task is Task.CLASSIFICATION:
         unit, k = node.aggregation.unit, node.aggregation.k
         parts.append("maximum" if node.aggregation.method == "maximum" else f"mean of top {k} {unit}s")
+    if node.exam is not None:
+        parts.append("views one by one, averaged" if node.exam.unit == "image" else "four views together")
     if node.tiling is not None:
         parts.append(f"tiles of {node.tiling.size} pixels at {node.tiling.spacing:g} mm")
     if node.calibration is not None:

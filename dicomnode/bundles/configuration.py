@@ -26,6 +26,8 @@ ALLOWED_TARGETS = (
     "dicomnode.networks.",
 )
 REQUIRED_KEYS = ("network_def", "preprocessing")
+# Mammograms are prepared by the node itself, from what `exam` of the metadata says.
+REQUIRED_KEYS_OF_EXAMS = ("network_def",)
 
 
 def read_configuration(path: Path) -> dict[str, Value]:

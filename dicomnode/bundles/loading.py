@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from dicomnode.bundles.bundle import BrokenBundle, Bundle
 from dicomnode.bundles.configuration import (
     REQUIRED_KEYS,
+    REQUIRED_KEYS_OF_EXAMS,
     Value,
     check_targets,
     code_places,
@@ -69,7 +70,9 @@ def _load(path: Path) -> Bundle:
     node, from_elsewhere = _node_metadata(path, metadata)
     channels = _channels(metadata)
     _check_unit(node, channels)
-    runs_code = _check_configuration(content, config.name, from_elsewhere)
+    _check_exam(node, channels)
+    _check_keys(content, config.name, node.task)
+    runs_code = _check_code(content, config.name, from_elsewhere)
     return Bundle(
         path=path,
         name=path.name,
@@ -157,22 +160,41 @@ def _check_classes(node: NodeMetadata, where: str) -> None:
 
 def _check_unit(node: NodeMetadata, channels: int) -> None:
     unit = node.aggregation.unit
-    if unit != "slice" and node.task is not Task.CLASSIFICATION:
+    if unit != "slice" and node.task is Task.DETECTION:
         raise BundleError(f"aggregation.unit: a detector looks at slices, not at {unit}s")
+    if (unit == "breast") != (node.task is Task.EXAM):
+        raise BundleError("aggregation.unit: must be breast exactly if task is exam")
     if (unit == "tile") != (node.tiling is not None):
         raise BundleError("tiling: must be given exactly if aggregation.unit is tile")
-    if (node.task is Task.EXAM) != (node.exam is not None):
-        raise BundleError("exam: must be given exactly if task is exam")
     if unit == "tile" and channels != 3:
         raise BundleError(
             "network_data_format.inputs.image.num_channels: a model of tiles takes 3, as tissue is told by its colour"
         )
 
 
-def _check_configuration(content: dict[str, Value], name: str, from_elsewhere: bool) -> bool:
-    for key in REQUIRED_KEYS:
+def _check_exam(node: NodeMetadata, channels: int) -> None:
+    if (node.task is Task.EXAM) != (node.exam is not None):
+        raise BundleError("exam: must be given exactly if task is exam")
+    if node.exam is None:
+        return
+    names = [item.name for item in node.classes]
+    if node.exam.study_class not in names:
+        raise BundleError(f"exam.study_class: {node.exam.study_class!r} is none of the classes {', '.join(names)}")
+    if channels != 1:
+        raise BundleError("network_data_format.inputs.image.num_channels: mammograms are grey, so it must be 1")
+
+
+def _check_keys(content: dict[str, Value], name: str, task: Task) -> None:
+    for key in REQUIRED_KEYS_OF_EXAMS if task is Task.EXAM else REQUIRED_KEYS:
         if key not in content:
             raise BundleError(f"{name}: key {key!r} is missing")
+    preprocessing = content.get("preprocessing")
+    given = preprocessing.get("transforms", True) if isinstance(preprocessing, dict) else preprocessing
+    if task is Task.EXAM and given:
+        raise BundleError(f"{name}: preprocessing: mammograms are prepared as exam says; leave it out")
+
+
+def _check_code(content: dict[str, Value], name: str, from_elsewhere: bool) -> bool:
     places = code_places(content)
     if places and not from_elsewhere:
         raise BundleError(f"{name}: {places[0]} holds code ($, % or _mode_); use only _target_ and @ references")

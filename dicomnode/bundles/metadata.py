@@ -84,11 +84,12 @@ class OutputClass:
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:
-    """How slices, tiles or cells answer for a series.
+    """How slices, tiles or cells answer for a series, or breasts for an exam.
 
     Attributes:
         unit: What the network sees at once: a whole image (``slice``), a piece of an image at the training's pixel
-            spacing (``tile``), or a whole image that shows a single cell (``cell``). Tiles and cells are counted.
+            spacing (``tile``), or a whole image that shows a single cell (``cell``). Tiles and cells are counted. Of
+            an exam the unit is the ``breast``: each gets an answer, and the higher one is the exam's.
         method: ``mean_of_top_k``: mean over the ``k`` units with the highest score; ``maximum``: the highest.
         k: Units that carry the answer.
         level: What the operating point was fitted on.
@@ -98,7 +99,7 @@ class Aggregation:
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
 
     statement: Text
-    unit: Literal["slice", "tile", "cell"] = "slice"
+    unit: Literal["slice", "tile", "cell", "breast"] = "slice"
     method: Literal["mean_of_top_k", "maximum"] = "mean_of_top_k"
     k: Annotated[int, Field(ge=1)] = 1
     level: Text = "slice"
@@ -130,6 +131,9 @@ class ExamInput:
             whole ``exam``, its four views together.
         cc_size: Rows and columns of a craniocaudal view as the network takes it, pixels.
         mlo_size: Likewise of a mediolateral oblique view.
+        study_class: Name of the class whose score is compared with the operating point and reported as the study's.
+        lesion_threshold: Saliency of that class at or above which a region of an image is a lesion, in a breast that
+            reaches the operating point; None reports no lesions.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
@@ -137,17 +141,19 @@ class ExamInput:
     unit: Literal["image", "exam"]
     cc_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     mlo_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    study_class: Text = "malignant"
+    lesion_threshold: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """The threshold a score is compared with: on 1 - p(no finding), or on a detector's box score.
+    """The threshold a score is compared with: on 1 - p(no finding), a detector's box score, or a breast's score.
 
     Attributes:
         threshold: 0..1; a score at or above it says present.
         target: What it was chosen for, such as ``sensitivity 0.99``.
         chosen_on: Which part of the data.
-        level: ``slice``, ``tile``, ``cell`` or ``series``.
+        level: ``slice``, ``tile``, ``cell``, ``series`` or ``breast``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
@@ -161,6 +167,8 @@ class OperatingPoint:
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Temperature scaling (Guo et al., ICML 2017): logits are divided by ``temperature``.
+
+    Of an exam model, which gives scores, the log odds of a breast's score are divided.
 
     Attributes:
         temperature: Above 0.

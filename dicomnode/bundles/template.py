@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dicomnode.bundles.configuration import Value, read_configuration
 from dicomnode.bundles.digest import node_file
+from dicomnode.bundles.metadata import Task
 
 FILL = "FILL IN"
 
@@ -31,10 +32,10 @@ def write_template(path: Path) -> Path:
 
 
 def _lines(name: str, metadata: dict[str, Value]) -> Iterator[str]:
-    words = f"{metadata.get('task', '')} {metadata.get('description', '')}".lower()
+    task = _task(metadata)
     version, maker = metadata.get("version"), metadata.get("authors")
     yield f"# What a node must know of the bundle {name}. Replace every {FILL}; delete conditions that do not hold."
-    yield f"task = {_text('detection' if 'detect' in words else 'classification')}  # classification or detection"
+    yield f"task = {_text(task.value)}  # classification, detection or exam (of mammograms)"
     yield f"study_concept = {_code()}  # what the study answer says is present or absent"
     yield f"finding_site = {_code()}  # anatomic site"
     yield 'not_for = ""  # what it must not be used for'
@@ -51,15 +52,39 @@ def _lines(name: str, metadata: dict[str, Value]) -> Iterator[str]:
     yield f"modality = [{_text(_modality(metadata))}]"
     yield "body_part_examined = []  # upper case; empty accepts every body part"
     yield "minimum_images = 1"
+    yield from _exam_lines() if task is Task.EXAM else _slice_lines()
+    yield "\n[operating_point]"
+    yield 'threshold = "FILL IN"  # 0..1'
+    yield 'target = ""  # such as "sensitivity 0.99"'
+    yield 'chosen_on = ""  # such as "validation"'
+
+
+def _slice_lines() -> Iterator[str]:
     yield "\n[aggregation]"
     yield 'unit = "slice"  # or "cell"; or "tile", with [tiling]: spacing (mm), size (pixels), minimum_tissue (0..1)'
     yield 'method = "mean_of_top_k"  # or "maximum"'
     yield "k = 3"
     yield f"statement = {_text(FILL)}  # one sentence for the report: how slices answer for a series"
-    yield "\n[operating_point]"
-    yield 'threshold = "FILL IN"  # 0..1'
-    yield 'target = ""  # such as "sensitivity 0.99"'
-    yield 'chosen_on = ""  # such as "validation"'
+
+
+def _exam_lines() -> Iterator[str]:
+    yield "\n[aggregation]"
+    yield 'unit = "breast"'
+    yield 'method = "maximum"  # the higher breast answers for the exam'
+    yield f"statement = {_text(FILL)}  # one sentence for the report: how views answer for a breast and for the exam"
+    yield "\n[exam]"
+    yield 'unit = "image"  # or "exam": the network takes the four views together'
+    yield "cc_size = [2944, 1920]  # rows and columns of a craniocaudal view as the network takes it"
+    yield "mlo_size = [2944, 1920]  # likewise of a mediolateral oblique view"
+    yield 'study_class = "malignant"  # the class whose score answers for the study'
+    yield "# lesion_threshold = 0.5  # saliency at or above which a region is reported as a lesion; without it none is"
+
+
+def _task(metadata: dict[str, Value]) -> Task:
+    words = f"{metadata.get('task', '')} {metadata.get('description', '')}".lower()
+    if "detect" in words:
+        return Task.DETECTION
+    return Task.EXAM if "mammogra" in words and "exam" in words else Task.CLASSIFICATION
 
 
 def _code() -> str:
@@ -79,7 +104,7 @@ def _below(metadata: dict[str, Value], *keys: str) -> Value:
 
 def _modality(metadata: dict[str, Value]) -> str:
     value = _below(metadata, "network_data_format", "inputs", "image", "modality")
-    known = {"MRI": "MR", "MR": "MR", "CT": "CT", "X-RAY": "DX", "PET": "PT"}
+    known = {"MRI": "MR", "MR": "MR", "CT": "CT", "X-RAY": "DX", "PET": "PT", "MAMMOGRAPHY": "MG", "MG": "MG"}
     return known.get(str(value).upper(), FILL)
 
 

@@ -1,8 +1,9 @@
-"""One series through one model: from instances to a result, whatever the series turns out to be."""
+"""Series of one study through one model: from instances to a result, whatever they turn out to be."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,17 +38,18 @@ class Analysis:
     boxes: tuple[tuple[Detection, ...], ...] = ()
 
 
-def digest_input(series: Series, bundle: Bundle, settings: Settings) -> str:
+def digest_input(selected: Sequence[Series], bundle: Bundle, settings: Settings) -> str:
     """Hex SHA-256 over the content of the series' instances and the settings that change evidence.
 
-    It does not depend on the order in which instances arrived or how they were transferred.
+    It does not depend on the order in which series or instances arrived or how they were transferred.
 
     Args:
-        series: The selected instances.
+        selected: The series that the model is asked about.
         bundle: The model, by its digest.
         settings: The node's AE title is written into evidence.
     """
-    contents = sorted(f"{item.sop_instance_uid} {content_digest(item.path)}" for item in series.instances)
+    instances = (item for series in selected for item in series.instances)
+    contents = sorted(f"{item.sop_instance_uid} {content_digest(item.path)}" for item in instances)
     digest = hashlib.sha256()
     for line in (bundle.name, bundle.digest, settings.node.ae_title, *contents):
         digest.update(f"{line}\n".encode())
@@ -55,36 +57,37 @@ def digest_input(series: Series, bundle: Bundle, settings: Settings) -> str:
 
 
 def analyse(
-    study: Study, series: Series, bundle: Bundle, predictor: Predictor, created: datetime, input_digest: str
+    study: Study, selected: Sequence[Series], bundle: Bundle, predictor: Predictor, created: datetime, input_digest: str
 ) -> Result:
-    """Ask a model about a series.
+    """Ask a model about a series, or about several that it looks at together.
 
     Images that cannot be trusted and identities that contradict each other give ``REFUSED``, a series that the model
     is not made for ``OUT_OF_SCOPE``, each with its reason; other errors are raised.
 
     Args:
-        study: The study that the series belongs to.
-        series: The selected series.
+        study: The study that the series belong to.
+        selected: The selected series; more than one only for a model of exams.
         bundle: The model.
         predictor: The same model, loaded.
         created: When the result was first made, with time zone.
         input_digest: From `digest_input`.
     """
-    return analyse_with_images(study, series, bundle, predictor, created, input_digest).result
+    return analyse_with_images(study, selected, bundle, predictor, created, input_digest).result
 
 
 def analyse_with_images(
-    study: Study, series: Series, bundle: Bundle, predictor: Predictor, created: datetime, input_digest: str
+    study: Study, selected: Sequence[Series], bundle: Bundle, predictor: Predictor, created: datetime, input_digest: str
 ) -> Analysis:
     """As `analyse`, with the images, for drawing on them."""
     uid = study.study_instance_uid
     tiling = bundle.node.tiling
     try:
-        _check_series(study, series, bundle)
+        for series in selected:
+            _check_series(study, series, bundle)
         if tiling is None:
-            read = _slices(series, predictor, f"{uid} {bundle.name} {input_digest}")
+            read = _slices(selected[0], predictor, f"{uid} {bundle.name} {input_digest}")
         else:
-            read = _tiles(series, predictor, tiling)
+            read = _tiles(selected[0], predictor, tiling)
     except (ImageError, IdentityError) as error:
         return Analysis(without_answer(bundle, uid, Outcome.REFUSED, str(error), input_digest, created), ())
     except ScopeError as error:

@@ -85,8 +85,8 @@ def predict_studies(
 def _predict_series(
     predictor: Predictor, study: Study, series: Series, settings: Settings, created: datetime
 ) -> Predicted:
-    digest = digest_input(series, predictor.bundle, settings)
-    analysis = analyse_with_images(study, series, predictor.bundle, predictor, created, digest)
+    digest = digest_input([series], predictor.bundle, settings)
+    analysis = analyse_with_images(study, [series], predictor.bundle, predictor, created, digest)
     paths = tuple(instance.path for instance in series.instances)
     return Predicted(paths[0], analysis, paths, series.series_instance_uid)
 

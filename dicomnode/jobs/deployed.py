@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dicomnode.archive.deployments import DeploymentStore
 from dicomnode.archive.records import Deployment, DeploymentState
-from dicomnode.bundles import BrokenBundle, Bundle, list_bundles
+from dicomnode.bundles import BrokenBundle, Bundle, Task, list_bundles
 from dicomnode.jobs.routing import DeployedModel
 
 
@@ -52,7 +52,8 @@ def _deployed(bundle: Bundle | BrokenBundle, approved: Deployment | None) -> Dep
     if isinstance(bundle, BrokenBundle):
         return DeployedModel(bundle.name, "", DeploymentState.OFF, None, bundle.problem)
     state = DeploymentState.OFF if approved is None else approved.state
-    return DeployedModel(bundle.name, bundle.digest, state, bundle.node.accepts, _problem(bundle, approved))
+    problem, whole = _problem(bundle, approved), bundle.node.task is Task.EXAM
+    return DeployedModel(bundle.name, bundle.digest, state, bundle.node.accepts, problem, takes_all_series=whole)
 
 
 def _problem(bundle: Bundle, approved: Deployment | None) -> str:

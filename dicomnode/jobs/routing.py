@@ -25,6 +25,8 @@ class DeployedModel:
         state: What the administrator set; off while its digest waits for approval.
         accepts: What input it is made for; None if the bundle cannot be read.
         problem: Why it cannot run at all, and what to do; empty if it can.
+        takes_all_series: Whether it looks at all series that fit together, as a model of mammography exams does; any
+            other looks at one.
     """
 
     name: str
@@ -32,6 +34,7 @@ class DeployedModel:
     state: DeploymentState
     accepts: Accepts | None
     problem: str = ""
+    takes_all_series: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,13 @@ def _ask(model: DeployedModel, study: Study, record: StudyRecord, settings: Sett
     claim = _claim(model.name, study, settings)
     if claim is None:
         return None, "not run: no rule gives this study to it"
-    chosen, why = _choose(study, model.accepts, claim.modality)
-    if chosen is None and not claim.asked_by:
+    chosen, why = _choose(study, model.accepts, claim.modality, model.takes_all_series)
+    if not chosen and not claim.asked_by:
         return None, f"not run: {why}"
     if record.identity_conflict:
         return _job(model, claim, chosen, JobKind.REFUSED, f"patient identity: {record.identity_conflict}")
-    if chosen is None:
-        return _job(model, claim, None, JobKind.OUT_OF_SCOPE, f"asked for by {claim.asked_by}, but {why}")
+    if not chosen:
+        return _job(model, claim, (), JobKind.OUT_OF_SCOPE, f"asked for by {claim.asked_by}, but {why}")
     return _job(model, claim, chosen, JobKind.INFER, why)
 
 
@@ -142,10 +145,13 @@ def _applies(rule: RuleSettings, model_name: str, study: Study) -> bool:
     )
 
 
-def _choose(study: Study, accepts: Accepts, modality: frozenset[str]) -> tuple[Series | None, str]:
+def _choose(
+    study: Study, accepts: Accepts, modality: frozenset[str], takes_all: bool
+) -> tuple[tuple[Series, ...], str]:
+    """The series that the model is asked about, none if none fits, and why these."""
     candidates = [series for series in map(_images_only, study.series) if series.instances]
     if not candidates:
-        return None, "the study holds no images"
+        return (), "the study holds no images"
     fitting: list[Series] = []
     reasons: list[str] = []
     for series in candidates:
@@ -158,10 +164,12 @@ def _choose(study: Study, accepts: Accepts, modality: frozenset[str]) -> tuple[S
             reasons.append(why)
     if not fitting:
         prefix = "" if len(candidates) == 1 else f"none of {len(candidates)} series fits: "
-        return None, prefix + "; ".join(reasons)
+        return (), prefix + "; ".join(reasons)
+    if takes_all:
+        return tuple(fitting), _together_line(fitting, len(candidates))
     # max keeps the first of equals: the lowest Series Number, then UID
     best = max(fitting, key=_image_count)
-    return best, _chosen_line(best, len(fitting), len(candidates))
+    return (best,), _chosen_line(best, len(fitting), len(candidates))
 
 
 def _images_only(series: Series) -> Series:
@@ -174,22 +182,36 @@ def _image_count(series: Series) -> int:
 
 
 def _chosen_line(best: Series, fitting: int, candidates: int) -> str:
-    count = _image_count(best)
-    images = f"{count} image" + ("" if count == 1 else "s")
+    images = _images(_image_count(best))
     if candidates == 1:
         return f"series {best.series_instance_uid} ({images})"
     why = "the only one that fits" if fitting == 1 else f"most images of {fitting} that fit"
     return f"series {best.series_instance_uid} of {candidates}: {why} ({images})"
 
 
-def _job(model: DeployedModel, claim: _Claim, chosen: Series | None, kind: JobKind, reason: str) -> tuple[NewJob, str]:
+def _together_line(fitting: Sequence[Series], candidates: int) -> str:
+    if len(fitting) == 1:
+        return _chosen_line(fitting[0], 1, candidates)
+    which = f"all {candidates} series" if len(fitting) == candidates else f"{len(fitting)} of {candidates} series"
+    images = _images(sum(map(_image_count, fitting)))
+    uids = ", ".join(series.series_instance_uid for series in fitting)
+    return f"{which} together as one exam ({images}): {uids}"
+
+
+def _images(count: int) -> str:
+    return f"{count} image" + ("" if count == 1 else "s")
+
+
+def _job(
+    model: DeployedModel, claim: _Claim, chosen: Sequence[Series], kind: JobKind, reason: str
+) -> tuple[NewJob, str]:
     silent = model.state is DeploymentState.SILENT
     job = NewJob(
         model_name=model.name,
         bundle_digest=model.digest,
         kind=kind,
         reason=reason,
-        series_instance_uids=() if chosen is None else (chosen.series_instance_uid,),
+        series_instance_uids=tuple(series.series_instance_uid for series in chosen),
         targets=() if silent else claim.targets,
         silent=silent,
     )

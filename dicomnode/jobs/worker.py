@@ -133,9 +133,9 @@ class Worker:
                 self._finish(job, study, result)
 
     def _infer(self, job: Job, study: Study, bundle: Bundle) -> None:
-        series = _selected(study, job)
+        selected = _selected(study, job)
         try:
-            digest = digest_input(series, bundle, self._settings)
+            digest = digest_input(selected, bundle, self._settings)
         except InputError as error:
             digest = _digest_words("unreadable", describe(error), bundle.digest, self._settings.node.ae_title)
             result = self._without_answer(job, bundle, Outcome.REFUSED, describe(error), digest)
@@ -145,7 +145,7 @@ class Worker:
             return
         created = self._begin(job, digest)
         predictor = self._models.predictor(bundle)
-        result = analyse(study, series, bundle, predictor, created, digest)
+        result = analyse(study, selected, bundle, predictor, created, digest)
         if result.outcome is Outcome.OUT_OF_SCOPE and not asked_for(job.model_name, study, self._settings):
             self._end_untold(job, result)
         else:
@@ -215,11 +215,12 @@ class Worker:
         )
 
 
-def _selected(study: Study, job: Job) -> Series:
-    for series in study.series:
-        if series.series_instance_uid in job.series_instance_uids:
-            return series
-    raise InputError(f"series {' '.join(job.series_instance_uids)} is no longer in study {study.study_instance_uid}")
+def _selected(study: Study, job: Job) -> tuple[Series, ...]:
+    present = {series.series_instance_uid: series for series in study.series}
+    missing = [uid for uid in job.series_instance_uids if uid not in present]
+    if missing or not job.series_instance_uids:
+        raise InputError(f"series {' '.join(missing)} is no longer in study {study.study_instance_uid}")
+    return tuple(present[uid] for uid in job.series_instance_uids)
 
 
 def _digest_words(*words: str) -> str:

@@ -57,6 +57,20 @@ _PREPROCESSING = {
     ],
 }
 
+_MALIGNANT = {"value": "254837009", "scheme": "SCT", "meaning": "Malignant neoplasm of breast"}
+_BENIGN = {"value": "92034001", "scheme": "SCT", "meaning": "Benign neoplasm of breast"}
+EXAM_NODE: dict[str, Any] = {
+    "task": "exam",
+    "accepts": {"modality": ["MG"], "photometric": ["MONOCHROME1", "MONOCHROME2"]},
+    "classes": [{"name": "benign", "code": _BENIGN}, {"name": "malignant", "code": _MALIGNANT}],
+    "finding_site": {"value": "76752008", "scheme": "SCT", "meaning": "Breast"},
+    "study_concept": _MALIGNANT,
+    "aggregation": {"unit": "breast", "method": "maximum", "level": "breast", "statement": "The higher breast."},
+    "operating_point": {"threshold": 0.5, "level": "breast"},
+    "calibration": None,
+    "exam": {"unit": "image", "cc_size": [96, 64], "mlo_size": [96, 64], "lesion_threshold": 0.5},
+}
+
 MakeBundle = Callable[..., Path]
 
 
@@ -65,7 +79,8 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
     """A function that writes a small bundle and gives its folder.
 
     ``node`` replaces keys of the node metadata, ``inference`` keys of ``inference.json``; ``channels`` are those that
-    the metadata states; ``foreign`` puts the node metadata beside the bundle.
+    the metadata states; ``foreign`` puts the node metadata beside the bundle; ``leave_out`` names keys of
+    ``inference.json`` to leave out.
     """
 
     def make(
@@ -77,11 +92,13 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
         weights: bool = True,
         channels: int | None = None,
         foreign: bool = False,
+        leave_out: tuple[str, ...] = (),
     ) -> Path:
         path = (folder or tmp_path / "models") / name
         (path / "configs").mkdir(parents=True)
         (path / "models").mkdir()
         content = {"network_def": _NETWORK, "preprocessing": _PREPROCESSING} | (inference or {})
+        content = {key: value for key, value in content.items() if key not in leave_out}
         metadata = {
             "version": "0.1.0",
             "description": "A bundle for tests.",
@@ -116,6 +133,19 @@ def make_colour_bundle(make_bundle: MakeBundle) -> MakeBundle:
         network = {**_NETWORK, "in_shape": [3, 32, 32]}
         inference = {"network_def": network, "preprocessing": compose}
         return make_bundle(name=f"{unit}s", node=given | node, inference=inference, channels=3)
+
+    return make
+
+
+@pytest.fixture
+def make_exam_bundle(make_bundle: MakeBundle) -> MakeBundle:
+    """As `make_bundle`, of a model that looks at mammography exams; ``exam`` replaces keys of that table."""
+
+    def make(
+        name: str = "exams", *, exam: dict[str, Any] | None = None, node: dict[str, Any] | None = None, **given: Any
+    ) -> Path:
+        described: dict[str, Any] = EXAM_NODE | {"exam": EXAM_NODE["exam"] | (exam or {})} | (node or {})
+        return make_bundle(name=name, node=described, leave_out=("preprocessing",), **given)
 
     return make
 

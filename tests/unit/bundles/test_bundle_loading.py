@@ -1,7 +1,9 @@
 """Loading a bundle checks it and runs nothing of it."""
 
+import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +244,64 @@ def test_a_detector_looks_at_slices(make_bundle: Any) -> None:
     node = {"task": "detection", "classes": classes, "aggregation": _TILES, "tiling": _TILING}
     with pytest.raises(BundleError, match="a detector looks at slices, not at tiles"):
         load_bundle(make_bundle(node=node, weights=False, channels=3))
+
+
+def test_a_model_of_exams_says_what_it_is_shown(make_exam_bundle: Any) -> None:
+    bundle = load_bundle(make_exam_bundle(weights=False))
+    exam = bundle.node.exam
+    assert exam is not None
+    assert (exam.unit, exam.cc_size, exam.study_class, exam.lesion_threshold) == ("image", (96, 64), "malignant", 0.5)
+    assert model_identity(bundle).parameters == "threshold 0.5 per breast; views one by one, averaged"
+    together = load_bundle(make_exam_bundle("together", exam={"unit": "exam"}, weights=False))
+    assert model_identity(together).parameters.endswith("four views together")
+
+
+@pytest.mark.parametrize(
+    ("node", "complaint"),
+    [
+        ({"exam": None}, "exam: must be given exactly if task is exam"),
+        ({"task": "classification"}, r"classes: a classifier needs"),
+        ({"aggregation": {"unit": "slice", "statement": "x"}}, r"aggregation\.unit: must be breast exactly if"),
+        ({"exam": {"unit": "breast", "cc_size": [8, 8], "mlo_size": [8, 8]}}, r"exam\.unit"),
+        ({"exam": {"unit": "image", "cc_size": [8], "mlo_size": [8, 8]}}, r"exam\.cc_size"),
+        (
+            {"exam": {"unit": "image", "cc_size": [8, 8], "mlo_size": [8, 8], "study_class": "cancer"}},
+            "exam.study_class: 'cancer' is none of the classes benign, malignant",
+        ),
+        (
+            {"exam": {"unit": "image", "cc_size": [8, 8], "mlo_size": [8, 8], "lesion_threshold": 0}},
+            r"exam\.lesion_threshold",
+        ),
+    ],
+)
+def test_a_wrong_description_of_exams_is_named(make_exam_bundle: Any, node: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(BundleError, match=complaint):
+        load_bundle(make_exam_bundle(node=node, weights=False))
+
+
+def test_a_model_of_exams_brings_no_preprocessing_and_sees_grey(make_exam_bundle: Any) -> None:
+    transform = {"preprocessing": {"_target_": "monai.transforms.Compose", "transforms": []}}
+    path = make_exam_bundle(weights=False)
+    content = json.loads((path / "configs" / "inference.json").read_text())
+    (path / "configs" / "inference.json").write_text(json.dumps(content | transform))
+    assert load_bundle(path).node.task is Task.EXAM
+    transform["preprocessing"]["transforms"] = [{"_target_": "monai.transforms.ScaleIntensity"}]
+    (path / "configs" / "inference.json").write_text(json.dumps(content | transform))
+    with pytest.raises(BundleError, match=r"inference\.json: preprocessing: mammograms are prepared as exam says"):
+        load_bundle(path)
+    with pytest.raises(BundleError, match="mammograms are grey"):
+        load_bundle(make_exam_bundle("colour", weights=False, channels=3))
+
+
+def test_a_draft_for_a_model_of_exams_holds_its_table(make_bundle: Any) -> None:
+    path = make_bundle(weights=False, foreign=True)
+    metadata = {"version": "1", "description": "Breast cancer in mammography exams", "task": "Mammography exam"}
+    (path / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    draft = tomllib.loads(write_template(path).read_text())
+    assert (draft["task"], draft["aggregation"]["unit"]) == ("exam", "breast")
+    assert draft["exam"] == {
+        "unit": "image",
+        "cc_size": [2944, 1920],
+        "mlo_size": [2944, 1920],
+        "study_class": "malignant",
+    }

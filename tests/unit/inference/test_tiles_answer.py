@@ -66,7 +66,7 @@ def answered(result: Result) -> StudyAnswer:
 def analysed(bundle: Path, folder: Path, *datasets: FileDataset) -> Result:
     paths = [write_instance(dataset, folder) for dataset in datasets]
     loaded = load_bundle(bundle)
-    return analyse(as_study(paths), as_series(paths), loaded, Predictor(loaded, torch.device("cpu")), NOW, "d")
+    return analyse(as_study(paths), [as_series(paths)], loaded, Predictor(loaded, torch.device("cpu")), NOW, "d")
 
 
 def test_a_slide_is_counted_and_mapped(make_colour_bundle: Any, tmp_path: Path) -> None:

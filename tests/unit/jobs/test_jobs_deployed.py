@@ -37,6 +37,13 @@ def test_an_approved_bundle_may_run(folder, archive):
     archive.deployments.approve("small", bundle_digest(folder / "small"), DeploymentState.LIVE, at(0))
     model = only(folder, archive)
     assert (model.state, model.problem, model.accepts.modality) == (DeploymentState.LIVE, "", ("MR",))
+    assert not model.takes_all_series
+
+
+def test_only_a_model_of_exams_takes_all_series(make_exam_bundle, archive):
+    folder = make_exam_bundle(weights=False).parent
+    archive.deployments.approve("exams", bundle_digest(folder / "exams"), DeploymentState.LIVE, at(0))
+    assert only(folder, archive).takes_all_series
 
 
 def test_an_altered_bundle_waits_again(folder, archive):

@@ -1,5 +1,6 @@
 """Routing as a table: every model gets a reason, matched or not."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from dicomnode.jobs.routing import DeployedModel, route
 from dicomnode.settings import Settings
 from dicomnode.study import Instance, Series, Study
 
+MG = "1.2.840.10008.5.1.4.1.1.1.2"
 MR, CT, SR = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.34"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BRAIN = Accepts(modality=("MR",), sop_class_uid=(MR,), body_part_examined=("BRAIN", "HEAD"), minimum_images=2)
@@ -140,6 +142,47 @@ def test_each_model_gets_a_decision_and_a_reason(a_study, a_model, rules, confli
 def test_equal_series_the_first_by_number_is_chosen():
     [job] = decide(study(series("1.2.9", number=1), series("1.2.2", number=2)), model()).jobs
     assert job.series_instance_uids == ("1.2.9",)
+
+
+EXAM = {"name": "mammo", "accepts": Accepts(modality=("MG",), sop_class_uid=(MG,))}
+
+
+def views(*numbers, **more):
+    return [series(f"1.2.{n}", "MG", count=1, sop_class=MG, number=n, **more) for n in numbers]
+
+
+@pytest.mark.parametrize(
+    ("of_series", "uids", "words"),
+    [
+        (
+            views(1, 2, 3, 4),
+            ("1.2.1", "1.2.2", "1.2.3", "1.2.4"),
+            "runs on all 4 series together as one exam (4 images): 1.2.1, 1.2.2, 1.2.3, 1.2.4; answer to",
+        ),
+        (
+            [*views(3, 4), series("1.2.9", count=2)],
+            ("1.2.3", "1.2.4"),
+            "runs on 2 of 3 series together as one exam (2 images): 1.2.3, 1.2.4",
+        ),
+        ([series(count=1, modality="MG", sop_class=MG)], ("1.2.1",), "runs on series 1.2.1 (1 image)"),
+    ],
+)
+def test_a_model_of_exams_is_asked_about_all_series_that_fit(of_series, uids, words):
+    decision = decide(study(*of_series), replace(model(**EXAM), takes_all_series=True))
+    [job] = decision.jobs
+    assert (job.kind, job.series_instance_uids) == (JobKind.INFER, uids)
+    assert words in decision.lines[0][1]
+
+
+def test_any_other_model_is_asked_about_one_series_of_an_exam():
+    [job] = decide(study(*views(1, 2, 3, 4)), model(**EXAM)).jobs
+    assert job.series_instance_uids == ("1.2.1",)
+
+
+def test_a_model_of_exams_is_not_asked_about_a_study_without_mammograms():
+    decision = decide(study(series()), replace(model(**EXAM), takes_all_series=True))
+    assert decision.jobs == ()
+    assert "modality MR is not MG" in decision.lines[0][1]
 
 
 def test_a_silent_model_computes_and_has_no_targets():

@@ -143,6 +143,6 @@ def counted(bundle: Bundle, folder: Path) -> int:
         image = make_micrograph(np.stack([tissue] * 3), spacing=None, modality="XC")
     series = as_study([write_instance(image, folder / "image.dcm")])
     predictor = Predictor(bundle, torch.device("cpu"))
-    result = analyse(series, series.series[0], bundle, predictor, datetime(2026, 5, 1, tzinfo=UTC), "digest")
+    result = analyse(series, series.series, bundle, predictor, datetime(2026, 5, 1, tzinfo=UTC), "digest")
     assert result.answer is not None and result.answer.tally is not None, result.reason
     return result.answer.tally.examined
