@@ -59,6 +59,11 @@ MEASUREMENT_NOT_ATTEMPTED = Code("114007", "DCM", "Measurement not attempted")
 PROCESSING_SUMMARY = Code("111017", "DCM", "CAD Processing and Findings Summary")
 SUMMARY_OF_ANALYSES = Code("111065", "DCM", "Summary of Analyses")
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical structure")
+LATERALITY = Code("272741003", "SCT", "Laterality")
+FINDING_SITE = Code("363698007", "SCT", "Finding Site")
+IMAGE_LATERALITY = Code("111027", "DCM", "Image Laterality")
+IMAGE_VIEW = Code("111031", "DCM", "Image View")
 ABNORMAL_STRUCTURE = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 
 PRESENCE_VALUES = {

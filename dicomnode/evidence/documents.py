@@ -50,7 +50,7 @@ def text_document(draft: Draft, remarks: tuple[str, ...]) -> Dataset:
         remarks: Sentences on the other documents.
     """
     findings = findings_sentences(draft.result, draft.sources)
-    conclusions = conclusion_sentences(draft.result, remarks)
+    conclusions = conclusion_sentences(draft.result, draft.sources, remarks)
     outcome = code(concepts.CONCLUSION, concepts.OUTCOME_SUMMARIES[draft.result.outcome])
     cause = concepts.OUTCOME_CAUSES.get(draft.result.outcome)
     coded_conclusions = [outcome] if cause is None else [outcome, code(concepts.CONCLUSION, cause)]

@@ -18,6 +18,7 @@ from dicomnode.evidence.content import (
     uid_reference,
 )
 from dicomnode.evidence.sources import Sources
+from dicomnode.evidence.views import side_code, view_code
 from dicomnode.study import SourceReference
 
 Traits = tuple[str, str, int, int, tuple[float, ...]]
@@ -53,7 +54,17 @@ def _entry(header: Dataset, frames: list[int]) -> Dataset:
     if "Rows" not in header:
         return composite(concepts.SOURCE, reference)
     every = len(frames) == int(header.get("NumberOfFrames") or 1)
-    return image(concepts.SOURCE, reference, () if every else frames)
+    item = image(concepts.SOURCE, reference, () if every else frames)
+    described = _projection(header)
+    if described:
+        item.ContentSequence = described
+    return item
+
+
+def _projection(header: Dataset) -> list[Dataset]:
+    """The side that an image shows and the view, where it states them (TID 1602)."""
+    stated = ((concepts.IMAGE_LATERALITY, side_code(header)), (concepts.IMAGE_VIEW, view_code(header)))
+    return [code(name, value, HAS_ACQ_CONTEXT) for name, value in stated if value is not None]
 
 
 def _traits(header: Dataset) -> Traits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import highdicom as hd
@@ -23,14 +24,30 @@ _WHY_NO_NUMBER = {
 
 
 def answer_groups(result: Result) -> list[Dataset]:
-    """The study answer: one group for the concept asked for, one for each class score."""
+    """The study answer: one group for the concept asked for, one for each class score; then the same of each side."""
     if result.answer is None:
         return [_unanswered(result)]
     answer = result.answer
-    return [
-        _study_group(result, answer),
-        *(_class_group(result, answer, number) for number in range(len(answer.classes))),
-    ]
+    groups = _groups(result, answer, None)
+    for side in answer.sides:
+        of_side = replace(
+            answer,
+            presence=side.presence,
+            score=side.score,
+            classes=side.classes,
+            carried_by=side.carried_by,
+            tally=None,
+            site=answer.site or concepts.ANATOMICAL_STRUCTURE,
+        )
+        groups += _groups(result, of_side, side.laterality)
+    return groups
+
+
+def side_name(site: Code | None, laterality: Code | None) -> str:
+    """A site in words, such as ``Left breast``; empty if neither is known."""
+    if laterality is None:
+        return site.meaning if site else ""
+    return f"{laterality.meaning} {site.meaning.lower() if site else 'side'}"
 
 
 def lesion_groups(result: Result) -> list[Dataset]:
@@ -76,18 +93,35 @@ def _unanswered(result: Result) -> Dataset:
     return group
 
 
-def _study_group(result: Result, answer: StudyAnswer) -> Dataset:
-    tracking = _tracking(result, "Study answer", "answer")
-    return _answer_group(result, answer, ClassScore(answer.concept, answer.score), tracking, asked=True)
+def _groups(result: Result, answer: StudyAnswer, laterality: Code | None) -> list[Dataset]:
+    numbers = range(len(answer.classes))
+    return [
+        _asked_group(result, answer, laterality),
+        *(_class_group(result, answer, number, laterality) for number in numbers),
+    ]
 
 
-def _class_group(result: Result, answer: StudyAnswer, number: int) -> Dataset:
+def _asked_group(result: Result, answer: StudyAnswer, laterality: Code | None) -> Dataset:
+    identifier = "Study answer" if laterality is None else side_name(answer.site, laterality)
+    tracking = _tracking(result, identifier, "answer", *_side_key(laterality))
+    score = ClassScore(answer.concept, answer.score)
+    return _answer_group(result, answer, score, tracking, laterality, asked=True)
+
+
+def _class_group(result: Result, answer: StudyAnswer, number: int, laterality: Code | None) -> Dataset:
     score = answer.classes[number]
     concept = score.concept
     # Two classes may share a code; their order by score must not decide which is which otherwise.
     before = sum(other.concept == concept for other in answer.classes[:number])
-    tracking = _tracking(result, f"Class: {concept.meaning}", "class", concept.scheme, concept.value, str(before))
-    return _answer_group(result, answer, score, tracking, asked=False)
+    key = ("class", concept.scheme, concept.value, str(before), *_side_key(laterality))
+    identifier = f"Class: {concept.meaning}"
+    if laterality is not None:
+        identifier = f"{side_name(answer.site, laterality)}, {identifier[0].lower()}{identifier[1:]}"
+    return _answer_group(result, answer, score, _tracking(result, identifier, *key), laterality, asked=False)
+
+
+def _side_key(laterality: Code | None) -> tuple[str, ...]:
+    return () if laterality is None else (laterality.value,)
 
 
 def _tracking(result: Result, identifier: str, *key: str) -> Any:
@@ -96,14 +130,16 @@ def _tracking(result: Result, identifier: str, *key: str) -> Any:
     return hd.sr.TrackingIdentifier(uid, identifier)
 
 
-def _answer_group(result: Result, answer: StudyAnswer, score: ClassScore, tracking: Any, *, asked: bool) -> Dataset:
+def _answer_group(
+    result: Result, answer: StudyAnswer, score: ClassScore, tracking: Any, laterality: Code | None, *, asked: bool
+) -> Dataset:
     """A group of TID 1501; presence and counts belong to the concept that was asked for."""
     certainty = _score(score_concept(score.concept, answer.calibrated), score.score)
     counts = tally_measurements(answer.tally) if asked and answer.tally is not None else []
     group: Dataset = hd.sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking,
         finding_type=coded(score.concept),
-        finding_sites=_sites(answer.site),
+        finding_sites=_sites(answer.site, laterality),
         algorithm_id=algorithm(result.model, answer.threshold),
         measurements=[certainty, *counts],
         qualitative_evaluations=[_presence(answer.presence)] if asked else [],
@@ -121,8 +157,10 @@ def _score(concept: Code, score: float) -> Any:
     return hd.sr.Measurement(coded(concept), percent(score), coded(concepts.PERCENT))
 
 
-def _sites(site: Code | None) -> list[Any] | None:
-    return None if site is None else [hd.sr.FindingSite(coded(site))]
+def _sites(site: Code | None, laterality: Code | None) -> list[Any] | None:
+    if site is None:
+        return None
+    return [hd.sr.FindingSite(coded(site), None if laterality is None else coded(laterality))]
 
 
 def _source_images(references: tuple[SourceReference, ...]) -> list[Any]:
@@ -161,7 +199,7 @@ def _lesion_group(finding: Finding, result: Result) -> Dataset:
     group: Dataset = template(
         tracking_identifier=hd.sr.TrackingIdentifier(finding.tracking_uid, finding.label),
         finding_type=coded(finding.concept),
-        finding_sites=_sites(site),
+        finding_sites=_sites(site, finding.laterality),
         algorithm_id=algorithm(result.model, result.answer.threshold if result.answer else None),
         measurements=[certainty, *sizes],
         geometric_purpose=coded(concepts.BOUNDED_BY) if all(p.is_box for p in polygons) else None,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dicomnode.evidence.heat_maps import HeatMaps
-from dicomnode.evidence.measurements import outlines, percent
+from dicomnode.evidence.measurements import outlines, percent, side_name
 from dicomnode.evidence.sources import Sources
-from dicomnode.findings import Finding, Outcome, Presence, Result, StudyAnswer, Tally
+from dicomnode.evidence.views import view_name
+from dicomnode.findings import ClassScore, Finding, Outcome, Presence, Result, SideAnswer, StudyAnswer, Tally
 from dicomnode.study import SourceReference
 
 _MAXIMUM_IMAGES = 6
@@ -37,8 +38,8 @@ def findings_sentences(result: Result, sources: Sources) -> list[str]:
     if answer.tally is not None:
         sentences.append(_tally_sentence(answer.tally, answer.concept.meaning))
     if answer.classes:
-        scores = ", ".join(f"{c.concept.meaning} {_percent(c.score)}" for c in answer.classes)
-        sentences.append(f"Scores of the classes: {scores}.")
+        sentences.append(f"Scores of the classes: {_scores(answer.classes)}.")
+    sentences += [_side_sentence(side, answer, sources) for side in answer.sides]
     sentences += [_lesion_sentence(finding, result, sources) for finding in result.findings]
     if answer.carried_by:
         sentences.append(f"The answer was carried by {_images(answer.carried_by, sources)}.")
@@ -57,11 +58,12 @@ def heat_map_sentence(drawn: HeatMaps, sources: Sources) -> str:
     return sentence
 
 
-def conclusion_sentences(result: Result, remarks: tuple[str, ...]) -> list[str]:
+def conclusion_sentences(result: Result, sources: Sources, remarks: tuple[str, ...]) -> list[str]:
     """What to make of it: not verified, which model, how it answers, what it is not for.
 
     Args:
         result: The result.
+        sources: The images that it is about.
         remarks: What a reader must know of the other documents, such as why there are no masks.
     """
     model = result.model
@@ -75,7 +77,7 @@ def conclusion_sentences(result: Result, remarks: tuple[str, ...]) -> list[str]:
     if model.parameters:
         sentences.append(f"Operating point: {_clause(model.parameters)}")
     if result.images:
-        sentences.append(f"Images given to the model: {len(result.images)}.")
+        sentences.append(f"Images given to the model: {len(result.images)}{_views(result.images, sources)}.")
     sentences += remarks
     sentences.append("Not for use without review by a physician.")
     if model.not_for:
@@ -93,6 +95,22 @@ def _answer_sentence(answer: StudyAnswer) -> str:
     )
 
 
+def _side_sentence(side: SideAnswer, answer: StudyAnswer, sources: Sources) -> str:
+    sentence = (
+        f"{side_name(answer.site, side.laterality)}: {answer.concept.meaning} {_PRESENCES[side.presence]}, "
+        f"score {_percent(side.score)}."
+    )
+    if side.classes:
+        sentence += f" Scores of the classes: {_scores(side.classes)}."
+    if side.carried_by:
+        sentence += f" Carried by {_images(side.carried_by, sources)}."
+    return sentence
+
+
+def _scores(classes: tuple[ClassScore, ...]) -> str:
+    return ", ".join(f"{c.concept.meaning} {_percent(c.score)}" for c in classes)
+
+
 def _tally_sentence(tally: Tally, meaning: str) -> str:
     things = "tissue tiles" if tally.unit == "tile" else f"{tally.unit}s"
     if not tally.examined:
@@ -105,11 +123,18 @@ def _tally_sentence(tally: Tally, meaning: str) -> str:
 
 def _lesion_sentence(finding: Finding, result: Result, sources: Sources) -> str:
     site = finding.site or (result.answer.site if result.answer else None)
-    what = finding.concept.meaning + (f", {site.meaning}" if site else "")
+    place = side_name(site, finding.laterality)
+    what = finding.concept.meaning + (f", {place}" if place else "")
     sizes = "".join(f", {m.concept.meaning.lower()} {_number(m.value)} {m.unit.value}" for m in finding.measurements)
     places = tuple(polygon.image for polygon in outlines(finding))
     where = f", on {_images(places, sources)}" if places else ""
     return f"{finding.label}: {what}, certainty {_percent(finding.score)}{sizes}{where}."
+
+
+def _views(references: tuple[SourceReference, ...], sources: Sources) -> str:
+    """The views of an exam in brackets; nothing of images that are no mammograms."""
+    names = [view_name(sources.of(reference)) for reference in dict.fromkeys(references)]
+    return f" ({', '.join(names)})" if all(names) else ""
 
 
 def _images(references: tuple[SourceReference, ...], sources: Sources) -> str:
@@ -135,6 +160,8 @@ def _image(reference: SourceReference, sources: Sources) -> str:
     instance, series = header.get("InstanceNumber"), header.get("SeriesNumber")
     name = f"image {instance}" if instance not in (None, "") else f"image {reference.sop_instance_uid}"
     name += f" of series {series}" if series not in (None, "") else ""
+    view = view_name(header)
+    name = f"{view} ({name})" if view else name
     return name if reference.frame_number is None else f"frame {reference.frame_number} of {name}"
 
 

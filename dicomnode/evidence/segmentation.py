@@ -91,7 +91,7 @@ def _pixels(masks: Masks) -> npt.NDArray[np.uint8]:
 def _segment(number: int, finding: Finding, result: Result) -> Any:
     model = result.model
     site = finding.site or (result.answer.site if result.answer else None)
-    return hd.seg.SegmentDescription(
+    description = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=finding.label,
         segmented_property_category=coded(concepts.ABNORMAL_STRUCTURE),
@@ -103,6 +103,9 @@ def _segment(number: int, finding: Finding, result: Result) -> Any:
         anatomic_regions=None if site is None else [coded(site)],
         display_color=hd.color.CIELabColor(*COLOURS[(number - 1) % len(COLOURS)]),
     )
+    if site is not None and finding.laterality is not None:
+        description.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [coded(finding.laterality)]
+    return description
 
 
 def _name_sources(document: Dataset, stand_ins: Mapping[str, SourceReference]) -> None:

@@ -89,6 +89,11 @@ _IMAGE = (
     "IssuerOfTheContainerIdentifierSequence",
     "ContainerTypeCodeSequence",
     "SpecimenDescriptionSequence",
+    "Laterality",
+    "ImageLaterality",
+    "ViewPosition",
+    "ViewCodeSequence",
+    "PatientOrientation",
 )
 _TAGS = [tag for tag in map(tag_for_keyword, (*IDENTITY, *_IMAGE)) if tag is not None]
 # An identifier is copied even if it breaks the rules of its VR: another one would be another patient.
@@ -154,10 +159,12 @@ def _read(path: Path) -> Dataset | None:
 
 def _references(result: Result) -> tuple[SourceReference, ...]:
     carried = result.answer.carried_by if result.answer else ()
+    carried += tuple(image for side in (result.answer.sides if result.answer else ()) for image in side.carried_by)
     outlined = tuple(polygon.image for finding in result.findings for polygon in finding.contours)
     masked = tuple(image for finding in result.findings if finding.mask for image in finding.mask.images)
     mapped = tuple(heat_map.image for heat_map in result.heat_maps)
-    return result.images + carried + outlined + masked + mapped
+    looked_at = tuple(attention.box.image for attention in result.attention)
+    return result.images + carried + outlined + masked + mapped + looked_at
 
 
 def _images_first(headers: Mapping[str, Dataset]) -> dict[str, Dataset]:

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, SegmentationStorage
 
-from dicomnode.evidence.gate import answer, attributes, heat_map, lesions, report, segmentation, study, tally, tree
+from dicomnode.evidence.gate import (
+    answer,
+    attributes,
+    heat_map,
+    lesions,
+    report,
+    segmentation,
+    sides,
+    study,
+    tally,
+    tree,
+)
 from dicomnode.evidence.gate.subject import SR_CLASSES, Subject, made_by_node
 
 Check = Callable[[Subject], Iterator[str]]
@@ -39,6 +50,7 @@ OWN: tuple[Check, ...] = (
     segmentation.instances,
     segmentation.tracking,
     heat_map.heat_map,
+    sides.sides,
 )
 
 

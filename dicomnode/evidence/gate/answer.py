@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from dicomnode.evidence import concepts
 from dicomnode.evidence.gate.report import groups_of, title
+from dicomnode.evidence.gate.sides import laterality_of
 from dicomnode.evidence.gate.subject import Subject, children, concept, descendants, named
 from dicomnode.findings import Code
 
@@ -33,9 +34,19 @@ def answer(subject: Subject) -> Iterator[str]:
     for number, group in enumerate(groups, 1):
         if _template(group) != "1501":
             yield f"group {number} of the study answer is not of TID 1501"
-    presences = [concept(i, "ConceptCodeSequence")[0] for g in groups for i in named(children(g), concepts.PRESENCE)]
-    if len(presences) != 1 or presences[0] not in _PRESENCES:
-        yield "the study answer does not say once whether its concept is present, absent or undetermined"
+    yield from _presences(groups)
+
+
+def _presences(groups: list[Dataset]) -> Iterator[str]:
+    """The study has one answer, and each side that has groups has one of its own."""
+    presences: dict[str, list[str]] = {"": []}
+    for group in groups:
+        found = [concept(item, "ConceptCodeSequence")[0] for item in named(children(group), concepts.PRESENCE)]
+        presences.setdefault(laterality_of(group), []).extend(found)
+    for laterality, found in presences.items():
+        if len(found) != 1 or found[0] not in _PRESENCES:
+            whose = "answer of a side" if laterality else "study answer"
+            yield f"the {whose} does not say once whether its concept is present, absent or undetermined"
 
 
 def _outcome(items: list[Dataset], name: Code) -> Iterator[str]:
