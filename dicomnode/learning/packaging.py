@@ -21,6 +21,7 @@ from dicomnode.learning.data.store import ImageStore
 from dicomnode.learning.engine.checkpoints import load_best
 from dicomnode.learning.engine.classification import labels_of, predict_logits
 from dicomnode.learning.engine.detection import predict_boxes, truths_of
+from dicomnode.learning.engine.memory import peak_memory
 from dicomnode.learning.engine.tasks import Task
 from dicomnode.learning.engine.training import Run, build_network
 from dicomnode.learning.evaluation import measure_bundle
@@ -45,6 +46,7 @@ def package(run: Run, task: Task) -> Path:
         run: A run with ``best.pt`` in its output folder.
         task: Its task; threshold and temperature are fitted on the validation images.
     """
+    memory = peak_memory(run.device)
     bundle = run.out / "bundle" / run.recipe.name
     shutil.rmtree(bundle, ignore_errors=True)
     network = build_network(run.recipe)
@@ -56,7 +58,7 @@ def package(run: Run, task: Task) -> Path:
     report = {
         "name": run.recipe.name,
         "epoch": epoch,
-        "run": _extent(run, task, history),
+        "run": _extent(run, task, history, memory),
         "history": history,
         "test": {},
     }
@@ -72,8 +74,8 @@ def package(run: Run, task: Task) -> Path:
     return bundle
 
 
-def _extent(run: Run, task: Task, history: list[dict[str, float]]) -> Component:
-    """How much of the recipe's schedule was run: what early stopping or a time budget left of it."""
+def _extent(run: Run, task: Task, history: list[dict[str, float]], memory: float) -> Component:
+    """How much of the recipe's schedule was run: what early stopping or a time budget left of it, in what memory."""
     section = run.recipe.training
     seen = int(history[-1]["images"]) if history else 0
     planned = section.epochs * task.steps_per_epoch * section.batch_size
@@ -83,6 +85,7 @@ def _extent(run: Run, task: Task, history: list[dict[str, float]]) -> Component:
         "schedule_share": round(seen / planned, 4),
         "budget_minutes": run.budget_minutes,
         "device": str(run.device),
+        "peak_memory_mib": round(memory),
         "seed": run.recipe.seed,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,3 +111,9 @@ def balanced(labels: torch.Tensor, size: int, generator: torch.Generator) -> Ite
     order = torch.multinomial(weights, len(labels), replacement=True, generator=generator)
     for start in range(0, len(labels) - size + 1, size):
         yield order[start : start + size]
+
+
+def parts(batches: Iterable[torch.Tensor], count: int) -> Iterator[torch.Tensor]:
+    """Each index batch in ``count`` equal parts, of which it must be a multiple."""
+    for batch in batches:
+        yield from batch.chunk(count)

@@ -19,15 +19,17 @@ class Budget:
         self._end: float | None = None
         self.is_over = False
 
-    def limit(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """The batches, at least one, until the time is over."""
+    def limit(self, batches: Iterable[Any], together: int = 1) -> Iterator[Any]:
+        """The batches until the time is over, at least ``together``, and never fewer of those that make one step."""
         if self._minutes is None:
             yield from batches
             return
         if self._end is None:
             self._end = self._clock() + 60 * self._minutes
-        for batch in batches:
+        for number, batch in enumerate(batches, start=1):
             yield batch
+            if number % together:
+                continue
             self.is_over = self._ranks.agreed(self._clock() >= self._end)
             if self.is_over:
                 return

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from dicomnode.learning.data.augmentation import augment, mixers
-from dicomnode.learning.data.store import ImageStore, balanced, shuffled
+from dicomnode.learning.data.store import ImageStore, balanced, parts, shuffled
 from dicomnode.learning.engine.loops import evaluate
 from dicomnode.learning.engine.ranks import ALONE, Ranks
 from dicomnode.learning.metrics.weighted_figures import ranked
@@ -51,7 +51,7 @@ class Classification:
         weighted = self.recipe.training.class_balance == "weighted"
         order = balanced(labels, size, generator) if weighted else shuffled(len(labels), size, generator)
         own = self.ranks.own(generator)
-        for chosen in map(self.ranks.share, order):
+        for chosen in parts(map(self.ranks.share, order), self.recipe.training.accumulate):
             images, _ = augment(self.train.images[chosen].float(), self.recipe.augmentation, own)
             targets = labels[chosen]
             if mixing:

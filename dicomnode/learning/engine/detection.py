@@ -11,7 +11,7 @@ from torch import nn
 
 from dicomnode.learning.data.augmentation import augment, ellipses
 from dicomnode.learning.data.pictures import processed_boxes
-from dicomnode.learning.data.store import ImageStore, shuffled
+from dicomnode.learning.data.store import ImageStore, parts, shuffled
 from dicomnode.learning.engine.loops import evaluate
 from dicomnode.learning.engine.ranks import ALONE, Ranks
 from dicomnode.learning.metrics.coco_precision import average_precision
@@ -50,7 +50,8 @@ class Detection:
         """Augmented images and torchvision targets with the boxes' inscribed ellipses as masks."""
         truths = truths_of(self.train)
         own = self.ranks.own(generator)
-        for chosen in map(self.ranks.share, shuffled(len(truths), self.recipe.training.batch_size, generator)):
+        order = shuffled(len(truths), self.recipe.training.batch_size, generator)
+        for chosen in parts(map(self.ranks.share, order), self.recipe.training.accumulate):
             images, theta = augment(self.train.images[chosen].float(), self.recipe.augmentation, own)
             height, width = images.shape[-2:]
             targets = [_target(truths[int(index)], theta[place], height, width) for place, index in enumerate(chosen)]

@@ -17,8 +17,10 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def fast_type(device: torch.device) -> torch.dtype | None:
-    """bfloat16 where the hardware multiplies it natively, else None: emulated, it is slower than float32."""
+def fast_type(device: torch.device, *, wanted: bool = True) -> torch.dtype | None:
+    """bfloat16 where it is wanted and the hardware multiplies it natively, else None: emulated, it is slower."""
+    if not wanted:
+        return None
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
     if device.type == "cpu" and _CPU_FLAGS.is_file():

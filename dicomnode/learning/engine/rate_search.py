@@ -47,7 +47,7 @@ class _LossOf(nn.Module):
         self.network = network
         self._task = task
         self._device = run.device
-        self._dtype = fast_type(run.device)
+        self._dtype = fast_type(run.device, wanted=run.recipe.training.mixed_precision)
 
     def train(self, mode: bool = True) -> _LossOf:
         """Training mode as the loop has it: what is frozen stays as it is."""
@@ -104,6 +104,7 @@ def find_rate(run: Run, task: Task, steps: int = 100, lowest: float = 1e-6, high
         label_extractor=lambda batch: (),
         end_lr=highest,
         num_iter=steps,
+        accumulation_steps=section.accumulate,
         auto_reset=False,
     )
     rates, losses = finder.history["lr"], finder.history["loss"]

@@ -24,6 +24,7 @@ from dicomnode.learning.engine.compilation import compile_network
 from dicomnode.learning.engine.detection import Detection
 from dicomnode.learning.engine.freezing import train_only
 from dicomnode.learning.engine.loops import train_one_epoch
+from dicomnode.learning.engine.memory import keep_no_activations, peak_memory
 from dicomnode.learning.engine.optimisation import make_optimizer, make_schedule
 from dicomnode.learning.engine.precision import choose_device, fast_type
 from dicomnode.learning.engine.pretrained import load_imagenet, load_start
@@ -35,6 +36,9 @@ from dicomnode.learning.engine.tasks import Task
 from dicomnode.learning.recipes.hyperparameters import TrainingSection
 from dicomnode.learning.recipes.recipe import Recipe
 from dicomnode.networks import ImageNetClassifier
+
+_FREE = ("epochs", "patience", "validate_every", "compile", "accumulate", "checkpointing", "mixed_precision")
+"""What may change when a run is resumed: its length, and what it costs in time and memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +95,11 @@ def make_run(
     """
     if not resume and (out / "last.pt").exists():
         raise RecipeError(f"{out}: holds a checkpoint already; use --resume to go on, or another --out")
-    if recipe.training.batch_size % ranks.world:
+    if recipe.training.batch_size % (ranks.world * recipe.training.accumulate):
+        parts = f" times training.accumulate {recipe.training.accumulate}" if recipe.training.accumulate > 1 else ""
         raise RecipeError(
-            f"training.batch_size {recipe.training.batch_size}: must be a multiple of the {ranks.world} processes, "
-            "which share each batch"
+            f"training.batch_size {recipe.training.batch_size}: must be a multiple of the {ranks.world} processes"
+            f"{parts}, which share each batch"
         )
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = resume if isinstance(resume, Path) else out / "last.pt" if resume else None
@@ -141,6 +146,7 @@ def train(run: Run, task: Task, reporter: Reporter) -> RunState:
             reporter.say(f"epoch {state.epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in state.history[-1].items()))
     if section.class_balance == "smote" and isinstance(task, Classification) and run.ranks.is_first:
         reporter.say(refit_head(task, build_network(run.recipe).to(run.device), run.out))
+    reporter.say(f"peak memory {peak_memory(run.device):.0f} MiB on {run.device}")
     return state
 
 
@@ -155,6 +161,7 @@ def new_network(run: Run) -> nn.Module:
     if run.resume is None:
         _initialise(model, run.recipe)
     train_only(model, stages_of(run.recipe.training)[0].train_only)
+    keep_no_activations(model, run.recipe.training.checkpointing)
     return run.ranks.synchronised(model).to(run.device).to(memory_format=torch.channels_last)
 
 
@@ -185,7 +192,7 @@ def _identity(recipe: Recipe) -> str:
     content = recipe.model_dump(
         mode="json", include={"seed", "task", "network", "preprocessing", "augmentation", "training"}
     )
-    for free in ("epochs", "patience", "validate_every", "compile"):
+    for free in _FREE:
         del content["training"][free]
     return json.dumps(content, sort_keys=True)
 
@@ -229,13 +236,24 @@ def _reports(run: Run, task: Task, state: RunState, reporter: Reporter, board: B
 def _train_epoch(run: Run, task: Task, state: RunState, budget: Budget, report: Callable[[float], None]) -> float:
     seed = run.recipe.seed + 1000 * (state.epoch + 1)
     torch.manual_seed(run.ranks.seed(seed))
-    batches = budget.limit(task.batches(torch.Generator().manual_seed(seed), run.device))
-    clip_norm, dtype = run.recipe.training.clip_norm, fast_type(run.device)
+    section = run.recipe.training
+    batches = task.batches(torch.Generator().manual_seed(seed), run.device)
     loss = train_one_epoch(
-        state, batches, task.loss, clip_norm=clip_norm, dtype=dtype, report=report, mean=run.ranks.mean
+        state,
+        budget.limit(batches, section.accumulate),
+        task.loss,
+        clip_norm=section.clip_norm,
+        dtype=_type(run),
+        report=report,
+        mean=run.ranks.mean,
+        accumulate=section.accumulate,
     )
     state.epoch += 1
     return loss
+
+
+def _type(run: Run) -> torch.dtype | None:
+    return fast_type(run.device, wanted=run.recipe.training.mixed_precision)
 
 
 def _close_epoch(run: Run, task: Task, state: RunState, loss: float, *, is_last: bool) -> None:
@@ -259,7 +277,7 @@ def _close_epoch(run: Run, task: Task, state: RunState, loss: float, *, is_last:
 
 def _validate(run: Run, task: Task, state: RunState) -> dict[str, float]:
     """The first process's figures of the validation split."""
-    figures = run.ranks.agreed(task.validate(state.kept, fast_type(run.device)) if run.ranks.is_first else {})
+    figures = run.ranks.agreed(task.validate(state.kept, _type(run)) if run.ranks.is_first else {})
     if (monitor := run.recipe.training.monitor) not in figures:
         raise RecipeError(f"training.monitor {monitor!r}: is not one of {', '.join(figures)}")
     return figures

@@ -51,6 +51,11 @@ class TrainingSection(Section):
             them (their embeddings), with embeddings made up for the rarer classes (Chawla et al., "SMOTE", JAIR 2002).
         smote_pictures: Training pictures whose embeddings are used, at most, drawn evenly from every class.
         smote_epochs: Passes over the embeddings, the best of which is kept.
+        accumulate: Parts in which each batch is computed one after the other, their gradients added up: memory has to
+            hold one part only. Batch norms see one part at a time.
+        checkpointing: Parts of the network whose names begin with one of these keep no activations for the backward
+            pass but compute them anew: a third more time for much less memory.
+        mixed_precision: Compute in bfloat16 what bears it, where the hardware multiplies it natively.
         compile: Translate the network with ``torch.compile`` before training; pays on long runs only.
         warmup_epochs: Epochs (fractions allowed) of linear rise.
         clip_norm: Gradients are scaled down to this norm; null for never.
@@ -74,6 +79,9 @@ class TrainingSection(Section):
     class_balance: Literal["none", "weighted", "smote"] = "none"
     smote_pictures: int = Field(50_000, ge=2)
     smote_epochs: int = Field(5, ge=1)
+    accumulate: int = Field(1, ge=1)
+    checkpointing: tuple[str, ...] = ()
+    mixed_precision: bool = True
     compile: bool = False
     warmup_epochs: float = Field(1.0, ge=0)
     clip_norm: float | None = Field(5.0, gt=0)
@@ -87,4 +95,10 @@ class TrainingSection(Section):
     def _momentum_is_sgds(self) -> TrainingSection:
         if self.momentum and self.optimizer != "sgd":
             raise ValueError("momentum belongs to optimizer sgd")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> TrainingSection:
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size {self.batch_size} must be a multiple of accumulate {self.accumulate}")
         return self
