@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from dicomnode.learning.data.shapes import Shape
+
 Box: TypeAlias = tuple[float, float, float, float]
 
 
@@ -25,6 +27,7 @@ class Sample:
         clean: False if a near duplicate of it is in the training split.
         boxes: xyxy in pixels of the picture, corners at pixel edges.
         box_labels: Index into the recipe's classes for each box.
+        shapes: Outline or mask of what each box holds, None where it is not known; ``shape_mask`` reads one.
         rotation: Degrees counter-clockwise by which the picture is turned when it is read.
         columns: The further columns of its row in labels.csv, as names and values; the patient is not among them.
         frame: Frame of a DICOM file, counted from 0; None for other files, and for the first frame of a ``.dcm`` file.
@@ -38,6 +41,7 @@ class Sample:
     clean: bool = True
     boxes: tuple[Box, ...] = ()
     box_labels: tuple[int, ...] = ()
+    shapes: tuple[Shape | None, ...] = ()
     rotation: float = 0.0
     columns: tuple[tuple[str, str], ...] = ()
     frame: int | None = None

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from dicomnode.errors import RecipeError
 from dicomnode.inference.files import PICTURE_SUFFIXES
+from dicomnode.learning.data.annotated_layouts import coco, kitti
 from dicomnode.learning.data.cbis_ddsm import cbis_ddsm
 from dicomnode.learning.data.dicom_csv import dicom_csv, find_images
 from dicomnode.learning.data.folders import class_folders, patient_class_folders, unsplit_class_folders
-from dicomnode.learning.data.samples import Box, Sample, divided, turned
-from dicomnode.learning.data.tables import class_index, labels_csv
+from dicomnode.learning.data.samples import Sample, divided, turned
+from dicomnode.learning.data.tables import labels_csv
 from dicomnode.learning.recipes.recipe import DataSection
 
 
@@ -76,44 +75,6 @@ def of_split(samples: Iterable[Sample], split: str) -> tuple[Sample, ...]:
     return tuple(sample for sample in samples if sample.split == split)
 
 
-def _from_coco(section: DataSection, folder: Path) -> Iterable[Sample]:
-    for split in (section.train, section.valid, section.test):
-        table = folder / f"annotations_{split}.json"
-        if table.is_file():
-            yield from _from_annotations(section, folder, table, split)
-        elif split != section.test:
-            raise RecipeError(f"data folder {folder}: {table.name} is missing; layout coco needs it")
-
-
-def _from_annotations(section: DataSection, folder: Path, table: Path, split: str) -> Iterable[Sample]:
-    try:
-        return list(_annotated(section, folder, json.loads(table.read_text(encoding="utf-8")), split))
-    except ValueError as error:
-        raise RecipeError(f"{table}: is not JSON, or a box is not four numbers ({error})") from error
-    except (KeyError, TypeError) as error:
-        raise RecipeError(f"{table}: is not in COCO's form: {error} is missing or out of place") from error
-
-
-def _annotated(section: DataSection, folder: Path, content: dict[str, Any], split: str) -> Iterable[Sample]:
-    where = f"annotations_{split}.json"
-    labels = {c["id"]: class_index(section, c["name"], where) for c in content["categories"]}
-    by_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
-    for annotation in content["annotations"]:
-        by_image[annotation["image_id"]].append(annotation)
-    for image in content["images"]:
-        found = by_image[image["id"]]
-        classes = tuple(labels[annotation["category_id"]] for annotation in found)
-        boxes = tuple(_xyxy(annotation["bbox"]) for annotation in found)
-        path = folder / image["file_name"]
-        label = classes[0] if classes else -1
-        yield Sample(image["file_name"], path, split, label, boxes=boxes, box_labels=classes)
-
-
-def _xyxy(box: list[float]) -> Box:
-    x, y, width, height = box
-    return (x, y, x + width, y + height)
-
-
 def _with_validation(section: DataSection, samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
     if section.valid_list is None:
         return samples
@@ -137,6 +98,7 @@ _READERS: Mapping[str, Callable[[DataSection, Path], Iterable[Sample]]] = Mappin
         "unsplit_class_folders": unsplit_class_folders,
         "patient_class_folders": patient_class_folders,
         "cbis_ddsm": cbis_ddsm,
-        "coco": _from_coco,
+        "coco": coco,
+        "kitti": kitti,
     }
 )

@@ -23,9 +23,10 @@ class DataSection(Section):
         expected: The folders and files that the layout expects, for a reader.
         layout: ``labels_csv`` (path,label,split,...), ``dicom_csv`` (DICOM files anywhere, and labels.csv with
             uid,label,split,... where uid is a SOP or Series Instance UID; every frame is a picture), ``coco``
-            (annotations_<split>.json), ``cbis_ddsm`` (its four tables and DICOM folders), or pictures in folders:
-            ``class_folders`` (split/class/picture), ``patient_class_folders`` (patient/class/picture),
-            ``unsplit_class_folders`` (class/picture).
+            (annotations_<split>.json), ``kitti`` (<split>/images, and <split>/labels with a text file a picture),
+            ``cbis_ddsm`` (its four tables and DICOM folders), or pictures in folders: ``class_folders``
+            (split/class/picture), ``patient_class_folders`` (patient/class/picture), ``unsplit_class_folders``
+            (class/picture).
         classes: Class names in the order of the network's outputs.
         folders: Class of a folder or label whose name is not that of a class.
         ignored: Labels of labels.csv whose rows are left out, since they are no part of the task.
@@ -52,6 +53,7 @@ class DataSection(Section):
         "unsplit_class_folders",
         "cbis_ddsm",
         "coco",
+        "kitti",
     ]
     classes: tuple[str, ...] = Field(min_length=2)
     folders: dict[str, str] = Field(default_factory=dict)
@@ -73,8 +75,8 @@ class DataSection(Section):
             raise ValueError("random_split must add up to 1")
         if strangers := set(self.folders.values()) - set(self.classes):
             raise ValueError(f"folders names {', '.join(sorted(strangers))}, which is not among classes")
-        if self.layout == "coco" and (self.rotations or self.random_split):
-            raise ValueError("layout coco takes neither rotations nor random_split")
+        if self.layout in ("coco", "kitti") and (self.rotations or self.random_split):
+            raise ValueError(f"layout {self.layout} takes neither rotations nor random_split")
         return self
 
 
