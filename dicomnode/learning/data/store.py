@@ -105,6 +105,17 @@ def shuffled(count: int, size: int, generator: torch.Generator) -> Iterator[torc
         yield order[start : start + size]
 
 
+def repeated(count: int, size: int, steps: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """``steps`` index batches, over one random order after the other; a set smaller than a batch gives none."""
+    made = 0
+    while made < steps and count >= size:
+        for chosen in shuffled(count, size, generator):
+            if made == steps:
+                return
+            made += 1
+            yield chosen
+
+
 def balanced(labels: torch.Tensor, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
     """Index batches of an epoch of the same length in which every class is equally probable; pictures may repeat."""
     weights = 1 / labels.bincount().double()[labels]

@@ -11,7 +11,7 @@ from torch import nn
 
 from dicomnode.learning.data.augmentation import augment, ellipses
 from dicomnode.learning.data.pictures import processed_boxes
-from dicomnode.learning.data.store import ImageStore, parts, shuffled
+from dicomnode.learning.data.store import ImageStore, parts, repeated
 from dicomnode.learning.engine.loops import evaluate
 from dicomnode.learning.engine.ranks import ALONE, Ranks
 from dicomnode.learning.metrics.coco_precision import average_precision
@@ -44,13 +44,15 @@ class Detection:
     @property
     def steps_per_epoch(self) -> int:
         """Training batches in one epoch."""
-        return len(self.train.samples) // self.recipe.training.batch_size
+        section = self.recipe.training
+        whole = len(self.train.samples) // section.batch_size
+        return whole if section.steps_per_epoch is None or whole == 0 else section.steps_per_epoch
 
     def batches(self, generator: torch.Generator, device: torch.device) -> Iterator[DetectionBatch]:
         """Augmented images and torchvision targets with the boxes' inscribed ellipses as masks."""
         truths = truths_of(self.train)
         own = self.ranks.own(generator)
-        order = shuffled(len(truths), self.recipe.training.batch_size, generator)
+        order = repeated(len(truths), self.recipe.training.batch_size, self.steps_per_epoch, generator)
         for chosen in parts(map(self.ranks.share, order), self.recipe.training.accumulate):
             images, theta = augment(self.train.images[chosen].float(), self.recipe.augmentation, own)
             height, width = images.shape[-2:]

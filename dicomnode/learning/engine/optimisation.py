@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -32,7 +33,18 @@ def make_optimizer(model: nn.Module, section: TrainingSection) -> torch.optim.Op
 def make_schedule(
     optimizer: torch.optim.Optimizer, section: TrainingSection, steps_per_epoch: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """Linear rise, then the peak for ever or half a cosine down to one percent of it; one step per batch."""
+    """The recipe's schedule, one step per batch.
+
+    After a linear rise the peak for ever or half a cosine down to one percent of it; or soft start and annealing.
+    """
+    if section.schedule == "soft_start_annealing":
+        factor = _soft_start_annealing(section, section.epochs * steps_per_epoch)
+    else:
+        factor = _after_rise(section, steps_per_epoch)
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+def _after_rise(section: TrainingSection, steps_per_epoch: int) -> Callable[[int], float]:
     rise = section.warmup_epochs * steps_per_epoch
     if section.schedule == "cosine":
         rise = max(1.0, rise)
@@ -46,4 +58,19 @@ def make_schedule(
         progress = min(1.0, (step - rise) / (total - rise))
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
 
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return factor
+
+
+def _soft_start_annealing(section: TrainingSection, steps: int) -> Callable[[int], float]:
+    """From the lowest rate up to the peak, along it, and down again; both slopes are exponential."""
+    lowest = math.log(section.lowest_learning_rate / section.learning_rate)
+
+    def factor(step: int) -> float:
+        progress = min(1.0, step / max(1, steps - 1))
+        if progress < section.soft_start:
+            return math.exp(lowest * (1 - progress / section.soft_start))
+        if progress > section.annealing:
+            return math.exp(lowest * (progress - section.annealing) / (1 - section.annealing))
+        return 1.0
+
+    return factor

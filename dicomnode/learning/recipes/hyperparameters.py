@@ -34,11 +34,15 @@ class TrainingSection(Section):
 
     Attributes:
         epochs: Passes over the training split at most.
-        batch_size: Images per step.
+        batch_size: Images per step; one only for detection and exams, since batch norm wants more.
+        steps_per_epoch: Batches of an epoch; one pass over the split if not given. Detection only.
         optimizer: ``adamw`` decays weights of convolutions and linear layers only; ``adam`` and ``sgd`` decay all.
         momentum: Of ``sgd``.
-        schedule: ``cosine`` after the warm-up, or ``constant``.
+        schedule: ``cosine`` after the warm-up, ``constant``, or ``soft_start_annealing`` as DetectNet_v2 has it.
         learning_rate: Peak of the learning rate; it rises over ``warmup_epochs`` and then follows ``schedule``.
+        soft_start: Share of the run in which ``soft_start_annealing`` rises exponentially from the lowest rate.
+        annealing: Share of the run after which it falls exponentially back to the lowest rate.
+        lowest_learning_rate: Of ``soft_start_annealing``.
         weight_decay: The optimiser's.
         l1: Weight of the sum of absolute weights of trained convolutions and linear layers in the loss.
         train_only: Parameters whose names begin with one of these are trained, the others stay as they are, and so do
@@ -67,11 +71,15 @@ class TrainingSection(Section):
     """
 
     epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
+    batch_size: int = Field(ge=1)
+    steps_per_epoch: int | None = Field(None, ge=1)
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: float = Field(0.0, ge=0, lt=1)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "soft_start_annealing"] = "cosine"
     learning_rate: float = Field(gt=0)
+    soft_start: Fraction = 0.1
+    annealing: Fraction = 0.7
+    lowest_learning_rate: float = Field(5e-6, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     l1: float = Field(0.0, ge=0)
     train_only: tuple[str, ...] = ()
@@ -101,4 +109,14 @@ class TrainingSection(Section):
     def _parts_are_equal(self) -> TrainingSection:
         if self.batch_size % self.accumulate:
             raise ValueError(f"batch_size {self.batch_size} must be a multiple of accumulate {self.accumulate}")
+        return self
+
+    @model_validator(mode="after")
+    def _annealing_is_ordered(self) -> TrainingSection:
+        if self.schedule != "soft_start_annealing":
+            return self
+        if self.soft_start > self.annealing:
+            raise ValueError("soft_start must not lie behind annealing")
+        if self.lowest_learning_rate > self.learning_rate:
+            raise ValueError("lowest_learning_rate must not be above learning_rate")
         return self

@@ -27,7 +27,7 @@ class DataSection(Section):
             ``cbis_ddsm`` (its four tables and DICOM folders), or pictures in folders: ``class_folders``
             (split/class/picture), ``patient_class_folders`` (patient/class/picture), ``unsplit_class_folders``
             (class/picture).
-        classes: Class names in the order of the network's outputs.
+        classes: Class names in the order of the network's outputs; a single one for detection only.
         folders: Class of a folder or label whose name is not that of a class.
         ignored: Labels of labels.csv whose rows are left out, since they are no part of the task.
         colour: What a picture is read as.
@@ -55,7 +55,7 @@ class DataSection(Section):
         "coco",
         "kitti",
     ]
-    classes: tuple[str, ...] = Field(min_length=2)
+    classes: tuple[str, ...] = Field(min_length=1)
     folders: dict[str, str] = Field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     colour: Literal["grey", "rgb"] = "grey"
@@ -254,6 +254,18 @@ class Recipe(Section):
         used = [key for key, value in only.items() if value]
         if self.task != "classification" and used:
             raise ValueError(f"{', '.join(used)} needs task classification")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_for_classification(self) -> Recipe:
+        if self.task != "classification":
+            return self
+        if len(self.data.classes) < 2:
+            raise ValueError("data.classes: task classification needs two classes or more")
+        if self.training.batch_size < 2:
+            raise ValueError("training.batch_size: task classification needs two images or more")
+        if self.training.steps_per_epoch is not None:
+            raise ValueError("training.steps_per_epoch needs task detection")
         return self
 
     @model_validator(mode="after")
