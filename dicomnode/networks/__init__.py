@@ -1,5 +1,6 @@
 """Network architectures, each a plain ``torch.nn.Module`` that builds without reading a file."""
 
+from dicomnode.networks.centre import CentreDetector
 from dicomnode.networks.classifier import ResNetClassifier
 from dicomnode.networks.cnn import BloodCellCnn, BrainMriCnn, ChestCtCnn, HistologyCnn
 from dicomnode.networks.detector import LesionDetector
@@ -9,6 +10,7 @@ from dicomnode.networks.symmetry import SymmetryAveraged
 __all__ = [
     "BloodCellCnn",
     "BrainMriCnn",
+    "CentreDetector",
     "ChestCtCnn",
     "HistologyCnn",
     "ImageNetClassifier",

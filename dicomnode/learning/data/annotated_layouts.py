@@ -50,6 +50,7 @@ def _samples(
             path=folder / f"{place}{image.path}",
             split=split,
             label=classes[0] if classes else -1,
+            patient=image.patient,
             boxes=tuple(region.box for region in image.regions),
             box_labels=classes,
             shapes=tuple(region.shape for region in image.regions),

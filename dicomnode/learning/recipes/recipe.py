@@ -75,6 +75,8 @@ class DataSection(Section):
             raise ValueError("random_split must add up to 1")
         if strangers := set(self.folders.values()) - set(self.classes):
             raise ValueError(f"folders names {', '.join(sorted(strangers))}, which is not among classes")
+        if len(self.classes) == 1 and self.layout not in ("coco", "kitti"):
+            raise ValueError("classes must name two or more; one is enough for a detector only")
         if self.layout in ("coco", "kitti") and (self.rotations or self.random_split):
             raise ValueError(f"layout {self.layout} takes neither rotations nor random_split")
         return self

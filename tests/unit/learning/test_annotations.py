@@ -272,3 +272,9 @@ def test_shapes_of_coco_reach_the_samples(tmp_path: Path) -> None:
     square, ring = (shape_mask(shape, 10, 12) for shape in sample.shapes if shape is not None)
     assert mask_box(square) == sample.boxes[0] and int(square.sum()) == 16
     assert (ring == ring_mask()).all()
+
+
+def test_a_coco_table_keeps_who_a_picture_is_of(tmp_path: Path) -> None:
+    annotations = AnnotationSet(("spot",), (AnnotatedImage("a.png", None, (), "P7"), AnnotatedImage("b.png", None, ())))
+    write_coco(annotations, tmp_path / "table.json")
+    assert [image.patient for image in read_coco(tmp_path / "table.json").images] == ["P7", ""]

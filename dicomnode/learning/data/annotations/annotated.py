@@ -31,11 +31,13 @@ class AnnotatedImage:
         path: Place of the picture in its data folder, with forward slashes.
         size: Width and height in pixels; None where the format does not tell.
         regions: May be none: the picture was looked at, and nothing is there.
+        patient: Groups the pictures of one patient; empty where the format does not tell.
     """
 
     path: str
     size: tuple[int, int] | None
     regions: tuple[Region, ...]
+    patient: str = ""
 
 
 @dataclass(frozen=True, slots=True)

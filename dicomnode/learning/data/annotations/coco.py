@@ -60,7 +60,8 @@ def _annotations(content: dict[str, Any]) -> AnnotationSet:
         region = Region(names[annotation["category_id"]], _xyxy(annotation["bbox"]), shape)
         found[annotation["image_id"]].append(region)
     images = (
-        AnnotatedImage(image["file_name"], _size(image), tuple(found[image["id"]])) for image in content["images"]
+        AnnotatedImage(image["file_name"], _size(image), tuple(found[image["id"]]), str(image.get("patient") or ""))
+        for image in content["images"]
     )
     return AnnotationSet(tuple(names.values()), tuple(images))
 
@@ -112,7 +113,8 @@ def _ring(values: list[float]) -> Ring:
 
 def _image(number: int, image: AnnotatedImage) -> dict[str, Any]:
     size = {} if image.size is None else {"width": image.size[0], "height": image.size[1]}
-    return {"id": number, "file_name": image.path, **size}
+    patient = {"patient": image.patient} if image.patient else {}
+    return {"id": number, "file_name": image.path, **size, **patient}
 
 
 def _region(region: Region, image: AnnotatedImage) -> dict[str, Any]:
