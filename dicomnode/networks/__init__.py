@@ -1,20 +1,30 @@
 """Network architectures, each a plain ``torch.nn.Module`` that builds without reading a file."""
 
+from dicomnode.networks.baselines import FullResolutionResNet
 from dicomnode.networks.centre import CentreDetector
 from dicomnode.networks.classifier import ResNetClassifier
 from dicomnode.networks.cnn import BloodCellCnn, BrainMriCnn, ChestCtCnn, HistologyCnn
 from dicomnode.networks.detector import LesionDetector
+from dicomnode.networks.dmv import BiRadsCnn, DmvCnn
+from dicomnode.networks.gmic import Gmic
+from dicomnode.networks.heat_maps import HeatMappedDmvCnn, PatchClassifier
 from dicomnode.networks.imagenet import ImageNetClassifier
 from dicomnode.networks.symmetry import SymmetryAveraged
 
 __all__ = [
+    "BiRadsCnn",
     "BloodCellCnn",
     "BrainMriCnn",
     "CentreDetector",
     "ChestCtCnn",
+    "DmvCnn",
+    "FullResolutionResNet",
+    "Gmic",
+    "HeatMappedDmvCnn",
     "HistologyCnn",
     "ImageNetClassifier",
     "LesionDetector",
+    "PatchClassifier",
     "ResNetClassifier",
     "SymmetryAveraged",
 ]
