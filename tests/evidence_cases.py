@@ -145,7 +145,7 @@ def unanswered(paths: Sequence[Path], outcome: Outcome) -> Result:
 
 def documents(result: Result, paths: Sequence[Path], **changes: Any) -> Mapping[str, Dataset]:
     """The datasets of a result by role."""
-    return {made.role: made.dataset for made in built(result, paths, **changes)}
+    return {made.kind: made.dataset for made in built(result, paths, **changes)}
 
 
 def built(result: Result, paths: Sequence[Path], **changes: Any) -> tuple[EvidenceObject, ...]:

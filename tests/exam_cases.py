@@ -43,6 +43,7 @@ def make_exam(folder: Path, views: Sequence[str] = VIEWS, **attributes: Any) -> 
 def _write(folder: Path, view: str, number: int, attributes: dict[str, Any]) -> Path:
     side, _, position = view.partition("-")
     stated = {
+        "modality": "MG",
         "InstanceNumber": number,
         "ImageType": ["DERIVED", "PRIMARY"],
         "ImageLaterality": side,
@@ -62,7 +63,6 @@ def _write(folder: Path, view: str, number: int, attributes: dict[str, Any]) -> 
     pixels = ramp(*(_MLO if position == "MLO" else _CC))
     made = make_instance(
         name=view,
-        modality="MG",
         pixels=pixels,
         position=None,
         orientation=None,

@@ -95,7 +95,7 @@ class NewEvidence:
     """An evidence object whose file is durable already (`EvidenceStore.write_file`).
 
     Attributes:
-        role: ``answer``, ``text``, ``lesions``, ``segmentation`` or ``heat-map``.
+        role: Kind of document, such as ``answer``, ``segmentation`` or, of several, ``heat-map-2``.
         path: The file.
         instance_number: (0020,0013); the highest of a series is the current one.
         state: Ready, or quarantined by the gate.

@@ -2,7 +2,8 @@
 
 On a whole slide it is a total pixel matrix of its own, coarser than the slide's and placed on the
 slide. A picture that says of no pixel where it lies takes one too (A.51.5.1): each pixel of the map
-belongs to the picture's pixel at the same row and column, so the map is spread over them.
+belongs to the picture's pixel at the same row and column, so the map is spread over them. So it is on mammograms and
+radiographs, which have an object for each image.
 
 There is no binary twin and no picture of the map. Viewers of slides (Slim, dicom-microscopy-viewer) draw
 fractional segmentations in colours; OHIF 3.13 refuses them in words, and fails on binary ones of images
@@ -12,20 +13,19 @@ without a plane in the patient. For its readers the text says what was counted.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import VLMicroscopicImageStorage, VLWholeSlideMicroscopyImageStorage
-from pydicom.valuerep import DSfloat
+from pydicom.uid import VLWholeSlideMicroscopyImageStorage
 
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.evidence import concepts
 from dicomnode.evidence.content import coded
 from dicomnode.evidence.heat_maps import MAXIMUM_VALUE, HeatMaps
-from dicomnode.evidence.planes import SlidePlane, pixel_spacing_of, set_slide_place
+from dicomnode.evidence.planes import SlidePlane, set_slide_place
+from dicomnode.evidence.projections import orient_as
 from dicomnode.evidence.seg_modules import (
     COLOURS,
     algorithm_identification,
@@ -34,12 +34,15 @@ from dicomnode.evidence.seg_modules import (
     filing,
     fix_dimensions,
     list_sources,
+    nominal_thickness,
+    picture_stand_in,
+    place_in_frame,
     refer_to,
     stand_in,
 )
 from dicomnode.evidence.specimen import specimen_of
 from dicomnode.evidence.stamp import Draft, stamp
-from dicomnode.findings import HeatMap
+from dicomnode.evidence.views import side_code
 
 _FRAME_CONTENT = 0x00209111
 _STACK_POSITION = 0x00209057
@@ -67,6 +70,8 @@ def heat_map_document(draft: Draft, drawn: HeatMaps) -> Dataset:
     _name_sources(document, drawn)
     fix_dimensions(document)
     document.PatientOrientation = ""
+    if drawn.projection is not None:
+        orient_as(document, draft.sources.of(drawn.maps[0].image))
     copy_lossy(document, draft.sources.of(drawn.maps[0].image))
     return stamp(document, draft)
 
@@ -75,20 +80,14 @@ def _header(draft: Draft, drawn: HeatMaps) -> Dataset:
     """The one source image that highdicom is shown: it has the size and place of the map."""
     image = drawn.maps[0].image
     source = draft.sources.of(image)
-    header = stand_in(derive_uid(image.sop_instance_uid, "heat map"), image, draft.sources)
-    header.update(specimen_of(source))
-    if source.get("FrameOfReferenceUID"):
-        header.FrameOfReferenceUID = source.FrameOfReferenceUID
-        header.PositionReferenceIndicator = source.get("PositionReferenceIndicator", "")
-    if drawn.plane is not None:
-        _place(header, drawn.plane)
+    uid = derive_uid(image.sop_instance_uid, "heat map")
+    if drawn.plane is None:
+        header = picture_stand_in(uid, image, draft.sources)
     else:
-        header.SOPClassUID, header.Modality = VLMicroscopicImageStorage, "GM"
-        header.Rows, header.Columns = int(source.Rows), int(source.Columns)
-        spacing = pixel_spacing_of(source)
-        if spacing:  # without Pixel Measures in the segmentation, OHIF shows a blank page
-            header.PixelSpacing = [decimal(value) for value in spacing]
-            header.SliceThickness = _nominal_thickness(spacing)
+        header = stand_in(uid, image, draft.sources)
+        place_in_frame(header, source)
+        _place(header, drawn.plane)
+    header.update(specimen_of(source))
     return header
 
 
@@ -106,17 +105,9 @@ def _place(header: Dataset, plane: SlidePlane) -> None:
     header.TotalPixelMatrixOriginSequence = [origin]
     measures.PixelSpacing = [decimal(value) for value in plane.pixel_spacing]
     thickness = plane.slice_thickness
-    measures.SliceThickness = _nominal_thickness(plane.pixel_spacing) if thickness is None else decimal(thickness)
+    measures.SliceThickness = nominal_thickness(plane.pixel_spacing) if thickness is None else decimal(thickness)
     shared.PixelMeasuresSequence = [measures]
     header.SharedFunctionalGroupsSequence = [shared]
-
-
-def _nominal_thickness(pixel_spacing: Sequence[float]) -> DSfloat:
-    """As thick as a pixel is wide, mm, where the image states no depth of field.
-
-    highdicom reads no Pixel Measures without a thickness, and PS3.3 allows none of zero.
-    """
-    return decimal(min(pixel_spacing))
 
 
 def _segment(draft: Draft, drawn: HeatMaps) -> Any:
@@ -131,21 +122,29 @@ def _segment(draft: Draft, drawn: HeatMaps) -> Any:
         segmented_property_type=coded(answer.concept if answer is not None else concepts.ABNORMAL_STRUCTURE),
         algorithm_type="AUTOMATIC",
         algorithm_identification=algorithm_identification(model),
-        tracking_uid=derive_uid(draft.result.study_instance_uid, model.name, "heat map"),
+        tracking_uid=derive_uid(draft.result.study_instance_uid, model.name, "heat map", *_part(draft)),
         tracking_id="Heat map",
         anatomic_regions=[coded(answer.site)] if answer is not None and answer.site is not None else None,
         display_color=hd.color.CIELabColor(*COLOURS[0]),
     )
-    description.SegmentDescription = _explanation(drawn.maps[0], calibrated)
+    side = side_code(draft.sources.of(drawn.maps[0].image)) if drawn.projection is not None else None
+    if side is not None and "AnatomicRegionSequence" in description:
+        description.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [coded(side)]
+    description.SegmentDescription = _explanation(drawn, calibrated)
     return description
 
 
-def _explanation(heat_map: HeatMap, calibrated: bool) -> str:
-    width, height = heat_map.step
+def _part(draft: Draft) -> tuple[str, ...]:
+    return () if draft.part == 1 else (str(draft.part),)
+
+
+def _explanation(drawn: HeatMaps, calibrated: bool) -> str:
+    width, height = drawn.maps[0].step
+    nothing = "where nothing was examined" + ("" if drawn.projection is not None else " (no tissue)")
     kind = "a calibrated probability" if calibrated else "a certainty, not a calibrated probability"
     return (
-        f"Score of each {width:g} x {height:g} source pixels: stored value / {MAXIMUM_VALUE}, {kind}. 0 also where "
-        "nothing was examined (no tissue). Not verified by a human."
+        f"Score of each {width:g} x {height:g} source pixels: stored value / {MAXIMUM_VALUE}, {kind}. 0 also "
+        f"{nothing}. Not verified by a human."
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from dicomnode.errors import InputError
 from dicomnode.evidence.planes import SlidePlane, slide_plane_of
+from dicomnode.evidence.projections import Projection, is_projection, projections_of, same_image
 from dicomnode.evidence.sources import Sources
 from dicomnode.findings import HeatMap, Result
 
@@ -25,14 +27,16 @@ class HeatMaps:
     """What one segmentation is made from.
 
     Attributes:
-        maps: A single one on a slide; or those on pictures of one size, one frame each.
+        maps: A single one on a slide or projection; or those on pictures of one size, one frame each.
         plane: The grid of the map on its slide; None for pictures, whose own pixels are the grid.
-        left_out: How many more maps the result has, which do not fit into the same object.
+        left_out: How many more maps the result has that no object is made of.
+        projection: The projection image that the map is of; None of slides and pictures.
     """
 
     maps: tuple[HeatMap, ...]
     plane: SlidePlane | None
     left_out: int
+    projection: Projection | None = None
 
     def frames(self, rows: int, columns: int) -> Stored:
         """(maps, rows, columns) of stored values: score x 255, and 0 where nothing was examined."""
@@ -41,30 +45,43 @@ class HeatMaps:
         return np.stack([_spread(heat_map, rows, columns) for heat_map in self.maps])
 
 
-def heat_maps_of(result: Result, sources: Sources) -> HeatMaps | str | None:
-    """What can be drawn: maps on one grid, a sentence that says why not, or None if there are none.
+def heat_maps_of(result: Result, sources: Sources) -> tuple[HeatMaps, ...] | str | None:
+    """What can be drawn: maps, each for one object; a sentence that says why not; or None if there are none.
 
     A segmentation has one size and one frame of reference. The image that carried the answer decides
-    which; a whole slide has a segmentation to itself.
+    which; a whole slide has a segmentation to itself, and so has each projection.
 
     Raises:
         InputError: A score is not a number of 0..1.
     """
-    maps = [heat_map for heat_map in _leading_first(result) if np.isfinite(heat_map.scores).any()]
+    maps = tuple(heat_map for heat_map in _leading_first(result) if np.isfinite(heat_map.scores).any())
     if not maps:
         return None
     for heat_map in maps:
         _check_scores(heat_map)
     first = sources.of(maps[0].image)
+    if is_projection(first):
+        return _of_projections(maps, result, sources)
     if "TotalPixelMatrixColumns" in first:
         plane = slide_plane_of(first)
         if plane is None:
             return _UNPLACED
         rows, columns = maps[0].scores.shape
-        return HeatMaps((maps[0],), plane.coarser(maps[0].origin, maps[0].step, (rows, columns)), len(maps) - 1)
-    alike = [heat_map for heat_map in maps if _grid(heat_map, sources) == _grid(maps[0], sources)]
+        return (HeatMaps(maps[:1], plane.coarser(maps[0].origin, maps[0].step, (rows, columns)), len(maps) - 1),)
+    alike = tuple(heat_map for heat_map in maps if _grid(heat_map, sources) == _grid(maps[0], sources))
     fitting = alike[: _MAXIMUM_BYTES // max(int(first.Rows) * int(first.Columns), 1)]
-    return HeatMaps(tuple(fitting), None, len(maps) - len(fitting)) if fitting else _TOO_LARGE
+    return (HeatMaps(fitting, None, len(maps) - len(fitting)),) if fitting else _TOO_LARGE
+
+
+def _of_projections(maps: Sequence[HeatMap], result: Result, sources: Sources) -> tuple[HeatMaps, ...]:
+    drawn = [
+        HeatMaps((heat_map,), None, 0, projection)
+        for projection in projections_of(result, sources)
+        for heat_map in maps
+        if same_image(heat_map.image, projection.image)
+    ]
+    left_out = len(maps) - len(drawn)
+    return tuple(replace(one, left_out=left_out) for one in drawn)
 
 
 def stored_values(heat_map: HeatMap) -> Stored:
@@ -74,11 +91,11 @@ def stored_values(heat_map: HeatMap) -> Stored:
     return stored
 
 
-def _leading_first(result: Result) -> list[HeatMap]:
+def _leading_first(result: Result) -> tuple[HeatMap, ...]:
     """The maps, that of the image which carried the answer before the others."""
     carried = [image.sop_instance_uid for image in (result.answer.carried_by if result.answer else ())]
     order = {uid: number for number, uid in reversed(list(enumerate(carried)))}
-    return sorted(result.heat_maps, key=lambda heat_map: order.get(heat_map.image.sop_instance_uid, len(order)))
+    return tuple(sorted(result.heat_maps, key=lambda heat_map: order.get(heat_map.image.sop_instance_uid, len(order))))
 
 
 def _check_scores(heat_map: HeatMap) -> None:

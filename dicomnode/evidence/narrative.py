@@ -46,15 +46,16 @@ def findings_sentences(result: Result, sources: Sources) -> list[str]:
     return sentences
 
 
-def heat_map_sentence(drawn: HeatMaps, sources: Sources) -> str:
-    """What a reader of the text must know of the heat map object."""
-    images = _images(tuple(heat_map.image for heat_map in drawn.maps), sources)
+def heat_map_sentence(drawn: tuple[HeatMaps, ...], sources: Sources) -> str:
+    """What a reader of the text must know of the heat map objects."""
+    images = _images(tuple(heat_map.image for one in drawn for heat_map in one.maps), sources)
     sentence = (
         f"A heat map of {images} is a segmentation object of its own: the higher its value, the higher the score; "
         "0 also where nothing was examined. Not every viewer can draw it."
     )
-    if drawn.left_out:
-        sentence += f" Heat maps left out, because one object has one grid: {drawn.left_out}."
+    if drawn[0].left_out:
+        why = "there are too many images" if drawn[0].projection is not None else "one object has one grid"
+        sentence += f" Heat maps left out, because {why}: {drawn[0].left_out}."
     return sentence
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import highdicom as hd
 from pydicom.dataset import Dataset
+from pydicom.uid import VLMicroscopicImageStorage
 from pydicom.valuerep import DSfloat
 
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.evidence import concepts
 from dicomnode.evidence.content import coded
+from dicomnode.evidence.planes import pixel_spacing_of
 from dicomnode.evidence.sources import Sources
 from dicomnode.evidence.stamp import Draft
 from dicomnode.findings import ModelIdentity
@@ -48,6 +50,34 @@ def stand_in(uid: str, image: SourceReference, sources: Sources) -> Dataset:
     header.StudyID = header.AccessionNumber = ""
     header.StudyDate = header.StudyTime = None
     return header
+
+
+def picture_stand_in(uid: str, image: SourceReference, sources: Sources) -> Dataset:
+    """The same for an image that says of no pixel where it lies in the patient, with size and frame of reference."""
+    header, source = stand_in(uid, image, sources), sources.of(image)
+    header.SOPClassUID, header.Modality = VLMicroscopicImageStorage, "GM"
+    header.Rows, header.Columns = int(source.Rows), int(source.Columns)
+    place_in_frame(header, source)
+    spacing = pixel_spacing_of(source)
+    if spacing:  # without Pixel Measures in the segmentation, OHIF shows a blank page
+        header.PixelSpacing = [decimal(value) for value in spacing]
+        header.SliceThickness = nominal_thickness(spacing)
+    return header
+
+
+def place_in_frame(header: Dataset, source: Dataset) -> None:
+    """Give a stand-in the frame of reference of its source, if that has one."""
+    if source.get("FrameOfReferenceUID"):
+        header.FrameOfReferenceUID = source.FrameOfReferenceUID
+        header.PositionReferenceIndicator = source.get("PositionReferenceIndicator", "")
+
+
+def nominal_thickness(pixel_spacing: Sequence[float]) -> DSfloat:
+    """As thick as a pixel is wide, mm, where the image states no depth of field.
+
+    highdicom reads no Pixel Measures without a thickness, and PS3.3 allows none of zero.
+    """
+    return decimal(min(pixel_spacing))
 
 
 def algorithm_identification(model: ModelIdentity) -> Any:

@@ -1,4 +1,8 @@
-"""The masks: a binary segmentation, one segment for each lesion (PS3.3 A.51)."""
+"""The masks: a binary segmentation, one segment for each lesion (PS3.3 A.51).
+
+A projection has one to itself, which lies on its pixels (A.51.5.1); OHIF 3.13 fails on such a one, so the outlines
+also go into the lesions document, a presentation state and a picture.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,8 @@ from pydicom.uid import MRImageStorage
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.evidence import concepts
 from dicomnode.evidence.content import coded
-from dicomnode.evidence.masks import Masks
+from dicomnode.evidence.masks import Masks, ProjectedMasks
+from dicomnode.evidence.projections import orient_as
 from dicomnode.evidence.seg_modules import (
     COLOURS,
     algorithm_identification,
@@ -23,6 +28,7 @@ from dicomnode.evidence.seg_modules import (
     filing,
     fix_dimensions,
     list_sources,
+    picture_stand_in,
     refer_to,
     stand_in,
 )
@@ -51,6 +57,27 @@ def segmentation_document(draft: Draft, masks: Masks) -> Dataset:
         # highdicom makes up a distance for a single plane.
         document.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].pop("SpacingBetweenSlices", None)
     copy_lossy(document, draft.sources.first)
+    return stamp(document, draft)
+
+
+def projection_segmentation_document(draft: Draft, masks: ProjectedMasks) -> Dataset:
+    """A SEG of one projection image; its pixels are the image's at the same row and column."""
+    image = masks.projection.image
+    source = draft.sources.of(image)
+    uid = derive_uid(image.sop_instance_uid, "masks")
+    document: Dataset = hd.seg.Segmentation(
+        source_images=[picture_stand_in(uid, image, draft.sources)],
+        pixel_array=np.moveaxis(masks.pixels, 0, -1)[np.newaxis].astype(np.uint8),
+        segmentation_type="BINARY",
+        segment_descriptions=[_segment(n, f, draft.result) for n, f in enumerate(masks.findings, 1)],
+        content_label="AI_LESIONS",
+        content_description="Lesions outlined by an artificial intelligence, unverified",
+        **filing(draft),
+    )
+    _name_sources(document, {uid: image})
+    fix_dimensions(document)
+    orient_as(document, source)
+    copy_lossy(document, source)
     return stamp(document, draft)
 
 

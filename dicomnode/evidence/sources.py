@@ -94,6 +94,7 @@ _IMAGE = (
     "ViewPosition",
     "ViewCodeSequence",
     "PatientOrientation",
+    "SamplesPerPixel",
 )
 _TAGS = [tag for tag in map(tag_for_keyword, (*IDENTITY, *_IMAGE)) if tag is not None]
 # An identifier is copied even if it breaks the rules of its VR: another one would be another patient.

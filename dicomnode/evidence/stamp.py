@@ -19,6 +19,7 @@ from dicomnode.evidence.identity import (
     Role,
     device_uid,
     evidence_uids,
+    kind_of,
     series_description,
     series_number,
 )
@@ -38,6 +39,8 @@ class Draft:
         sources: The images that it is about.
         previous: The newest object in its series, or None.
         node: Who writes it.
+        part: Which of several of that role, counted from 1.
+        view: The view of the one image that it is of; empty if it is of all.
     """
 
     role: Role
@@ -45,16 +48,23 @@ class Draft:
     sources: Sources
     previous: PreviousEvidence | None
     node: NodeIdentity
+    part: int = 1
+    view: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The document's kind: role and part."""
+        return kind_of(self.role, self.part)
 
     @property
     def series_instance_uid(self) -> str:
         """The document's series."""
-        return evidence_uids(self.result, self.role)[0]
+        return evidence_uids(self.result, self.kind)[0]
 
     @property
     def sop_instance_uid(self) -> str:
         """The document's UID."""
-        return evidence_uids(self.result, self.role)[1]
+        return evidence_uids(self.result, self.kind)[1]
 
     @property
     def superseded(self) -> PreviousEvidence | None:
@@ -76,7 +86,7 @@ def stamp(dataset: Dataset, draft: Draft) -> Dataset:
     dataset.SpecificCharacterSet = "ISO_IR 192"
     for element in draft.sources.patient:
         dataset.add(copy.deepcopy(element))
-    dataset.SeriesDescription = series_description(draft.result.model, draft.role)
+    dataset.SeriesDescription = series_description(draft.result.model, draft.role, draft.view)
     dataset.SeriesNumber = series_number(draft.result.model.name, draft.role)
     _stamp_equipment(dataset, draft)
     _stamp_times(dataset, draft)

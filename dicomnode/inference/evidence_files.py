@@ -36,7 +36,7 @@ def _write(item: EvidenceObject, objects: Sequence[EvidenceObject], headers: Seq
     companions = [other.dataset for other in objects if other is not item]
     problems = check(item.dataset, headers, known.__contains__, companions)
     if problems:
-        raise GateError(tuple(f"{item.role}: {problem}" for problem in problems))
-    path = folder / f"{item.role}.dcm"
+        raise GateError(tuple(f"{item.kind}: {problem}" for problem in problems))
+    path = folder / f"{item.kind}.dcm"
     path.write_bytes(to_bytes(item.dataset))
     return path

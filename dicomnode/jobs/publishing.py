@@ -22,7 +22,7 @@ from dicomnode.evidence import (
     evidence_series_uid,
     to_bytes,
 )
-from dicomnode.evidence.identity import ROLES, Role
+from dicomnode.evidence.identity import kinds, role_of
 from dicomnode.findings import Outcome, Result
 from dicomnode.settings import OutcomeSwitches, TargetSettings
 from dicomnode.study import Study
@@ -53,7 +53,7 @@ def finished_answer(archive: Archive, job: Job, input_digest: str) -> Answer | N
     """
     kept = {evidence.sop_instance_uid: evidence for evidence in archive.evidence.list(job.study_instance_uid)}
     for outcome in _LASTING:
-        uids = (_uid(job, role, input_digest, outcome) for role in ROLES)
+        uids = (_uid(job, kind, input_digest, outcome) for kind in kinds())
         found = [kept[uid] for uid in uids if uid in kept]
         if found:
             before = archive.jobs.get(found[0].job_id)
@@ -89,11 +89,17 @@ def targets_for(outcome: Outcome, names: Sequence[str], targets: Sequence[Target
 
 def addressed(evidence: Sequence[NewEvidence], targets: Sequence[TargetSettings]) -> tuple[NewEvidence, ...]:
     """The documents, each with the targets that do not want its kind."""
-    without_heat_maps = tuple(target.name for target in targets if not target.send.heat_map)
     return tuple(
-        replace(document, unwanted_by=without_heat_maps) if document.role == "heat-map" else document
+        replace(
+            document, unwanted_by=tuple(target.name for target in targets if not _takes(target.send, document.role))
+        )
         for document in evidence
     )
+
+
+def _takes(switches: OutcomeSwitches, kind: str) -> bool:
+    switched = {"heat-map": switches.heat_map}
+    return switched.get(role_of(kind) or "", True)
 
 
 def _wants(switches: OutcomeSwitches, outcome: Outcome) -> bool:
@@ -105,17 +111,17 @@ def _wants(switches: OutcomeSwitches, outcome: Outcome) -> bool:
     return switched.get(outcome, True)
 
 
-def _uid(job: Job, role: Role, input_digest: str, outcome: Outcome) -> str:
-    series = evidence_series_uid(job.study_instance_uid, job.model_name, role)
-    return evidence_instance_uid(series, input_digest, job.bundle_digest, role, outcome)
+def _uid(job: Job, kind: str, input_digest: str, outcome: Outcome) -> str:
+    series = evidence_series_uid(job.study_instance_uid, job.model_name, kind)
+    return evidence_instance_uid(series, input_digest, job.bundle_digest, kind, outcome)
 
 
-def _previous(archive: Archive, result: Result) -> dict[Role, PreviousEvidence]:
-    previous: dict[Role, PreviousEvidence] = {}
-    for role in ROLES:
-        row = archive.evidence.previous(evidence_series_uid(result.study_instance_uid, result.model.name, role))
+def _previous(archive: Archive, result: Result) -> dict[str, PreviousEvidence]:
+    previous: dict[str, PreviousEvidence] = {}
+    for kind in kinds():
+        row = archive.evidence.previous(evidence_series_uid(result.study_instance_uid, result.model.name, kind))
         if row is not None:
-            previous[role] = PreviousEvidence(row.sop_instance_uid, row.sop_class_uid, row.instance_number)
+            previous[kind] = PreviousEvidence(row.sop_instance_uid, row.sop_class_uid, row.instance_number)
     return previous
 
 
@@ -127,14 +133,14 @@ def _problems(item: EvidenceObject, headers: Sequence[Dataset], documents: Seque
 
 def _keep(archive: Archive, result: Result, item: EvidenceObject, problems: tuple[str, ...]) -> NewEvidence:
     if problems:
-        _log.warning("study %s: %s quarantined: %s", result.study_instance_uid, item.role, "; ".join(problems))
+        _log.warning("study %s: %s quarantined: %s", result.study_instance_uid, item.kind, "; ".join(problems))
     return NewEvidence(
         sop_instance_uid=item.sop_instance_uid,
         sop_class_uid=str(item.dataset.SOPClassUID),
         series_instance_uid=item.series_instance_uid,
         study_instance_uid=result.study_instance_uid,
         model_name=result.model.name,
-        role=item.role,
+        role=item.kind,
         path=archive.evidence.write_file(to_bytes(item.dataset), item.sop_instance_uid),
         instance_number=item.instance_number,
         state=EvidenceState.QUARANTINED if problems else EvidenceState.READY,

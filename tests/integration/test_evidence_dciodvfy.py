@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import highdicom as hd
 import pytest
@@ -16,6 +17,7 @@ from pydicom.dataset import Dataset
 from dicomnode.evidence import check, to_bytes
 from dicomnode.findings import Outcome, Result
 from tests.evidence_cases import counted, documents, negative, positive, tiled, unanswered
+from tests.exam_cases import FOR_PROCESSING, make_exam, screened
 from tests.factories import ENHANCED_CT, SAGITTAL, make_enhanced, make_instance, make_series, write_instance
 from tests.slides import make_cells, make_pictures, make_slide, make_slide_coordinates
 
@@ -74,7 +76,7 @@ def judge(made: dict[str, Dataset], paths: Sequence[Path], folder: Path) -> None
         errors = [line for line in (verdict.stdout + verdict.stderr).splitlines() if line.startswith("Error")]
         assert errors == [], f"{role}: {errors}"
         assert check(dcmread(file), headers, companions=list(made.values())) == ()
-        if role in ("segmentation", "heat-map"):
+        if dataset.Modality == "SEG":
             hd.seg.segread(file)
         else:
             dump = subprocess.run(["dsrdump", file], capture_output=True, text=True, check=False)
@@ -107,6 +109,31 @@ def test_judges_accept_documents_on_microscopy(tmp_path: Path, source: str) -> N
     paths = make(tmp_path)
     made = dict(documents(result(paths), paths))
     assert set(made) == {"answer", "text"} | besides
+    judge(made, paths, tmp_path)
+
+
+EXAMS: dict[str, dict[str, Any]] = {
+    "exam": {},
+    "exam for processing": {
+        "SOPClassUID": FOR_PROCESSING,
+        "PresentationIntentType": "FOR PROCESSING",
+        "WindowCenter": None,
+        "WindowWidth": None,
+        "PresentationLUTShape": None,
+    },
+    "exam in black on white": {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"},
+    "exam with a frame of reference": {"FrameOfReferenceUID": "1.2.3", "PixelSpacing": [0.1, 0.1]},
+    "bare exam": _BARE | {"PatientOrientation": None, "ImageLaterality": None},
+    "radiographs": {"modality": "DX", "BodyPartExamined": "HAND"},
+    "plates": {"modality": "CR", "BodyPartExamined": "CHEST", "ImageLaterality": None},
+}
+
+
+@pytest.mark.parametrize("source", list(EXAMS))
+def test_judges_accept_documents_on_projections(tmp_path: Path, source: str) -> None:
+    paths = make_exam(tmp_path, **EXAMS[source])
+    made = dict(documents(screened(paths), paths))
+    assert {f"heat-map{part}" for part in ("", "-2", "-3", "-4")} | {"segmentation", "segmentation-3"} <= set(made)
     judge(made, paths, tmp_path)
 
 

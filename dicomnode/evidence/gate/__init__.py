@@ -51,6 +51,7 @@ OWN: tuple[Check, ...] = (
     segmentation.tracking,
     heat_map.heat_map,
     sides.sides,
+    sides.of_projection,
 )
 
 

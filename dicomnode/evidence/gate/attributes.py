@@ -154,8 +154,9 @@ def own_values(subject: Subject) -> Iterator[str]:
         if dataset.get(keyword) != value:
             yield f"{keyword} is {dataset.get(keyword)!r}; it must be {value!r}"
     for keyword in _OWN_SR_TYPE_1 if is_report else _OWN_SEG_TYPE_1:
-        # A picture through a microscope need not have a frame of reference; `heat_map` knows which one must.
-        if _empty(dataset, keyword) and not (is_heat_map and keyword == "FrameOfReferenceUID"):
+        # A picture or projection need not have a frame of reference; `heat_map` and `of_projection` know which must.
+        of_picture = is_heat_map or "PatientOrientation" in dataset
+        if _empty(dataset, keyword) and not (of_picture and keyword == "FrameOfReferenceUID"):
             yield f"{keyword} is missing or empty"
     if "FrameOfReferenceUID" in dataset and "PositionReferenceIndicator" not in dataset:
         yield "PositionReferenceIndicator is missing"

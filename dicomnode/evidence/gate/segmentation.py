@@ -11,6 +11,7 @@ from dicomnode.evidence import concepts
 from dicomnode.evidence.gate.lesions import frames as frame_references
 from dicomnode.evidence.gate.study import exists
 from dicomnode.evidence.gate.subject import Subject, children, descendants, named
+from dicomnode.evidence.projections import is_projection
 
 
 def _is_segmentation(subject: Subject) -> bool:
@@ -74,14 +75,28 @@ def frames(subject: Subject) -> Iterator[str]:
         if segment not in known:
             yield f"frame {number} belongs to segment {segment}, which is not described"
         placed = any(_placed(group) for group in (item, *shared))
-        if dataset.get("FrameOfReferenceUID") and not placed and not _is_picture_of_scores(subject):
+        if dataset.get("FrameOfReferenceUID") and not placed and not _is_of_a_picture(subject, item):
             yield f"frame {number} has no plane position"
         yield from _sources(subject, number, item)
 
 
-def _is_picture_of_scores(subject: Subject) -> bool:
-    # A heat map on a picture lies where the picture's pixels are; the picture says no more itself.
-    return subject.role == "heat-map" and "TotalPixelMatrixOriginSequence" not in subject.dataset
+def _is_of_a_picture(subject: Subject, frame: Dataset) -> bool:
+    # What is drawn on a picture lies where the picture's pixels are; the picture says no more itself.
+    if subject.role == "heat-map":
+        return "TotalPixelMatrixOriginSequence" not in subject.dataset
+    headers = [subject.sources.get(str(r.get("ReferencedSOPInstanceUID"))) for r in source_images(frame)]
+    if not any(headers):
+        return "PatientOrientation" in subject.dataset
+    return all(header is not None and is_projection(header) for header in headers)
+
+
+def source_images(frame: Dataset) -> list[Dataset]:
+    """The references of a frame to the images that it was made from."""
+    return [
+        source
+        for derivation in frame.get("DerivationImageSequence") or []
+        for source in derivation.get("SourceImageSequence") or []
+    ]
 
 
 def _placed(group: Dataset) -> bool:
@@ -96,11 +111,7 @@ def _segment_number(groups: list[Dataset]) -> int:
 
 
 def _sources(subject: Subject, number: int, frame: Dataset) -> Iterator[str]:
-    references = [
-        source
-        for derivation in frame.get("DerivationImageSequence") or []
-        for source in derivation.get("SourceImageSequence") or []
-    ]
+    references = source_images(frame)
     if not references:
         yield f"frame {number} names no source image"
     for reference in references:
@@ -133,8 +144,7 @@ def instances(subject: Subject) -> Iterator[str]:
     cited = {
         str(source.get("ReferencedSOPInstanceUID"))
         for frame in subject.dataset.get("PerFrameFunctionalGroupsSequence") or []
-        for derivation in frame.get("DerivationImageSequence") or []
-        for source in derivation.get("SourceImageSequence") or []
+        for source in source_images(frame)
     }
     for uid in sorted(cited - listed):
         yield f"source instance {uid} is not listed in ReferencedSeriesSequence"

@@ -9,7 +9,9 @@ from pydicom.dataset import Dataset
 from dicomnode.dicom.codes import LEFT, RIGHT
 from dicomnode.evidence import concepts
 from dicomnode.evidence.gate.report import groups_of
+from dicomnode.evidence.gate.segmentation import source_images
 from dicomnode.evidence.gate.subject import Subject, children, concept, descendants, named
+from dicomnode.evidence.projections import is_projection
 from dicomnode.evidence.views import side_of
 
 _SIDES = {LEFT.value: "L", RIGHT.value: "R"}
@@ -30,7 +32,7 @@ def sides(subject: Subject) -> Iterator[str]:
         if _other_side(subject, laterality_of(group), cited):
             yield f"group {number} is of one side, but names an image of the other"
     for number, frame in enumerate(subject.dataset.get("PerFrameFunctionalGroupsSequence") or [], 1):
-        if _other_side(subject, _side_of_segment(subject.dataset, frame), _sources(frame)):
+        if _other_side(subject, _side_of_segment(subject.dataset, frame), source_images(frame)):
             yield f"frame {number} is of a segment of one side, but its source image is of the other"
 
 
@@ -54,9 +56,22 @@ def _side_of_segment(dataset: Dataset, frame: Dataset) -> str:
     return ""
 
 
-def _sources(frame: Dataset) -> list[Dataset]:
-    return [
-        source
-        for derivation in frame.get("DerivationImageSequence") or []
-        for source in derivation.get("SourceImageSequence") or []
-    ]
+def of_projection(subject: Subject) -> Iterator[str]:
+    """What is drawn on a projection is about one image, and repeats its orientation and side."""
+    if subject.role not in ("segmentation", "heat-map", "picture"):
+        return
+    frames = [subject.dataset, *(subject.dataset.get("PerFrameFunctionalGroupsSequence") or [])]
+    cited = {str(i.get("ReferencedSOPInstanceUID")) for f in frames for i in [*source_images(f), *_own_sources(f)]}
+    headers = [header for uid, header in subject.sources.items() if uid in cited and is_projection(header)]
+    if len(headers) > 1:
+        yield "the object is about several projections, but can state one orientation and side only"
+    for header in headers[:1]:
+        theirs, own = (str(d.get("PatientOrientation") or "") for d in (header, subject.dataset))
+        if theirs != own:
+            yield "PatientOrientation is not that of the projection"
+        if subject.role == "picture" and side_of(header) != side_of(subject.dataset):
+            yield "Laterality is not that of the projection"
+
+
+def _own_sources(dataset: Dataset) -> list[Dataset]:
+    return list(dataset.get("SourceImageSequence") or [])

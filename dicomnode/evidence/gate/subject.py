@@ -7,10 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import Comprehensive3DSRStorage, EnhancedSRStorage, SegmentationStorage
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    EnhancedSRStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 
 from dicomnode.dicom.uids import NODE_MANUFACTURER
-from dicomnode.evidence.identity import ROLES, Role, evidence_series_uid
+from dicomnode.evidence.identity import Role, evidence_series_uid, kinds, role_of
 
 SR_CLASSES = (Comprehensive3DSRStorage, EnhancedSRStorage)
 CLASS_OF_ROLE = {
@@ -19,6 +25,9 @@ CLASS_OF_ROLE = {
     "lesions": Comprehensive3DSRStorage,
     "segmentation": SegmentationStorage,
     "heat-map": SegmentationStorage,
+    "attention": Comprehensive3DSRStorage,
+    "presentation": GrayscaleSoftcopyPresentationStateStorage,
+    "picture": SecondaryCaptureImageStorage,
 }
 
 
@@ -43,15 +52,15 @@ class Subject:
         """Which of the node's documents it is, by its series UID; None if it is none of them."""
         study, series = str(self.dataset.get("StudyInstanceUID")), self.dataset.get("SeriesInstanceUID")
         names = [str(item.get("ManufacturerModelName", "")) for item in equipment(self.dataset)]
-        for role in ROLES:
-            if any(evidence_series_uid(study, name, role) == series for name in names):
-                return role
+        for kind in kinds():
+            if any(evidence_series_uid(study, name, kind) == series for name in names):
+                return role_of(kind)
         return None
 
     @property
     def is_report(self) -> bool:
         """Whether it is a measurement report (TID 1500)."""
-        return self.role in ("answer", "lesions")
+        return self.role in ("answer", "lesions", "attention")
 
 
 def equipment(dataset: Dataset) -> list[Dataset]:

@@ -1,0 +1,68 @@
+"""The images of a result that are projections (mammograms, radiographs), and what an object about one repeats of it.
+
+A segmentation or a picture of a projection is about one image only: two views differ in size, side and orientation,
+and PS3.3 lets an object state each of these once.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+
+from pydicom.dataset import Dataset
+
+from dicomnode.evidence.identity import MAXIMUM_PARTS
+from dicomnode.evidence.sources import Sources
+from dicomnode.evidence.views import view_name
+from dicomnode.findings import Result
+from dicomnode.study import SourceReference
+
+_MODALITIES = ("MG", "DX", "CR")
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A single-frame projection image.
+
+    Attributes:
+        image: The whole instance.
+        part: Its number among the result's projections, counted from 1: that of the objects about it.
+        view: Its view, such as ``L-CC``; empty if it is no mammogram or does not say.
+    """
+
+    image: SourceReference
+    part: int
+    view: str
+
+
+def is_projection(header: Dataset) -> bool:
+    """Whether an image is a mammogram or radiograph of one grey frame, as opposed to a slice or a photograph."""
+    single = int(header.get("NumberOfFrames") or 1) == 1
+    grey = int(header.get("SamplesPerPixel") or 1) == 1
+    return header.get("Modality") in _MODALITIES and single and grey and "ImagePositionPatient" not in header
+
+
+def projections_of(result: Result, sources: Sources) -> tuple[Projection, ...]:
+    """The projections among the images that a result was made from or names, at most one for each part."""
+    given = dict.fromkeys(reference.sop_instance_uid for reference in result.images)
+    ordered = [uid for uid in dict.fromkeys((*given, *sources.images)) if is_projection(sources.images[uid])]
+    return tuple(
+        Projection(_reference(uid, sources), part, view_name(sources.images[uid]))
+        for part, uid in enumerate(ordered[:MAXIMUM_PARTS], 1)
+    )
+
+
+def _reference(uid: str, sources: Sources) -> SourceReference:
+    header = sources.images[uid]
+    return SourceReference(str(header.SOPClassUID), uid, str(header.SeriesInstanceUID))
+
+
+def same_image(first: SourceReference, second: SourceReference) -> bool:
+    """Whether two references name the same instance; frame 1 of a single-frame image is the image."""
+    return replace(first, frame_number=None) == replace(second, frame_number=None)
+
+
+def orient_as(document: Dataset, source: Dataset) -> None:
+    """Repeat the orientation of the one projection that an object is about (PS3.3 C.7.6.1); its side is coded."""
+    orientation = source.get("PatientOrientation")
+    document.PatientOrientation = copy.copy(orientation) if orientation else ""
