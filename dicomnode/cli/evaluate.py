@@ -37,6 +37,12 @@ def add_parser(subparsers: Any) -> None:
         metavar="R",
         help="0..1; give the precision at this recall of findings (default: the bundle's target sensitivity)",
     )
+    parser.add_argument(
+        "--hit",
+        metavar="RULE",
+        help="when a detector's box is on a lesion, in FROC and at the operating point: iou=0.5 or another overlap, or "
+        "centre (its centre in the lesion's box) (default: the recipe's, else iou=0.5)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.set_defaults(run=run)
 
@@ -45,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print and write."""
     from dicomnode.learning.engine.precision import choose_device
     from dicomnode.learning.evaluation import measure_bundle
+    from dicomnode.learning.metrics.lesions import Hit
     from dicomnode.learning.recipes.recipe import load_recipe
 
     if args.report and args.report.suffix in (".html", ".htm"):
@@ -61,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         section=None if recipe is None else recipe.data,
         subgroups=tuple(filter(None, args.subgroups.split(","))),
         recall=args.recall,
+        hit=Hit.read(args.hit or (recipe.operating_point.hit if recipe else "iou=0.5")),
     )
     if args.report:
         _write(args.report, evaluation, recipe)
@@ -84,7 +92,7 @@ def _readable(report: dict[str, Any]) -> str:
         if rows in report:
             title = "all rows" if rows == "all" else "rows without a near duplicate in the training split"
             lines += ["", f"{title}; 95 % intervals, resampled by {report[rows]['resampled']}"]
-            lines += [*_figure_lines(report[rows], 28), *_class_lines(report[rows])]
+            lines += [*_figure_lines(report[rows], 32), *_froc_lines(report[rows]), *_class_lines(report[rows])]
     for column, values in report.get("subgroups", {}).items():
         lines += ["", f"all rows by {column}"]
         for value, figures in values.items():
@@ -98,6 +106,14 @@ def _figure_lines(figures: dict[str, Any], width: int) -> list[str]:
         for name, value in figures.items()
         if isinstance(value, int | float)
     ]
+
+
+def _froc_lines(figures: dict[str, Any]) -> list[str]:
+    if "froc" not in figures:
+        return []
+    lines = [f"  where boxes are counted, of any class: {figures['hit']}", "  sensitivity at false boxes per image"]
+    points = figures["froc"].items()
+    return [*lines, *(f"    {rate:30} {_value(point['sensitivity'], point['interval'])}" for rate, point in points)]
 
 
 def _class_lines(figures: dict[str, Any]) -> list[str]:

@@ -108,6 +108,7 @@ def _detection_table(test: Mapping[str, Any]) -> str:
         "ap75": "AP at IoU 0.75",
         "ap50_any_class": "AP at IoU 0.50, all classes as one",
         "sensitivity_at_1_false_positive": "sensitivity at 1 false box per image",
+        "cpm": "CPM: mean sensitivity at 1/8 to 8 false boxes per image",
         "sensitivity": "sensitivity at the operating point",
         "false_positives_per_image": "false boxes per image at the operating point",
     }
@@ -117,7 +118,7 @@ def _detection_table(test: Mapping[str, Any]) -> str:
         for name, one in figures["classes"].items()
     ]
     by_class = _table(("class", "lesions", "AP 0.50", "AP 0.50:0.95"), classes)
-    return f"{_table(('figure', 'value'), rows)}\n\n{by_class}"
+    return f"{_table(('figure', 'value'), rows)}\n\nWhere boxes are counted, {figures['hit']}.\n\n{by_class}"
 
 
 def _with_interval(figures: Mapping[str, Any], name: str) -> str:

@@ -33,6 +33,7 @@ from dicomnode.learning.metrics.classification_metrics import (
     classification_subgroup,
 )
 from dicomnode.learning.metrics.detection_metrics import Boxes, DetectionSubgroup, detection_figures, detection_subgroup
+from dicomnode.learning.metrics.lesions import AT_HALF, Hit
 from dicomnode.learning.recipes.recipe import DataSection
 
 _SEED = 2026
@@ -92,6 +93,7 @@ def measure_bundle(
     section: DataSection | None = None,
     subgroups: tuple[str, ...] = (),
     recall: float | None = None,
+    hit: Hit = AT_HALF,
 ) -> Evaluation:
     """Figures on ``all`` images of a split and, where near duplicates of training are known, on the ``clean`` ones.
 
@@ -104,6 +106,7 @@ def measure_bundle(
         section: How the folder is laid out; told from what lies in it if not given.
         subgroups: Columns of labels.csv; the main figures are given for the images of each value.
         recall: At which a classifier's precision is wanted; the sensitivity its threshold was chosen for if not given.
+        hit: When a detector's box is on a lesion.
 
     Raises:
         BundleError: If the bundle cannot be used.
@@ -114,7 +117,7 @@ def measure_bundle(
     members = {column: members_of(samples, column) for column in subgroups}
     store = open_images(section, samples, build_preprocessing(bundle), torch.float32)
     network = build_network(bundle, device)
-    answers = _answers(bundle, network, store, recall)
+    answers = _answers(bundle, network, store, recall, hit)
     figures = _figures(answers, [item.name for item in bundle.node.classes], samples)
     report = {"bundle": bundle.name, "version": bundle.version, "split": split, "threshold": answers.threshold}
     if members:
@@ -156,10 +159,12 @@ def _samples(
     return of_split(load_samples(section, data, needed=(split,)), split), section
 
 
-def _answers(bundle: Bundle, network: nn.Module, store: ImageStore, recall: float | None) -> Predictions | Boxes:
+def _answers(
+    bundle: Bundle, network: nn.Module, store: ImageStore, recall: float | None, hit: Hit
+) -> Predictions | Boxes:
     groups, point = groups_of(store.samples), bundle.node.operating_point
     if bundle.node.task is Task.DETECTION:
-        return Boxes(truths_of(store), predict_boxes(network, store), groups, point.threshold)
+        return Boxes(truths_of(store), predict_boxes(network, store), groups, point.threshold, hit)
     calibration: Calibration | None = bundle.node.calibration
     temperature = 1.0 if calibration is None else calibration.temperature
     return Predictions(

@@ -31,7 +31,7 @@ from dicomnode.learning.metrics.calibration import (
     threshold_for_f1,
     threshold_for_sensitivity,
 )
-from dicomnode.learning.metrics.lesions import found_boxes
+from dicomnode.learning.metrics.lesions import Hit, found_boxes
 from dicomnode.learning.recipes.recipe import Component, Recipe
 from dicomnode.learning.report import Background, write_page
 
@@ -66,7 +66,8 @@ def package(run: Run, task: Task) -> Path:
     splits = {sample.split for sample in load_samples(run.recipe.data, run.data)}
     if run.recipe.data.test in splits:
         data = run.recipe.data
-        evaluation = measure_bundle(bundle, run.data, data.test, run.device, section=data)
+        hit = Hit.read(run.recipe.operating_point.hit)
+        evaluation = measure_bundle(bundle, run.data, data.test, run.device, section=data, hit=hit)
         report["test"] = evaluation.report
     _write_text(bundle / "docs" / "README.md", model_card(run.recipe, report, _read_metadata(bundle)))
     _write_json(run.out / "report.json", report)
@@ -99,7 +100,7 @@ def _fitted(recipe: Recipe, network: nn.Module, valid: ImageStore) -> Component:
     if recipe.task == "detection":
         if point.rule != "f1":
             raise RecipeError("operating_point.rule: a detector's threshold is chosen by f1")
-        boxes = found_boxes(truths_of(valid), predict_boxes(network, valid))
+        boxes = found_boxes(truths_of(valid), predict_boxes(network, valid), Hit.read(point.hit))
         threshold = threshold_for_f1(boxes.scores, boxes.hits, int(boxes.lesions.sum()))
         return {"operating_point": {"threshold": round(threshold, 4), **chosen}}
     return _fitted_classifier(recipe, predict_logits(network, valid), labels_of(valid), chosen)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from dicomnode.learning.metrics.calibration import Floats
-from dicomnode.learning.metrics.coco_precision import AveragePrecision, average_precision
-from dicomnode.learning.metrics.lesions import FoundBoxes, Truth, found_boxes
+from dicomnode.learning.metrics.coco_precision import Matches, match_boxes
+from dicomnode.learning.metrics.froc import FROC_RATES, FoundBoxes
+from dicomnode.learning.metrics.lesions import AT_HALF, Hit, Truth, found_boxes
 from dicomnode.learning.metrics.resampling import Interval, bootstrap, resampled_by
 
-_RESAMPLES = 200
+_RESAMPLES = 1000
 _CLASS_FIGURES = ("ap50", "ap")
+_AT_ONE = list(FROC_RATES).index("1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,21 @@ class ClassPrecision:
     ap: float
     lesions: int
     intervals: dict[str, Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class FrocPoint:
+    """A point of the FROC curve.
+
+    Attributes:
+        false_positives_per_image: The rate that is allowed.
+        sensitivity: Highest share of lesions found within it.
+        interval: 95 % bootstrap interval of it.
+    """
+
+    false_positives_per_image: float
+    sensitivity: float
+    interval: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +56,11 @@ class DetectionFigures:
         ap75: At IoU 0.75.
         ap50_any_class: At IoU 0.50 with all classes as one.
         classes: By class name.
-        sensitivity_at_1_false_positive: Lesions found (IoU >= 0.5, any class) at one false box per image on average.
-        sensitivity: The same at the operating point.
+        hit: When a box counts as on a lesion in the figures that follow, in words; of any class.
+        froc: Sensitivity at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes per image on average, by these names.
+        cpm: Competition performance metric: their mean.
+        sensitivity_at_1_false_positive: The fourth of them.
+        sensitivity: Share of lesions found at the operating point.
         false_positives_per_image: At the operating point.
         intervals: 95 % bootstrap intervals by figure; NaN if all images are of one patient.
         resampled: ``patient`` or ``image``.
@@ -53,6 +73,9 @@ class DetectionFigures:
     ap75: float
     ap50_any_class: float
     classes: dict[str, ClassPrecision]
+    hit: str
+    froc: dict[str, FrocPoint]
+    cpm: float
     sensitivity_at_1_false_positive: float
     sensitivity: float
     false_positives_per_image: float
@@ -82,86 +105,76 @@ class Boxes:
         found: ``boxes``, ``labels`` (from 1) and ``scores`` per image, in the same pixels.
         groups: One string per image; images of one group (patient) are resampled together.
         threshold: Operating point on the score of a box.
+        hit: When a box is on a lesion, for all but average precision.
     """
 
     truths: list[Truth]
     found: list[dict[str, torch.Tensor]]
     groups: tuple[str, ...]
     threshold: float
+    hit: Hit = AT_HALF
 
     def subset(self, chosen: Sequence[int]) -> Boxes:
         """The same for some of the images, repetitions allowed."""
         groups = tuple(self.groups[index] for index in chosen)
-        return Boxes([self.truths[i] for i in chosen], [self.found[i] for i in chosen], groups, self.threshold)
+        truths, found = [self.truths[index] for index in chosen], [self.found[index] for index in chosen]
+        return Boxes(truths, found, groups, self.threshold, self.hit)
+
+    @property
+    def lesions(self) -> int:
+        """Annotated boxes in all images."""
+        return sum(len(truth.boxes) for truth in self.truths)
 
 
 def detection_figures(boxes: Boxes, names: Sequence[str], seed: int) -> DetectionFigures:
     """Every figure of one set of images."""
-    measured = average_precision(boxes.truths, boxes.found)
-    figures = _weighted(boxes, _froc_figures)
-    once = figures(np.ones((1, len(boxes.truths))))
-    resampled = _weighted(boxes, _froc_figures, ("ap50", "ap", "ap75", *_class_names(len(names))))
-    intervals = bootstrap(boxes.groups, resampled, _RESAMPLES, seed)
+    ranking = found_boxes(boxes.truths, boxes.found, boxes.hit)
+    by_class = match_boxes(boxes.truths, boxes.found)
+    any_class = match_boxes(boxes.truths, boxes.found, class_agnostic=True)
+
+    def figures(weights: Floats) -> dict[str, Floats]:
+        values = by_class.precisions(weights) | {"ap50_any_class": any_class.precisions(weights)["ap50"]}
+        return values | _operating_figures(ranking, boxes.threshold, weights) | _froc_figures(ranking, weights)
+
+    values = {name: float(value[0]) for name, value in figures(np.ones((1, len(boxes.truths)))).items()}
+    intervals = bootstrap(boxes.groups, figures, _RESAMPLES, seed)
+    overall = {name: value for name, value in values.items() if "/" not in name}
     return DetectionFigures(
         images=len(boxes.truths),
-        lesions=sum(len(truth.boxes) for truth in boxes.truths),
-        **measured.summary(),
-        ap50_any_class=average_precision(boxes.truths, boxes.found, class_agnostic=True).ap50,
-        classes={name: _of_class(measured, boxes.truths, index, intervals) for index, name in enumerate(names)},
-        intervals={name: bounds for name, bounds in intervals.items() if "/" not in name},
+        lesions=boxes.lesions,
+        classes={name: _of_class(index, by_class, values, intervals) for index, name in enumerate(names)},
+        hit=boxes.hit.rule,
+        froc={
+            name: FrocPoint(rate, values[f"froc/{name}"], intervals[f"froc/{name}"])
+            for name, rate in FROC_RATES.items()
+        },
+        intervals={name: intervals[name] for name in overall},
         resampled=resampled_by(boxes.groups),
-        **{name: float(value[0]) for name, value in once.items()},
+        **overall,
     )
 
 
 def detection_subgroup(boxes: Boxes, seed: int) -> DetectionSubgroup:
     """The main figures of a part of the images."""
-    figures = _weighted(boxes, _operating_figures, ("ap50",))
+    ranking, matches = found_boxes(boxes.truths, boxes.found, boxes.hit), match_boxes(boxes.truths, boxes.found)
+
+    def figures(weights: Floats) -> dict[str, Floats]:
+        return {"ap50": matches.precisions(weights)["ap50"]} | _operating_figures(ranking, boxes.threshold, weights)
+
     return DetectionSubgroup(
         images=len(boxes.truths),
-        lesions=sum(len(truth.boxes) for truth in boxes.truths),
+        lesions=boxes.lesions,
         intervals=bootstrap(boxes.groups, figures, _RESAMPLES, seed),
         resampled=resampled_by(boxes.groups),
         **{name: float(value[0]) for name, value in figures(np.ones((1, len(boxes.truths)))).items()},
     )
 
 
-def _weighted(
-    boxes: Boxes,
-    rates: Callable[[FoundBoxes, float, Floats], dict[str, Floats]],
-    precisions: Sequence[str] = (),
-) -> Callable[[Floats], dict[str, Floats]]:
-    """From (R, images) weights to ``rates`` and to COCO's ``precisions``, which take one weighting at a time."""
-    ranking = found_boxes(boxes.truths, boxes.found)
-
-    def figures(weights: Floats) -> dict[str, Floats]:
-        values = rates(ranking, boxes.threshold, weights)
-        rows = [_repeated_precision(boxes, row) for row in weights] if precisions else []
-        return values | {name: np.array([row.get(name, np.nan) for row in rows]) for name in precisions}
-
-    return figures
-
-
-def _repeated_precision(boxes: Boxes, weights: Floats) -> dict[str, float]:
-    drawn = boxes.subset(np.repeat(np.arange(len(weights)), weights.astype(np.int64)).tolist())
-    measured = average_precision(drawn.truths, drawn.found)
-    by_class = {
-        f"{index}/{name}": value
-        for index, values in measured.by_class.items()
-        for name, value in zip(_CLASS_FIGURES, values, strict=True)
-    }
-    return measured.summary() | by_class
-
-
-def _class_names(classes: int) -> list[str]:
-    return [f"{index}/{name}" for index in range(classes) for name in _CLASS_FIGURES]
-
-
-def _froc_figures(ranking: FoundBoxes, threshold: float, weights: Floats) -> dict[str, Floats]:
-    """The operating point, and the sensitivity at one false box per image: a point of the FROC curve."""
-    return _operating_figures(ranking, threshold, weights) | {
-        "sensitivity_at_1_false_positive": ranking.sensitivity_at(1.0, weights)
-    }
+def _froc_figures(ranking: FoundBoxes, weights: Floats) -> dict[str, Floats]:
+    """The seven points of the FROC curve as ``froc/<rate>``, their mean, and that at one false box again."""
+    points = ranking.sensitivities(list(FROC_RATES.values()), weights)
+    named = {f"froc/{name}": row for name, row in zip(FROC_RATES, points, strict=True)}
+    return named | {"cpm": points.mean(axis=0), "sensitivity_at_1_false_positive": points[_AT_ONE]}
 
 
 def _operating_figures(ranking: FoundBoxes, threshold: float, weights: Floats) -> dict[str, Floats]:
@@ -170,8 +183,13 @@ def _operating_figures(ranking: FoundBoxes, threshold: float, weights: Floats) -
 
 
 def _of_class(
-    measured: AveragePrecision, truths: list[Truth], index: int, intervals: Mapping[str, Interval]
+    index: int, matches: Matches, values: Mapping[str, float], intervals: Mapping[str, Interval]
 ) -> ClassPrecision:
-    ap50, ap = measured.by_class.get(index, (float("nan"), float("nan")))
-    lesions = sum(int((truth.labels == index).sum()) for truth in truths)
-    return ClassPrecision(ap50, ap, lesions, {name: intervals[f"{index}/{name}"] for name in _CLASS_FIGURES})
+    if index not in matches.lesions:
+        nothing = float("nan")
+        return ClassPrecision(nothing, nothing, 0, dict.fromkeys(_CLASS_FIGURES, (nothing, nothing)))
+    return ClassPrecision(
+        lesions=int(matches.lesions[index].sum()),
+        intervals={name: intervals[f"{index}/{name}"] for name in _CLASS_FIGURES},
+        **{name: values[f"{index}/{name}"] for name in _CLASS_FIGURES},
+    )

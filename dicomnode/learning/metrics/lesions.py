@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torchvision.ops import box_iou
 
-from dicomnode.learning.metrics.calibration import Floats, Ints
-from dicomnode.learning.metrics.weighted_figures import share
+from dicomnode.errors import RecipeError
+from dicomnode.learning.metrics.froc import FoundBoxes
 
-_HIT = 0.5
+FALSE, AGAIN = -1, -2
+"""What a box claims that is on no free lesion: nothing, or a lesion that a stronger one has found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,91 +28,95 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundBoxes:
-    """Every box found in a set of images, the strongest first, and whether it is on a lesion.
+class Hit:
+    """When a box is on a lesion.
 
     Attributes:
-        scores: (N,) falling.
-        hits: (N,) whether the box claimed a lesion that no stronger one had.
-        image: (N,) index of its image.
-        lesions: (images,) lesions in each image.
+        overlap: Least intersection over union with the lesion's box, above 0 and up to 1; None if the box's centre must
+            lie in it, as in the literature on mammography (Ribli et al., Scientific Reports 2018).
     """
 
-    scores: Floats
-    hits: npt.NDArray[np.bool_]
-    image: Ints
-    lesions: Ints
+    overlap: float | None
 
-    def froc(self, weights: Floats) -> tuple[Floats, Floats]:
-        """The FROC curve down the ranking: shares of lesions found and false boxes per image, nothing found first.
+    @classmethod
+    def read(cls, text: str) -> Hit:
+        """From ``iou=0.5`` or ``centre``.
 
-        Args:
-            weights: (R, images) how often each image counts.
-
-        Returns:
-            (R, N + 1) each; NaN shares where there is no lesion.
+        Raises:
+            RecipeError: If it is neither.
         """
-        by_box = np.pad(weights[:, self.image], ((0, 0), (1, 0)))
-        on_lesion = np.concatenate([[False], self.hits])
-        lesions = weights @ self.lesions.astype(np.float64)
-        found = share(np.cumsum(by_box * on_lesion, axis=1), lesions[:, None])
-        return found, np.cumsum(by_box * ~on_lesion, axis=1) / weights.sum(axis=1, keepdims=True)
+        name, _, value = text.partition("=")
+        if text == "centre":
+            return cls(None)
+        if name == "iou" and value.replace(".", "", 1).isdecimal() and 0 < float(value) <= 1:
+            return cls(float(value))
+        raise RecipeError(f"hit {text!r}: is no rule; give centre, or iou= and an overlap above 0 and up to 1: iou=0.5")
 
-    def above(self, threshold: float, weights: Floats) -> tuple[Floats, Floats]:
-        """(R,) share of lesions found and false boxes per image by boxes that reach a threshold."""
-        found, false = self.froc(weights)
-        kept = int((self.scores >= threshold).sum())
-        return found[:, kept], false[:, kept]
+    @property
+    def rule(self) -> str:
+        """The rule in words."""
+        if self.overlap is None:
+            return (
+                "a box is on a lesion if its centre lies in the lesion's box; each lesion is found once, and further "
+                "boxes on it count neither as found nor as false"
+            )
+        return (
+            f"a box is on a lesion at an IoU of {self.overlap:g} or more with the lesion's box; each lesion is found "
+            "once, and further boxes on it are false"
+        )
 
-    def sensitivity_at(self, false_per_image: float, weights: Floats) -> Floats:
-        """(R,) highest share of lesions found while the false boxes per image stay within a number."""
-        found, false = self.froc(weights)
-        within: Floats = np.where(false <= false_per_image, found, 0.0 * found)
-        return np.asarray(within.max(axis=1))
+    def nearness(self, boxes: torch.Tensor, lesions: torch.Tensor) -> torch.Tensor:
+        """(N, M) how well each box lies on each lesion, above 0 only where it is on it; both xyxy."""
+        overlap: torch.Tensor = box_iou(boxes, lesions)
+        if self.overlap is not None:
+            return overlap.where(overlap >= self.overlap, 0.0)
+        centre = (boxes[:, :2] + boxes[:, 2:])[:, None] / 2
+        inside = ((centre >= lesions[None, :, :2]) & (centre <= lesions[None, :, 2:])).all(dim=2)
+        return overlap.where(inside, 0.0)
+
+
+AT_HALF = Hit(0.5)
 
 
 def found_boxes(
-    truths: list[Truth], found: list[dict[str, torch.Tensor]], *, class_agnostic: bool = True
+    truths: list[Truth], found: list[dict[str, torch.Tensor]], hit: Hit = AT_HALF, *, class_agnostic: bool = True
 ) -> FoundBoxes:
-    """Boxes on a lesion: each, strongest first, claims the free lesion it overlaps most, at IoU >= 0.5.
+    """Boxes on a lesion and false ones: each, strongest first, claims the free lesion that it is on and overlaps most.
 
     Args:
         truths: Annotated boxes per image.
         found: ``boxes``, ``labels`` (from 1) and ``scores`` per image, in the same pixels.
+        hit: When a box is on a lesion.
         class_agnostic: Any class counts; else a box claims lesions of its own class only.
     """
     scores: list[float] = []
     hits: list[bool] = []
     images: list[int] = []
     for image, (truth, item) in enumerate(zip(truths, found, strict=True)):
-        strengths, claims = claims_of(truth, item, class_agnostic=class_agnostic)
-        scores += strengths
-        hits += [lesion >= 0 for lesion in claims]
-        images += [image] * len(claims)
-    order = np.argsort(-np.array(scores), kind="stable")
-    lesions = np.array([len(truth.boxes) for truth in truths], dtype=np.int64)
-    return FoundBoxes(
-        np.array(scores)[order],
-        np.array(hits, dtype=np.bool_)[order],
-        np.array(images, dtype=np.int64)[order],
-        lesions,
-    )
+        strengths, claims = claims_of(truth, item, hit, class_agnostic=class_agnostic)
+        counted = [(score, claim >= 0) for score, claim in zip(strengths, claims, strict=True) if claim != AGAIN]
+        scores += [score for score, _ in counted]
+        hits += [on_lesion for _, on_lesion in counted]
+        images += [image] * len(counted)
+    return FoundBoxes.ranked(scores, hits, images, [len(truth.boxes) for truth in truths])
 
 
 def claims_of(
-    truth: Truth, item: dict[str, torch.Tensor], *, class_agnostic: bool = True
+    truth: Truth, item: dict[str, torch.Tensor], hit: Hit = AT_HALF, *, class_agnostic: bool = True
 ) -> tuple[list[float], list[int]]:
-    """Scores of one image's boxes, strongest first, and the lesion that each claimed, or -1."""
-    overlap = box_iou(item["boxes"], truth.boxes)
+    """Scores of one image's boxes, strongest first, and the lesion that each claimed, FALSE or AGAIN."""
+    near = hit.nearness(item["boxes"], truth.boxes)
     if not class_agnostic:
-        overlap = overlap * (item["labels"][:, None] == truth.labels[None] + 1)
+        near = near * (item["labels"][:, None] == truth.labels[None] + 1)
+    on_any = (near > 0).any(dim=1)
     scores: list[float] = []
     claims: list[int] = []
-    for place in item["scores"].argsort(descending=True).tolist():
-        best = int(overlap[place].argmax()) if len(truth.boxes) else -1
-        hit = best >= 0 and bool(overlap[place, best] >= _HIT)
-        if hit:
-            overlap[:, best] = 0
+    for place in item["scores"].argsort(descending=True, stable=True).tolist():
+        best = int(near[place].argmax()) if len(truth.boxes) else FALSE
+        claimed = best >= 0 and bool(near[place, best] > 0)
+        if claimed:
+            near[:, best] = 0
+        repeated = hit.overlap is None and bool(on_any[place])
         scores.append(float(item["scores"][place]))
-        claims.append(best if hit else -1)
+        claims.append(best if claimed else AGAIN if repeated else FALSE)
     return scores, claims

@@ -131,10 +131,13 @@ class OperatingPointSection(Section):
     Attributes:
         rule: ``sensitivity``: the highest threshold that reaches ``value``; ``f1``: the threshold of the highest F1.
         value: Target of the rule ``sensitivity``.
+        hit: When a detector's box is on a lesion, here and in its figures: ``iou=0.5`` (or another overlap up to 1)
+            or ``centre``, its centre in the lesion's box.
     """
 
     rule: Literal["sensitivity", "f1"]
     value: Fraction = 0.99
+    hit: Annotated[str, Field(pattern=r"^(centre|iou=(0?\.\d*[1-9]\d*|1|1\.0))$")] = "iou=0.5"
 
 
 class CardSection(Section):

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from dicomnode.learning.metrics.calibration import Floats
 from dicomnode.learning.metrics.detection_metrics import Boxes
-from dicomnode.learning.metrics.lesions import FoundBoxes, Truth, found_boxes
+from dicomnode.learning.metrics.froc import FROC_RATES, FoundBoxes
+from dicomnode.learning.metrics.lesions import Truth, found_boxes
 from dicomnode.learning.report.drawing import INK, Plot, canvas, finished, number, series
 
-_MOST_FALSE = 4.0
+_LEAST_FALSE, _MOST_FALSE = 1 / 16, 16.0
+"""False boxes per image at the edges of the FROC plot: an octave beyond the rates that are reported."""
 
 
 def detection_plots(boxes: Boxes, figures: Mapping[str, Any], names: Sequence[str]) -> tuple[Plot, ...]:
@@ -35,19 +38,32 @@ def precision_recall_plot(boxes: Boxes, figures: Mapping[str, Any], names: Seque
 
 
 def froc_plot(boxes: Boxes, figures: Mapping[str, Any]) -> Plot:
-    """Sensitivity against false boxes per image, of any class, with the operating point."""
-    found, false = found_boxes(boxes.truths, boxes.found).froc(np.ones((1, len(boxes.truths))))
+    """Sensitivity against false boxes per image, of any class: the curve, the seven points and the operating point."""
+    found, false = found_boxes(boxes.truths, boxes.found, boxes.hit).curve()
     with canvas() as (figure, (axes,)):
-        axes.step(false[0], found[0], where="post", color=series(0)[0])
+        axes.step(np.maximum(false, _LEAST_FALSE), found, where="post", color=series(0)[0])
+        _froc_points(axes, figures["froc"])
         if figures["sensitivity"] is not None:
-            point = ([figures["false_positives_per_image"]], [figures["sensitivity"]])
-            axes.plot(*point, "o", color=INK, label="operating point")
-            axes.legend(loc="lower right")
-        most = max(1.0, min(_MOST_FALSE, float(false[0, -1])))
-        axes.set(xlim=(-0.01 * most, most), ylim=(-0.01, 1.02))
+            rate = min(max(figures["false_positives_per_image"], _LEAST_FALSE), _MOST_FALSE)
+            axes.plot([rate], [figures["sensitivity"]], "o", color=INK, label="operating point", clip_on=False)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(list(FROC_RATES.values()), list(FROC_RATES))
+        axes.set(xlim=(_LEAST_FALSE, _MOST_FALSE), ylim=(-0.01, 1.02))
         axes.set(xlabel="false boxes per image", ylabel="share of lesions found")
+        axes.legend(loc="lower right", title=f"CPM {number(figures['cpm'])}")
         reached = number(figures["sensitivity_at_1_false_positive"])
-        return finished(figure, "froc", "FROC", f"Sensitivity {reached} at one false box per image")
+        says = f"Sensitivity {reached} at one false box per image; CPM {number(figures['cpm'])}: {figures['hit']}"
+        return finished(figure, "froc", "FROC", says)
+
+
+def _froc_points(axes: Axes, points: Mapping[str, Mapping[str, Any]]) -> None:
+    """The points that the CPM is the mean of, with their intervals; none where there is no lesion."""
+    known = [point for point in points.values() if point["sensitivity"] is not None]
+    rates = [point["false_positives_per_image"] for point in known]
+    axes.plot(rates, [point["sensitivity"] for point in known], "D", color=series(1)[0], markersize=4, label="points")
+    lows, highs = ([point["interval"][edge] for point in known] for edge in (0, 1))
+    if known and None not in lows:
+        axes.fill_between(rates, lows, highs, color=series(0)[0], alpha=0.18, linewidth=0, label="95 % interval")
 
 
 def of_class(boxes: Boxes, index: int) -> FoundBoxes:

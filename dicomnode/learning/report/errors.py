@@ -8,7 +8,7 @@ import numpy as np
 
 from dicomnode.learning.metrics.classification_metrics import Predictions
 from dicomnode.learning.metrics.detection_metrics import Boxes
-from dicomnode.learning.metrics.lesions import claims_of
+from dicomnode.learning.metrics.lesions import FALSE, claims_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,15 @@ def _one_per_image(errors: list[LesionError]) -> list[LesionError]:
 def _errors_of(boxes: Boxes, image: int) -> list[LesionError]:
     truth, found = boxes.truths[image], boxes.found[image]
     above = {name: value[found["scores"] >= boxes.threshold] for name, value in found.items()}
-    order = above["scores"].argsort(descending=True).tolist()
-    scores, claims = claims_of(truth, above)
+    order = above["scores"].argsort(descending=True, stable=True).tolist()
+    scores, claims = claims_of(truth, above, boxes.hit)
     missed = sorted(set(range(len(truth.boxes))) - set(claims))
     return [
         *(LesionError(image, int(truth.labels[i]), None, _area(truth.boxes[i].tolist())) for i in missed),
         *(
             LesionError(image, int(above["labels"][place]) - 1, score, _area(above["boxes"][place].tolist()))
             for place, score, claim in zip(order, scores, claims, strict=True)
-            if claim < 0
+            if claim == FALSE
         ),
     ]
 

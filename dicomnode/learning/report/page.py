@@ -29,6 +29,7 @@ from dicomnode.learning.report.tables import (
     class_tables,
     facts,
     figure_table,
+    froc_table,
     subgroup_tables,
 )
 
@@ -94,7 +95,11 @@ def _evaluated(evaluation: Evaluation, published: PublishedSection | None) -> di
         "patients": len({sample.patient for sample in evaluation.store.samples} - {""}),
         "rows": ROWS["clean" if "clean" in report else "all"],
         "tiles": [(MEANINGS[name][0], cell(best, name)) for name in MAIN[task]],
-        "tables": [figure_table(report, {} if published is None else published.figures), *class_tables(report)],
+        "tables": [
+            figure_table(report, {} if published is None else published.figures),
+            *froc_table(report),
+            *class_tables(report),
+        ],
         "subgroups": subgroup_tables(report),
         "meanings": [MEANINGS[name] for name in dict.fromkeys(shown)],
         "errors": _errors(evaluation),

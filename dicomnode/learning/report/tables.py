@@ -44,15 +44,16 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "ap50_any_class": ("AP at IoU 0.50, any class", "all classes as one"),
         "sensitivity_at_1_false_positive": (
             "Sensitivity at 1 false box per image",
-            "share of lesions found, of any class, at IoU 0.5",
+            "highest share of lesions found, of any class, at one false box per image of all images",
         ),
+        "cpm": ("CPM", "mean sensitivity at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes per image"),
         "false_positives_per_image": ("False boxes per image", "at the operating point"),
     }
 )
 MAIN = MappingProxyType(
     {
         "classification": ("accuracy", "sensitivity", "specificity", "auc", "pr_auc", "macro_f1"),
-        "detection": ("ap50", "ap", "sensitivity", "false_positives_per_image"),
+        "detection": ("ap50", "ap", "cpm", "sensitivity", "false_positives_per_image"),
     }
 )
 
@@ -122,6 +123,17 @@ def class_tables(report: Mapping[str, Any]) -> tuple[Table, ...]:
             lines = tuple(Row(label, tuple(cell(one, name) for name in names)) for label, one in classes.items())
             tables.append(Table(f"Classes, {title}", ("class", *(titles[name] for name in names)), lines))
     return tuple(tables)
+
+
+def froc_table(report: Mapping[str, Any]) -> tuple[Table, ...]:
+    """A detector's sensitivity at each rate of false boxes; none for other tasks."""
+    points = report["all"].get("froc")
+    if points is None:
+        return ()
+    cells = [
+        cell(point | {"intervals": {"sensitivity": point["interval"]}}, "sensitivity") for point in points.values()
+    ]
+    return (Table("FROC: false boxes per image", ("", *points), (Row("Sensitivity", tuple(cells)),)),)
 
 
 def subgroup_tables(report: Mapping[str, Any]) -> tuple[Table, ...]:

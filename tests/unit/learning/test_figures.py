@@ -9,7 +9,7 @@ import torch
 from dicomnode.learning.metrics.classification_metrics import Predictions, classification_figures
 from dicomnode.learning.metrics.coco_precision import average_precision
 from dicomnode.learning.metrics.detection_metrics import Boxes, detection_figures
-from dicomnode.learning.metrics.lesions import FoundBoxes, Truth, found_boxes
+from dicomnode.learning.metrics.lesions import Truth, found_boxes
 
 
 def _predictions(groups: tuple[str, ...] = ("a", "b", "c", "d")) -> Predictions:
@@ -90,7 +90,9 @@ def test_nothing_found_scores_zero() -> None:
     nothing = [_found([], [], [])] * 2
 
     assert average_precision(TRUTHS, nothing).ap50 == 0
-    assert found_boxes(TRUTHS, nothing).sensitivity_at(1.0, EACH_ONCE).tolist() == [0]
+    assert found_boxes(TRUTHS, nothing).sensitivities([1.0], EACH_ONCE).tolist() == [[0]]
+    figures = detection_figures(Boxes(TRUTHS, nothing, ("a", "b"), 0.5), ["small", "large"], seed=0)
+    assert (figures.ap50, figures.ap50_any_class, figures.cpm, figures.classes["small"].ap) == (0, 0, 0, 0)
 
 
 def test_a_lesion_is_claimed_once_by_the_strongest_box() -> None:
@@ -100,18 +102,3 @@ def test_a_lesion_is_claimed_once_by_the_strongest_box() -> None:
 
     assert boxes.scores.round(1).tolist() == [0.9, 0.7, 0.6]
     assert boxes.hits.tolist() == [True, False, False] and boxes.lesions.tolist() == [1]
-
-
-def test_sensitivity_within_a_number_of_false_boxes() -> None:
-    boxes = FoundBoxes(
-        scores=np.array([0.9, 0.8, 0.7, 0.6]),
-        hits=np.array([True, False, False, True]),
-        image=np.array([0, 0, 1, 1]),
-        lesions=np.array([1, 1]),
-    )
-
-    assert boxes.sensitivity_at(0.5, EACH_ONCE).tolist() == [0.5]
-    assert boxes.sensitivity_at(1.0, EACH_ONCE).tolist() == [1.0]
-    assert [value.tolist() for value in boxes.above(0.7, EACH_ONCE)] == [[0.5], [1.0]]
-    # Only the second image, twice: its lesion is found behind one false box.
-    assert boxes.sensitivity_at(0.5, np.array([[0.0, 2.0]])).tolist() == [0.0]

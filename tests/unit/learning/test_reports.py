@@ -90,6 +90,17 @@ def test_a_detectors_page_draws_its_errors(
 
     _check_page(html, tmp_path / "plots", {"precision_recall", "froc"} | RUN_PLOTS)
     assert "missed lesion" in html or "false box" in html
+    assert "FROC: false boxes per image" in html and "an IoU of 0.5 or more" in html
+
+    command = ["evaluate", str(tmp_path / "bundle" / "tiny_detector"), "--data", str(boxes), "--device", "cpu"]
+    capsys.readouterr()
+    assert main([*command, "--hit", "centre"]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "its centre lies in the lesion's box" in printed and "sensitivity at false boxes per image\n    1/8" in printed
+    )
+    assert main([*command, "--hit", "touch"]) == 2
+    assert "'touch': is no rule" in capsys.readouterr().err
 
 
 def _predictions() -> Predictions:
