@@ -10,6 +10,7 @@ from dicomnode.networks.gmic import Gmic
 from dicomnode.networks.heat_maps import HeatMappedDmvCnn, PatchClassifier
 from dicomnode.networks.imagenet import ImageNetClassifier
 from dicomnode.networks.symmetry import SymmetryAveraged
+from dicomnode.networks.two_stage import FasterRcnn, MaskRcnn
 
 __all__ = [
     "BiRadsCnn",
@@ -18,12 +19,14 @@ __all__ = [
     "CentreDetector",
     "ChestCtCnn",
     "DmvCnn",
+    "FasterRcnn",
     "FullResolutionResNet",
     "Gmic",
     "HeatMappedDmvCnn",
     "HistologyCnn",
     "ImageNetClassifier",
     "LesionDetector",
+    "MaskRcnn",
     "PatchClassifier",
     "ResNetClassifier",
     "SymmetryAveraged",

@@ -1,4 +1,4 @@
-"""What a run starts from: ImageNet weights, through torchvision's weight API or from a file, or another run's."""
+"""What a run starts from: ImageNet or COCO weights, through torchvision's weight API or a file, or another run's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from dicomnode.errors import RecipeError
-from dicomnode.networks import ImageNetClassifier
+from dicomnode.networks.pretraining import TakesCoco, TakesImageNet
 
 Weights: TypeAlias = Mapping[str, torch.Tensor]
 
@@ -28,7 +28,7 @@ def from_torchvision(published: Any) -> Weights:
 
 
 def load_imagenet(
-    network: ImageNetClassifier, file: Path | None = None, fetch: Callable[[Any], Weights] = from_torchvision
+    network: TakesImageNet, file: Path | None = None, fetch: Callable[[Any], Weights] = from_torchvision
 ) -> None:
     """Put torchvision's ImageNet weights into all of the network but its head.
 
@@ -40,12 +40,35 @@ def load_imagenet(
     Raises:
         RecipeError: If there are no weights, or they belong to another network.
     """
-    weights = _fetched(network.architecture, fetch) if file is None else _from_file(file)
+    # The first ImageNet weights are those that the studies had.
+    name, version = network.architecture, "IMAGENET1K_V1"
+    weights = _fetched("imagenet", name, version, fetch) if file is None else _from_file(file)
     try:
         network.load_body(weights)
     except (KeyError, RuntimeError) as error:
         where = file or "init imagenet"
-        raise RecipeError(f"{where}: does not hold torchvision's weights of {network.architecture}") from error
+        raise RecipeError(f"{where}: does not hold torchvision's weights of {name}") from error
+
+
+def load_coco(network: TakesCoco, file: Path | None = None, fetch: Callable[[Any], Weights] = from_torchvision) -> None:
+    """Put the weights that torchvision trained on COCO into all of a detector but its class heads.
+
+    Args:
+        network: Changed in place.
+        file: Weights as torchvision publishes them; if None, ``fetch`` has them.
+        fetch: Gives the weights of a member of a torchvision ``WeightsEnum``.
+
+    Raises:
+        RecipeError: If there are no weights, or they belong to another network.
+    """
+    name = network.coco_name
+    if name is None:
+        raise RecipeError("init coco: torchvision has no COCO weights for this backbone; set init=imagenet or random")
+    weights = _fetched("coco", name, "COCO_V1", fetch) if file is None else _from_file(file)
+    try:
+        network.load_detector(weights)
+    except (KeyError, RuntimeError) as error:
+        raise RecipeError(f"{file or 'init coco'}: does not hold torchvision's COCO weights of {name}") from error
 
 
 def load_start(network: nn.Module, file: Path) -> None:
@@ -68,15 +91,14 @@ def _from_file(file: Path) -> Any:
         raise RecipeError(f"init_weights {file}: holds no readable weights; name others or set init=random") from error
 
 
-def _fetched(architecture: str, fetch: Callable[[Any], Weights]) -> Weights:
-    # The first ImageNet weights are those that the studies had.
-    published = get_model_weights(architecture)["IMAGENET1K_V1"]
+def _fetched(init: str, name: str, version: str, fetch: Callable[[Any], Weights]) -> Weights:
+    published = get_model_weights(name)[version]
     try:
         return fetch(published)
     except (OSError, RuntimeError) as error:
         cache = Path(torch.hub.get_dir()) / "checkpoints"
         raise RecipeError(
-            f"init imagenet: the weights of {architecture} are not in {cache} and could not be fetched. Fetch "
+            f"init {init}: the weights of {name} are not in {cache} and could not be fetched. Fetch "
             f"{published.url} elsewhere and put it there or name it with --set init_weights=FILE, "
             "or start without them with --set init=random"
         ) from error

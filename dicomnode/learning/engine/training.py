@@ -27,7 +27,7 @@ from dicomnode.learning.engine.loops import train_one_epoch
 from dicomnode.learning.engine.memory import keep_no_activations, peak_memory
 from dicomnode.learning.engine.optimisation import make_optimizer, make_schedule
 from dicomnode.learning.engine.precision import choose_device, fast_type
-from dicomnode.learning.engine.pretrained import load_imagenet, load_start
+from dicomnode.learning.engine.pretrained import load_coco, load_imagenet, load_start
 from dicomnode.learning.engine.progress import Reporter
 from dicomnode.learning.engine.ranks import ALONE, Ranks
 from dicomnode.learning.engine.smote import refit_head
@@ -35,7 +35,7 @@ from dicomnode.learning.engine.stages import stage_at, stages_of
 from dicomnode.learning.engine.tasks import Task
 from dicomnode.learning.recipes.hyperparameters import TrainingSection
 from dicomnode.learning.recipes.recipe import Recipe
-from dicomnode.networks import ImageNetClassifier
+from dicomnode.networks.pretraining import TakesCoco, TakesImageNet
 
 _FREE = ("epochs", "patience", "validate_every", "compile", "accumulate", "checkpointing", "mixed_precision")
 """What may change when a run is resumed: its length, and what it costs in time and memory."""
@@ -208,8 +208,10 @@ def _stepping(
 
 
 def _initialise(model: nn.Module, recipe: Recipe) -> None:
-    if recipe.init == "imagenet" and isinstance(model, ImageNetClassifier):
+    if recipe.init == "imagenet" and isinstance(model, TakesImageNet):
         load_imagenet(model, recipe.init_weights)
+    elif recipe.init == "coco" and isinstance(model, TakesCoco):
+        load_coco(model, recipe.init_weights)
     elif recipe.init == "checkpoint" and recipe.init_weights is not None:
         load_start(model, recipe.init_weights)
 

@@ -15,6 +15,10 @@ Component: TypeAlias = dict[str, Any]
 """A MONAI bundle component: ``_target_`` names the class, the other keys are its arguments."""
 
 
+_KNOWN_FROM_COCO = ("MaskRcnn", "FasterRcnn")
+_KNOWN_FROM_IMAGENET = ("ImageNetClassifier", *_KNOWN_FROM_COCO)
+
+
 class DataSection(Section):
     """Where the images and labels lie inside the data folder.
 
@@ -203,8 +207,8 @@ class Recipe(Section):
         choices: What the study left open, and what was chosen here, by key or topic.
         variants: Named changes of other keys (``training.epochs: 55``), chosen with ``variant``.
         variant: Variants that were applied.
-        init: ``imagenet`` starts from torchvision's weights of the network, ``checkpoint`` from those of another run of
-            the same network.
+        init: ``imagenet`` starts from torchvision's weights of the network or its backbone, ``coco`` from those of
+            the whole detector but the class heads, ``checkpoint`` from those of another run of the same network.
         init_weights: A file with torchvision's weights, where its cache and the internet have none; or the other run's
             ``best.pt``.
         data: Where images and labels lie.
@@ -223,7 +227,7 @@ class Recipe(Section):
     choices: dict[str, str] = Field(default_factory=dict)
     variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     variant: tuple[str, ...] = ()
-    init: Literal["random", "imagenet", "checkpoint"] = "random"
+    init: Literal["random", "imagenet", "coco", "checkpoint"] = "random"
     init_weights: Path | None = None
     data: DataSection
     network: Component
@@ -241,11 +245,12 @@ class Recipe(Section):
         return network
 
     @model_validator(mode="after")
-    def _imagenet_is_known(self) -> Recipe:
-        if self.init == "imagenet" and self.network["_target_"] != "dicomnode.networks.ImageNetClassifier":
-            raise ValueError("init imagenet needs the network dicomnode.networks.ImageNetClassifier")
+    def _start_is_known(self) -> Recipe:
+        for init, known in (("imagenet", _KNOWN_FROM_IMAGENET), ("coco", _KNOWN_FROM_COCO)):
+            if self.init == init and str(self.network["_target_"]).rpartition(".")[2] not in known:
+                raise ValueError(f"init {init} needs the network dicomnode.networks.{' or '.join(known)}")
         if self.init_weights is not None and self.init == "random":
-            raise ValueError("init_weights needs init: imagenet or checkpoint")
+            raise ValueError("init_weights needs init: imagenet, coco or checkpoint")
         if self.init_weights is None and self.init == "checkpoint":
             raise ValueError("init checkpoint needs init_weights: the best.pt of the run to start from")
         return self
@@ -265,8 +270,6 @@ class Recipe(Section):
     def _enough_for_classification(self) -> Recipe:
         if self.task != "classification":
             return self
-        if len(self.data.classes) < 2:
-            raise ValueError("data.classes: task classification needs two classes or more")
         if self.training.batch_size < 2:
             raise ValueError("training.batch_size: task classification needs two images or more")
         if self.training.steps_per_epoch is not None:
