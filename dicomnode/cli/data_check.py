@@ -81,6 +81,8 @@ def _readable(found: DataCheck) -> Iterator[str]:
         )
     if found.histograms is not None:
         yield from _histogram_lines(found.histograms)
+    for repair in found.repairs:
+        yield f"repair ({repair.kind}): {repair.name}: {repair.text}"
     for problem in found.problems:
         yield f"{problem.severity}: {problem.text}"
     if not found.problems:

@@ -42,7 +42,10 @@ _SEED = 2026
 def find_layout(data: Path, classes: tuple[str, ...], task: Task) -> DataSection:
     """How a data folder is laid out, told from what lies in it."""
     if task is Task.DETECTION:
-        return DataSection(layout="coco", classes=classes)
+        if (data / "mass_case_description_train_set.csv").is_file():
+            return DataSection(layout="cbis_ddsm", classes=classes, with_boxes=True)
+        has_text = any(data.glob("*/labels/*.txt"))
+        return DataSection(layout="kitti" if has_text else "coco", classes=classes)
     table = data / "labels.csv"
     if not table.is_file():
         return DataSection(layout="class_folders", classes=classes)

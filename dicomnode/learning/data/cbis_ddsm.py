@@ -2,49 +2,64 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dicomnode.errors import RecipeError
+from dicomnode.learning.data.cbis.located import Located, dated_folders, locate, merged
+from dicomnode.learning.data.cbis.tables import MILDEST_FIRST, read_tables
+from dicomnode.learning.data.repairs import Repair
 from dicomnode.learning.data.samples import Sample
+from dicomnode.learning.data.shapes import MaskFile
+from dicomnode.learning.data.tables import class_index
 from dicomnode.learning.recipes.recipe import DataSection
-
-_TABLES = tuple(f"{kind}_case_description_{split}_set.csv" for kind in ("mass", "calc") for split in ("train", "test"))
-_MILDEST_FIRST = ("benign_without_callback", "benign", "malignant")
 
 
 def cbis_ddsm(section: DataSection, folder: Path) -> Iterator[Sample]:
-    """Whole mammograms, each with the gravest pathology that the tables give for it; all are the training split.
+    """Whole mammograms, each with the gravest pathology that the tables give for it or, with boxes, with all of them.
 
-    The tables name an image by UIDs, which the download turns into folders named by dates; only the first folder's
-    name (``Mass-Training_P_00001_LEFT_CC``) is in both.
+    Mammograms without any box are left out then: something is there that nobody drew. The tables' own training and
+    test sets stay, but where the recipe draws a test set at random, all are the training split.
     """
-    gravest: dict[tuple[str, str], str] = {}
-    for name in _TABLES:
-        for row in _rows(folder / name):
-            key = (row["image file path"].strip().partition("/")[0], row["patient_id"])
-            grades = [_grade(row["pathology"], name), gravest.get(key, _MILDEST_FIRST[0])]
-            gravest[key] = max(grades, key=_MILDEST_FIRST.index)
-    for (name, patient), pathology in gravest.items():
-        path = next(iter(sorted((folder / name).rglob("*.dcm"))), folder / name)
-        if pathology not in section.classes:
-            raise RecipeError(f"data.classes: lacks {pathology}, which CBIS-DDSM has")
-        yield Sample(name, path, section.train, section.classes.index(pathology), patient)
+    rows, _ = read_tables(folder)
+    pooled = section.random_split is not None and section.random_split[2] > 0
+    by_image: dict[tuple[str, str], list[Located]] = {}
+    for one in locate(rows, folder, with_regions=section.with_boxes):
+        if one.row.grade not in section.ignored:
+            by_image.setdefault((one.row.image_case, one.row.patient), []).append(one)
+    for found in by_image.values():
+        split = section.test if found[0].row.split == "test" and not pooled else section.train
+        if not section.with_boxes:
+            yield _sample(section, folder, split, found)
+        elif boxed := [one for one in found if one.box is not None]:
+            yield _sample(section, folder, split, boxed)
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
-    if not table.is_file():
-        raise RecipeError(f"data folder {table.parent}: {table.name} is missing; cbis_ddsm needs four tables")
-    with table.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        if absent := {"patient_id", "pathology", "image file path"} - set(reader.fieldnames or ()):
-            raise RecipeError(f"{table}: column {', '.join(sorted(absent))} is missing")
-        return list(reader)
+def cbis_repairs(section: DataSection, folder: Path) -> tuple[Repair, ...]:
+    """Everything that is put right when the folder is read as the recipe says."""
+    rows, repairs = read_tables(folder)
+    located = locate(rows, folder, with_regions=section.with_boxes)
+    single = dict.fromkeys(repair for one in located for repair in one.repairs)
+    return (*repairs, *dated_folders(located), *single, *merged(located, as_boxes=section.with_boxes))
 
 
-def _grade(pathology: str, table: str) -> str:
-    grade = pathology.strip().lower()
-    if grade not in _MILDEST_FIRST:
-        raise RecipeError(f"{table}: pathology {pathology!r} is none of {', '.join(_MILDEST_FIRST)}")
-    return grade
+def _sample(section: DataSection, folder: Path, split: str, found: Sequence[Located]) -> Sample:
+    first = found[0]
+    labels = tuple(class_index(section, one.row.grade, one.row.table) for one in found)
+    gravest = max((one.row.grade for one in found), key=MILDEST_FIRST.index)
+    boxes = tuple(one.box for one in found if one.box is not None)
+    return Sample(
+        name=first.row.image_case,
+        path=first.image or folder / first.row.image_case,
+        split=split,
+        label=labels[0] if section.with_boxes else class_index(section, gravest, first.row.table),
+        patient=first.row.patient,
+        boxes=boxes,
+        box_labels=labels if section.with_boxes else (),
+        shapes=tuple(map(_shape, found)) if section.with_boxes else (),
+        columns=first.row.traits,
+    )
+
+
+def _shape(one: Located) -> MaskFile | None:
+    """The mask, unless a reviewer drew a box because it is wrong."""
+    return None if one.mask is None or one.row.box is not None else MaskFile(one.mask)

@@ -73,7 +73,7 @@ def shape_mask(shape: Shape, height: int, width: int) -> BoolMask:
     """
     if isinstance(shape, Outline):
         return _filled(shape.rings, height, width)
-    mask = decode_runs(shape) if isinstance(shape, RunLengths) else _bright(read_grey(shape.path))
+    mask = decode_runs(shape) if isinstance(shape, RunLengths) else bright(read_grey(shape.path))
     return fitted(mask, height, width)
 
 
@@ -136,6 +136,12 @@ def read_grey(path: Path) -> npt.NDArray[Any]:
         raise InputError(f"{path.name}: cannot be read; fetch or save it anew") from error
 
 
+def bright(values: npt.NDArray[Any]) -> BoolMask:
+    """What is brighter than the middle of the values; nothing if all are alike."""
+    low, high = float(values.min()), float(values.max())
+    return np.asarray(values > (low + high) / 2)
+
+
 def _filled(rings: tuple[Ring, ...], height: int, width: int) -> BoolMask:
     """Pixels whose centres lie inside a ring; where a ring crosses itself, by the even-odd rule."""
     mask = np.zeros((height, width), np.bool_)
@@ -155,8 +161,3 @@ def _crossings(points: npt.NDArray[np.float64], level: float) -> npt.NDArray[np.
     one, other = points[crossed], ends[crossed]
     share = (level - one[:, 1]) / (other[:, 1] - one[:, 1])
     return np.sort(one[:, 0] + share * (other[:, 0] - one[:, 0]))
-
-
-def _bright(values: npt.NDArray[Any]) -> BoolMask:
-    low, high = float(values.min()), float(values.max())
-    return np.asarray(values > (low + high) / 2)

@@ -11,9 +11,10 @@ from types import MappingProxyType
 from dicomnode.errors import RecipeError
 from dicomnode.inference.files import PICTURE_SUFFIXES
 from dicomnode.learning.data.annotated_layouts import coco, kitti
-from dicomnode.learning.data.cbis_ddsm import cbis_ddsm
+from dicomnode.learning.data.cbis_ddsm import cbis_ddsm, cbis_repairs
 from dicomnode.learning.data.dicom_csv import dicom_csv, find_images
 from dicomnode.learning.data.folders import class_folders, patient_class_folders, unsplit_class_folders
+from dicomnode.learning.data.repairs import Repair
 from dicomnode.learning.data.samples import Sample, divided, turned
 from dicomnode.learning.data.tables import labels_csv
 from dicomnode.learning.recipes.recipe import DataSection
@@ -68,6 +69,11 @@ def unlisted_files(section: DataSection, folder: Path, samples: Iterable[Sample]
         return ()  # its masks and cropped lesions are meant to be passed over
     found = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path not in used)
     return tuple(sorted(path.relative_to(folder).as_posix() for path in found))
+
+
+def list_repairs(section: DataSection, folder: Path) -> tuple[Repair, ...]:
+    """What is put right in a data folder when it is read; only known faults of cbis_ddsm are."""
+    return cbis_repairs(section, folder) if section.layout == "cbis_ddsm" else ()
 
 
 def of_split(samples: Iterable[Sample], split: str) -> tuple[Sample, ...]:

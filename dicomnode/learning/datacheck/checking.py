@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicomnode.learning.data.samples import Sample
-from dicomnode.learning.data.sources import list_samples, unlisted_files
+from dicomnode.learning.data.sources import list_repairs, list_samples, unlisted_files
 from dicomnode.learning.datacheck.counting import (
     count_classes,
     count_splits,
@@ -72,6 +72,7 @@ def check_data(section: DataSection, folder: Path, progress: Advance) -> DataChe
         near=duplicates(names, likeness.near_groups()),
         shared_patients=shared_patients(samples),
         conflicts=conflicts(likeness, names, labels),
+        repairs=list_repairs(section, folder),
         wrong_boxes=find_wrong_boxes(survey.samples, survey.facts),
     )
     return dataclasses.replace(check, problems=find_problems(section, check))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dicomnode.learning.data.repairs import Repair
 from dicomnode.learning.data.samples import Box
 
 
@@ -208,6 +209,7 @@ class DataCheck:
         shared_patients: Patients across splits.
         conflicts: Alike and labelled differently.
         wrong_boxes: Boxes outside their picture or without an area.
+        repairs: What was put right while the folder was read, in the order of its tables.
         problems: All that needs attention, errors first.
     """
 
@@ -224,6 +226,7 @@ class DataCheck:
     shared_patients: tuple[SharedPatient, ...]
     conflicts: tuple[Conflict, ...]
     wrong_boxes: tuple[WrongBox, ...]
+    repairs: tuple[Repair, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property

@@ -14,7 +14,7 @@ _SHOWN = 3
 def find_problems(section: DataSection, check: DataCheck) -> tuple[Problem, ...]:
     """Errors, which keep training from running, then warnings, which make its figures doubtful."""
     errors = [Problem("error", text) for text in _errors(section, check)]
-    finders = (_classes, _duplicates, _leaks, _patients, _conflicts, _boxes, _unlisted)
+    finders = (_classes, _duplicates, _leaks, _patients, _conflicts, _boxes, _unlisted, _repairs)
     return (*errors, *(Problem("warning", text) for find in finders for text in find(section, check)))
 
 
@@ -87,6 +87,12 @@ def _unlisted(section: DataSection, check: DataCheck) -> Iterator[str]:
     if check.unlisted:
         files = _count(check.unlisted, "picture")
         yield f"{files} of the data folder not used, for the labels leave out: {_some(check.unlisted)}"
+
+
+def _repairs(section: DataSection, check: DataCheck) -> Iterator[str]:
+    for kind in dict.fromkeys(one.kind for one in check.repairs):
+        named = [f"{one.name}: {one.text}" for one in check.repairs if one.kind == kind]
+        yield f"{_count(named, 'repair')} of {kind}: {_some(named)}"
 
 
 def _count(things: Sequence[object], noun: str) -> str:

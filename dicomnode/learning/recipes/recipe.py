@@ -37,7 +37,8 @@ class DataSection(Section):
         colour: What a picture is read as.
         in_memory: Keep the preprocessed pictures in memory; else each is read anew whenever it is needed.
         random_split: Shares of the training split, as laid out, that go at random into training, validation and test;
-            pictures of one patient stay together.
+            pictures of one patient stay together. Of cbis_ddsm, all are the training split unless the last share is 0.
+        with_boxes: Take boxes and masks from the regions that cbis_ddsm has; always so for detection.
         rotations: Degrees; of each picture of each split, a copy turned by each is added before anything else is done.
         train: Name of the training split.
         valid: Name of the validation split; with ``valid_list`` it is taken out of the training split.
@@ -65,6 +66,7 @@ class DataSection(Section):
     colour: Literal["grey", "rgb"] = "grey"
     in_memory: bool = True
     random_split: tuple[Fraction, Fraction, Fraction] | None = None
+    with_boxes: bool = False
     rotations: tuple[float, ...] = ()
     train: str = "train"
     valid: str = "valid"
@@ -81,6 +83,8 @@ class DataSection(Section):
             raise ValueError(f"folders names {', '.join(sorted(strangers))}, which is not among classes")
         if len(self.classes) == 1 and self.layout not in ("coco", "kitti"):
             raise ValueError("classes must name two or more; one is enough for a detector only")
+        if self.with_boxes and (self.layout != "cbis_ddsm" or self.rotations):
+            raise ValueError("with_boxes needs layout cbis_ddsm without rotations; other layouts have boxes or none")
         if self.layout in ("coco", "kitti") and (self.rotations or self.random_split):
             raise ValueError(f"layout {self.layout} takes neither rotations nor random_split")
         return self
@@ -236,6 +240,14 @@ class Recipe(Section):
     training: TrainingSection
     operating_point: OperatingPointSection
     bundle: BundleSection
+
+    @model_validator(mode="before")
+    @classmethod
+    def _boxes_for_detection(cls, content: Any) -> Any:
+        data = content.get("data") if isinstance(content, dict) else None
+        if not isinstance(data, dict) or (content.get("task"), data.get("layout")) != ("detection", "cbis_ddsm"):
+            return content
+        return content | {"data": {"with_boxes": True} | data}
 
     @field_validator("network")
     @classmethod
