@@ -81,7 +81,7 @@ class DataSection(Section):
             raise ValueError("random_split must add up to 1")
         if strangers := set(self.folders.values()) - set(self.classes):
             raise ValueError(f"folders names {', '.join(sorted(strangers))}, which is not among classes")
-        if len(self.classes) == 1 and self.layout not in ("coco", "kitti"):
+        if len(self.classes) == 1 and self.layout not in ("coco", "kitti") and not self.with_boxes:
             raise ValueError("classes must name two or more; one is enough for a detector only")
         if self.with_boxes and (self.layout != "cbis_ddsm" or self.rotations):
             raise ValueError("with_boxes needs layout cbis_ddsm without rotations; other layouts have boxes or none")
