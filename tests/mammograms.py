@@ -172,7 +172,7 @@ def make_mammogram(
     stored = _stored(drawing.pixels, turn)
     top = (1 << bits_stored) - 1
     if for_processing:
-        stored = np.rint(100 + 3900 * np.exp(-stored / 1500)).astype(np.uint16)
+        stored = np.rint(100 + 3900 * np.exp(stored / -1500)).astype(np.uint16)
     elif monochrome1 or inverted:
         stored = (top - stored).astype(np.uint16)
     if over_range:

@@ -9,9 +9,15 @@ craniocaudal ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from dicomnode.errors import GeometryError
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 # Views along the body: seen from above or below, they have no foot end.
 CRANIOCAUDAL = frozenset({"CC", "XCC", "XCCL", "XCCM", "FB"})
@@ -33,6 +39,23 @@ class Turn:
     transposed: bool = False
     columns_reversed: bool = False
     rows_reversed: bool = False
+
+    def apply(self, array: npt.NDArray[_Value]) -> npt.NDArray[_Value]:
+        """(Rows, Columns) of the stored picture, turned: a view, not a copy."""
+        return (array.T if self.transposed else array)[self._slices()]
+
+    def undo(self, array: npt.NDArray[_Value]) -> npt.NDArray[_Value]:
+        """(Rows, Columns) of a turned picture, as it is stored: a view, not a copy."""
+        turned = array[self._slices()]
+        return turned.T if self.transposed else turned
+
+    def mirrored(self) -> Turn:
+        """This turn, and then mirrored left to right."""
+        return replace(self, columns_reversed=not self.columns_reversed)
+
+    def _slices(self) -> tuple[slice, slice]:
+        rows, columns = (-1 if turned else 1 for turned in (self.rows_reversed, self.columns_reversed))
+        return slice(None, None, rows), slice(None, None, columns)
 
 
 UPRIGHT = Turn()
