@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from monai.data import MetaTensor
 
 from dicomnode.learning.data.pictures import Colour, Transform, read_sample
 from dicomnode.learning.data.samples import Sample
@@ -47,12 +48,14 @@ class ImageStore:
     Attributes:
         samples: In order.
         images: (N, C, h, w) of the type they were loaded as, or what gives them when indexed.
-        affines: (N, 4, 4) float64 from processed to source pixel indices; none for streamed images.
+        affines: (N, 4, 4) float64 from processed to source pixel indices; none for streamed images without boxes.
+        sizes: Rows and columns of each picture, for those that have affines.
     """
 
     samples: tuple[Sample, ...]
     images: torch.Tensor | StreamedImages
     affines: torch.Tensor
+    sizes: tuple[tuple[int, int], ...] = ()
 
     def batches(self, size: int) -> Iterator[torch.Tensor]:
         """The images in order as (B, C, h, w) float32."""
@@ -76,15 +79,21 @@ def load_images(
     colour: Colour = "grey",
 ) -> ImageStore:
     """Read and preprocess every sample; half precision halves what a training split takes in memory."""
-    images, affines = [], []
+    images, affines, sizes = [], [], []
     with _single_thread():
         for sample in samples:
-            processed = transform(read_sample(sample, colour))
+            picture = read_sample(sample, colour)
+            sizes.append(_size(picture))
+            processed = transform(picture)
             images.append(processed.as_tensor().to(dtype))
             affines.append(torch.as_tensor(processed.affine, dtype=torch.float64))
     if not samples:
         return ImageStore((), torch.zeros(0, 1, 1, 1, dtype=dtype), torch.zeros(0, 4, 4))
-    return ImageStore(samples, torch.stack(images), torch.stack(affines))
+    return ImageStore(samples, torch.stack(images), torch.stack(affines), tuple(sizes))
+
+
+def _size(picture: MetaTensor) -> tuple[int, int]:
+    return picture.shape[-2], picture.shape[-1]
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from dicomnode.learning.data.augmentation import augment, ellipses
+from dicomnode.learning.data.augmentation import augment
+from dicomnode.learning.data.lesion_masks import moved_lesions
 from dicomnode.learning.data.pictures import processed_boxes
 from dicomnode.learning.data.store import ImageStore, parts, repeated
 from dicomnode.learning.engine.loops import evaluate
@@ -49,16 +50,23 @@ class Detection:
         return whole if section.steps_per_epoch is None or whole == 0 else section.steps_per_epoch
 
     def batches(self, generator: torch.Generator, device: torch.device) -> Iterator[DetectionBatch]:
-        """Augmented images and torchvision targets with the boxes' inscribed ellipses as masks."""
-        truths = truths_of(self.train)
+        """Augmented images and torchvision targets, whose masks are as the recipe's data section says."""
         own = self.ranks.own(generator)
-        order = repeated(len(truths), self.recipe.training.batch_size, self.steps_per_epoch, generator)
+        order = repeated(len(self.train.samples), self.recipe.training.batch_size, self.steps_per_epoch, generator)
         for chosen in parts(map(self.ranks.share, order), self.recipe.training.accumulate):
             images, theta = augment(self.train.images[chosen].float(), self.recipe.augmentation, own)
             height, width = images.shape[-2:]
-            targets = [_target(truths[int(index)], theta[place], height, width) for place, index in enumerate(chosen)]
+            targets = [self._target(int(index), theta[place], (height, width)) for place, index in enumerate(chosen)]
             moved = [{name: tensor.to(device) for name, tensor in target.items()} for target in targets]
             yield list(images.to(device)), moved
+
+    def _target(self, index: int, theta: torch.Tensor, size: tuple[int, int]) -> Target:
+        store, drawn = self.train, self.recipe.data.masks == "polygon"
+        sample = store.samples[index]
+        boxes, masks = moved_lesions(sample, store.affines[index], theta, size, store.sizes[index], drawn=drawn)
+        labels = torch.tensor(sample.box_labels, dtype=torch.int64) + 1
+        kept = (boxes[:, 2:] - boxes[:, :2] > _SMALLEST_SIDE).all(dim=1)
+        return {"boxes": boxes[kept], "labels": labels[kept], "masks": masks[kept]}
 
     def loss(self, model: nn.Module, batch: DetectionBatch) -> torch.Tensor:
         """Sum of Mask R-CNN's five losses."""
@@ -68,13 +76,6 @@ class Detection:
     def validate(self, model: nn.Module, dtype: torch.dtype | None) -> dict[str, float]:
         """Average precision of the boxes."""
         return average_precision(truths_of(self.valid), predict_boxes(model, self.valid, dtype)).summary()
-
-
-def _target(truth: Truth, theta: torch.Tensor, height: int, width: int) -> Target:
-    boxes, masks = ellipses(truth.boxes, theta, height, width)
-    sides = boxes[:, 2:] - boxes[:, :2]
-    kept = (sides > _SMALLEST_SIDE).all(dim=1)
-    return {"boxes": boxes[kept], "labels": truth.labels[kept] + 1, "masks": masks[kept]}
 
 
 def truths_of(store: ImageStore) -> list[Truth]:

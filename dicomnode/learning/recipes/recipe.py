@@ -35,6 +35,8 @@ class DataSection(Section):
         folders: Class of a folder or label whose name is not that of a class.
         ignored: Labels of labels.csv whose rows are left out, since they are no part of the task.
         colour: What a picture is read as.
+        masks: What a detector is taught as a lesion's mask: ``polygon`` for the annotation's outline or mask, and where
+            it has none the ellipse inscribed in the box; ``ellipse`` for the latter everywhere.
         in_memory: Keep the preprocessed pictures in memory; else each is read anew whenever it is needed.
         random_split: Shares of the training split, as laid out, that go at random into training, validation and test;
             pictures of one patient stay together. Of cbis_ddsm, all are the training split unless the last share is 0.
@@ -64,6 +66,7 @@ class DataSection(Section):
     folders: dict[str, str] = Field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     colour: Literal["grey", "rgb"] = "grey"
+    masks: Literal["polygon", "ellipse"] = "polygon"
     in_memory: bool = True
     random_split: tuple[Fraction, Fraction, Fraction] | None = None
     with_boxes: bool = False
