@@ -1,4 +1,4 @@
-"""``dicomnode models``: list, show, check, add and switch bundles."""
+"""``dicomnode models``: list, show, check, add and switch bundles; import published weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+_RELEASES = (
+    "gmic_resnet18",
+    "dmv_cnn",
+    "dmv_cnn_heatmaps",
+    "dmv_cnn_image",
+    "dmv_cnn_image_heatmaps",
+    "dmv_patch_classifier",
+)
+
 if TYPE_CHECKING:
     from dicomnode.bundles import Bundle
     from dicomnode.cli.model_values import ListedModel
@@ -15,8 +24,10 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Any) -> None:
     """Add the command and its own sub-commands to the command line."""
-    parser = subparsers.add_parser("models", help="list, show, check, add and switch model bundles")
-    commands = parser.add_subparsers(dest="models_command", required=True, metavar="list|show|check|add|set")
+    parser = subparsers.add_parser(
+        "models", help="list, show, check, add and switch model bundles, import published weights"
+    )
+    commands = parser.add_subparsers(dest="models_command", required=True, metavar="list|show|check|add|set|import")
     _command(commands, "list", "every bundle in the models folder and whether it may run", list_models)
     show = _command(commands, "show", "what a bundle says of itself", show_model)
     show.add_argument("bundle", help="name in the models folder, or folder of a bundle")
@@ -33,6 +44,15 @@ def add_parser(subparsers: Any) -> None:
     switch.add_argument("name", help="name in the models folder")
     switch.add_argument("state", choices=("off", "silent", "live"), help="silent: computed and shown, never sent")
     _allow_code(switch)
+    _add_import(commands)
+
+
+def _add_import(commands: Any) -> None:
+    text = "turn weights that other authors publish into a safetensors file under our names"
+    parser = _command(commands, "import", text, import_model)
+    parser.add_argument("file", type=Path, help="PyTorch state dictionary as its authors publish it")
+    parser.add_argument("--as", dest="release", required=True, metavar="NAME", help=", ".join(_RELEASES))
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors", help="file to write")
 
 
 def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -126,6 +146,28 @@ def set_model(args: argparse.Namespace) -> int:
     if args.state != "off":
         _refuse_code(bundle, args.allow_code)
     return _approve(args, bundle)
+
+
+def import_model(args: argparse.Namespace) -> int:
+    """Convert published weights by name, and say whose they are and under which licence."""
+    from dicomnode.errors import UsageError
+    from dicomnode.learning.weights import import_weights
+
+    if args.release not in _RELEASES:
+        raise UsageError(f"--as {args.release}: is none of {', '.join(_RELEASES)}")
+    imported = import_weights(args.file, args.release, args.out)
+    if args.json:
+        print(json.dumps(imported.values(), indent=2))
+        return 0
+    release = imported.release
+    print(f"{imported.file}: {imported.parameters} parameters of {json.dumps(dict(release.component))}")
+    print(f"left out: {len(imported.left_out)} tensors that no answer comes from or that are stored twice")
+    print(f"source: {release.source}")
+    print(
+        f"licence: {release.license}. These weights are no part of dicomnode and are not shipped with it. Whoever "
+        "passes them on, or offers what they compute over a network, has the duties of that licence."
+    )
+    return 0
 
 
 def _refuse_code(bundle: Bundle, allow_code: bool) -> None:

@@ -19,7 +19,8 @@ class Gmic(nn.Module):
     """A small network looks at the whole image, a larger one at the patches that it points to, a third joins both.
 
     The authors' released network is this one with ``local="resnet18"``: 14,110,322 parameters. Their paper's table says
-    15.17 million (ResNet-34: 25.29, ResNet-50: 27.95), each about 1.06 million more than the network has.
+    15.17 million (ResNet-34: 25.29, ResNet-50: 27.95). It counts the running means and variances of batch norm too, and
+    a convolution of 1,048,576 weights that is stored in the released files but read nowhere.
 
     Args:
         local: Network that looks at the patches.

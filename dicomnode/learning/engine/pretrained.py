@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import get_model_weights
 
@@ -72,22 +74,24 @@ def load_coco(network: TakesCoco, file: Path | None = None, fetch: Callable[[Any
 
 
 def load_start(network: nn.Module, file: Path) -> None:
-    """Put all weights of another run's ``best.pt`` into the same network.
+    """Put all weights of another run's ``best.pt``, or of a safetensors file, into the same network.
 
     Raises:
         RecipeError: If there are none, or they belong to another network.
     """
     content = _from_file(file)
     try:
-        network.load_state_dict(content["model"])
+        network.load_state_dict(content if file.suffix == ".safetensors" else content["model"])
     except (KeyError, RuntimeError, TypeError) as error:
         raise RecipeError(f"init_weights {file}: is no best.pt of this network; train the recipe before it") from error
 
 
 def _from_file(file: Path) -> Any:
     try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise RecipeError(f"init_weights {file}: holds no readable weights; name others or set init=random") from error
 
 
