@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicomnode.cli.evaluate_readers import add_options, measure, reader_lines
 from dicomnode.errors import UsageError
 
 if TYPE_CHECKING:
     from dicomnode.learning.evaluation import Evaluation
-    from dicomnode.learning.recipes.recipe import Recipe
+    from dicomnode.learning.report import Background
 
 
 def add_parser(subparsers: Any) -> None:
@@ -43,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
         help="when a detector's box is on a lesion, in FROC and at the operating point: iou=0.5 or another overlap, or "
         "centre (its centre in the lesion's box) (default: the recipe's, else iou=0.5)",
     )
+    add_options(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.set_defaults(run=run)
 
@@ -53,37 +55,36 @@ def run(args: argparse.Namespace) -> int:
     from dicomnode.learning.evaluation import measure_bundle
     from dicomnode.learning.metrics.lesions import Hit
     from dicomnode.learning.recipes.recipe import load_recipe
+    from dicomnode.learning.report import Background
 
     if args.report and args.report.suffix in (".html", ".htm"):
         raise UsageError(f"--report {args.report}: name a folder for the page and its plots, or a .json file")
     if args.recall is not None and not 0 < args.recall <= 1:
         raise UsageError(f"--recall {args.recall:g}: is no share; give a number above 0 and up to 1")
     recipe = None if args.recipe is None else load_recipe(args.recipe)
-    evaluation = measure_bundle(
-        args.bundle,
-        args.data,
-        args.split,
-        choose_device(args.device),
-        valid_list=args.valid_list,
-        section=None if recipe is None else recipe.data,
-        subgroups=tuple(filter(None, args.subgroups.split(","))),
-        recall=args.recall,
-        hit=Hit.read(args.hit or (recipe.operating_point.hit if recipe else "iou=0.5")),
-    )
+    options = {
+        "valid_list": args.valid_list,
+        "section": None if recipe is None else recipe.data,
+        "subgroups": tuple(filter(None, args.subgroups.split(","))),
+        "recall": args.recall,
+        "hit": Hit.read(args.hit or (recipe.operating_point.hit if recipe else "iou=0.5")),
+    }
+    device = choose_device(args.device)
+    evaluation, readers = measure(args, lambda split: measure_bundle(args.bundle, args.data, split, device, **options))
     if args.report:
-        _write(args.report, evaluation, recipe)
+        _write(args.report, evaluation, Background(None if recipe is None else recipe.published, readers=readers))
     print(json.dumps(evaluation.report, indent=2) if args.json else _readable(evaluation.report))
     return 0
 
 
-def _write(out: Path, evaluation: Evaluation, recipe: Recipe | None) -> None:
-    from dicomnode.learning.report import Background, write_report
+def _write(out: Path, evaluation: Evaluation, background: Background) -> None:
+    from dicomnode.learning.report import write_report
 
     if out.suffix == ".json":
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(evaluation.report, indent=2) + "\n", encoding="utf-8")
     else:
-        write_report(out, evaluation, Background(None if recipe is None else recipe.published))
+        write_report(out, evaluation, background)
 
 
 def _readable(report: dict[str, Any]) -> str:
@@ -97,7 +98,7 @@ def _readable(report: dict[str, Any]) -> str:
         lines += ["", f"all rows by {column}"]
         for value, figures in values.items():
             lines += [f"  {value}", *(f"  {line}" for line in _figure_lines(figures, 26))]
-    return "\n".join(lines)
+    return "\n".join([*lines, *reader_lines(report, _value)])
 
 
 def _figure_lines(figures: dict[str, Any], width: int) -> list[str]:

@@ -128,7 +128,7 @@ def measure_bundle(
             column: {value: asdict(_subgroup(answers.subset(rows))) for value, rows in values.items()}
             for column, values in members.items()
         }
-    return Evaluation(bundle, network, store, answers, _without_nan(report | figures))
+    return Evaluation(bundle, network, store, answers, without_nan(report | figures))
 
 
 def members_of(samples: tuple[Sample, ...], column: str) -> dict[str, list[int]]:
@@ -207,12 +207,12 @@ def groups_of(samples: tuple[Sample, ...]) -> tuple[str, ...]:
     return tuple(sample.patient or sample.name for sample in samples)
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """JSON has no NaN: a figure that cannot be computed is null."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     if isinstance(value, float | np.floating) and math.isnan(value):
         return None
     return value

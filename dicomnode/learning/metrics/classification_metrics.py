@@ -13,11 +13,11 @@ from dicomnode.learning.metrics.weighted_figures import (
     Bools,
     class_rates,
     confusions,
+    mean_of_numbers,
     operating_counts,
     operating_rates,
     overall_rates,
     ranked,
-    share,
 )
 
 _RESAMPLES = 1000
@@ -245,7 +245,7 @@ def _by_class(predictions: Predictions, weights: Floats) -> dict[str, Floats]:
     precisions = np.stack([ranking.average_precision for ranking in rankings], axis=1)
     columns = dict(zip(_RATES, (rates.precision, rates.recall, rates.f1, areas, precisions), strict=True))
     by_class = {f"{index}/{name}": column[:, index] for index in range(classes) for name, column in columns.items()}
-    return {"macro_auc": _mean_of_numbers(areas), "macro_pr_auc": _mean_of_numbers(precisions), **by_class}
+    return {"macro_auc": mean_of_numbers(areas), "macro_pr_auc": mean_of_numbers(precisions), **by_class}
 
 
 def _class_figures(
@@ -253,9 +253,3 @@ def _class_figures(
 ) -> ClassFigures:
     own = {name: values[f"{index}/{name}"] for name in _RATES}
     return ClassFigures(images=images, intervals={name: intervals[f"{index}/{name}"] for name in _RATES}, **own)
-
-
-def _mean_of_numbers(values: Floats) -> Floats:
-    """(R,) means over the entries of (R, K) that are numbers; NaN where there is none."""
-    known = ~np.isnan(values)
-    return share(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))

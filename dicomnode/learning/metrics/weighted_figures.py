@@ -123,6 +123,20 @@ class RankedCounts:
         best = np.where(reached, share(self.hits, self.hits + self.misses, 0.0), 0.0).max(axis=1)
         return np.where(self.hits[:, -1] > 0, best, np.nan)
 
+    def specificity_at(self, sensitivity: Floats) -> Floats:
+        """(R,) highest specificity of a threshold that reaches (R,) sensitivities; NaN if all are of one kind."""
+        needed = sensitivity[:, None] * self.hits[:, -1:] - 1e-9
+        # Calling nothing at all reaches a sensitivity of 0.
+        hits, misses = (np.pad(counts, ((0, 0), (1, 0))) for counts in (self.hits, self.misses))
+        fewest = np.where(hits >= needed, misses, np.inf).min(axis=1)
+        return np.where(self.hits[:, -1] > 0, 1 - share(fewest, self.misses[:, -1]), np.nan)
+
+
+def mean_of_numbers(values: Floats) -> Floats:
+    """(R,) means over the entries of (R, K) that are numbers; NaN where there is none."""
+    known = ~np.isnan(values)
+    return share(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))
+
 
 def ranked(scores: Floats, positive: Bools, weights: Floats) -> RankedCounts:
     """Counts down the ranking of the (N,) scores."""

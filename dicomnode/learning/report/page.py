@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from dicomnode import __version__
 from dicomnode.learning.evaluation import Evaluation
 from dicomnode.learning.metrics.classification_metrics import Predictions
+from dicomnode.learning.reader_study import Beside
 from dicomnode.learning.recipes.recipe import PublishedSection
 from dicomnode.learning.report.classification_plots import classification_plots, confusion_plot
 from dicomnode.learning.report.data_check import CheckView, read_check
@@ -21,6 +22,7 @@ from dicomnode.learning.report.detection_plots import detection_plots
 from dicomnode.learning.report.drawing import Plot
 from dicomnode.learning.report.history_plots import history_plots
 from dicomnode.learning.report.pictures import ErrorPicture, answer_pictures, lesion_pictures
+from dicomnode.learning.report.reader_plots import reader_plot, reader_tables
 from dicomnode.learning.report.tables import (
     MAIN,
     MEANINGS,
@@ -42,11 +44,13 @@ class Background:
         published: What the study that is repeated reported.
         run: Content of a training run's report; None for an evaluation alone.
         check: The run's check of its data.
+        readers: The cases that readers assessed, if the evaluation has their figures.
     """
 
     published: PublishedSection | None = None
     run: Mapping[str, Any] | None = None
     check: Path | None = None
+    readers: Beside | None = None
 
 
 def write_report(out: Path, evaluation: Evaluation, background: Background) -> Path:
@@ -69,10 +73,13 @@ def write_page(out: Path, name: str, evaluation: Evaluation | None, background: 
     check = None if background.check is None else read_check(background.check)
     sections = {"curves": history_plots(run.get("history", []), run.get("epoch"))}
     sections["check"] = () if check is None else check.plots
-    content: dict[str, Any] = {"name": name, "version": "", "evaluation": None, "errors": ()}
+    content: dict[str, Any] = {"name": name, "version": "", "evaluation": None, "errors": (), "reader_tables": ()}
     if evaluation is not None:
         sections["plots"] = _plots(evaluation)
         content |= _evaluated(evaluation, background.published)
+        if background.readers is not None:
+            sections["readers"] = (reader_plot(background.readers.study, evaluation.report["readers"]),)
+            content["reader_tables"] = reader_tables(evaluation.report["readers"])
     content |= _told(background, check)
     html = _environment().get_template("report.html").render(sections=sections, **content)
     _write_plots(out / "plots", sections)
