@@ -84,6 +84,13 @@ class OutcomeSwitches(Section):
     refused: bool = Field(True, description="Send the SR that says: the images cannot be trusted.")
     failed: bool = Field(True, description="Send the SR that says: processing failed.")
     heat_map: bool = Field(True, description="Send heat maps: fractional segmentations, which not every viewer draws.")
+    attention: bool = Field(True, description="Send the SR with boxes of what a network looked at closely.")
+    presentation_state: bool = Field(
+        True, description="Send presentation states that draw the findings over mammograms and radiographs."
+    )
+    picture: bool = Field(
+        False, description="Send pictures of mammograms and radiographs with the findings burnt in (Secondary Capture)."
+    )
 
 
 class TargetSettings(Section):

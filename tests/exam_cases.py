@@ -59,11 +59,10 @@ def _write(folder: Path, view: str, number: int, attributes: dict[str, Any]) -> 
         "WindowCenter": 100,
         "WindowWidth": 200,
         "BodyPartExamined": "BREAST",
+        "pixels": ramp(*(_MLO if position == "MLO" else _CC)),
     }
-    pixels = ramp(*(_MLO if position == "MLO" else _CC))
     made = make_instance(
         name=view,
-        pixels=pixels,
         position=None,
         orientation=None,
         pixel_spacing=None,

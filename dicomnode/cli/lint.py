@@ -89,11 +89,13 @@ def lint(paths: Sequence[Path], source_paths: Sequence[Path]) -> list[Verdict]:
 
 
 def _read(path: Path) -> Any:
-    """A data set; only a segmentation, whose pixels are required, with its pixels."""
+    """A data set; only a segmentation or secondary capture, whose pixels are required, with its pixels."""
     from pydicom import dcmread
+    from pydicom.uid import SecondaryCaptureImageStorage
 
     header = dcmread(path, stop_before_pixels=True)
-    return dcmread(path) if header.get("Modality") == "SEG" else header
+    with_pixels = header.get("Modality") == "SEG" or header.get("SOPClassUID") == SecondaryCaptureImageStorage
+    return dcmread(path) if with_pixels else header
 
 
 def _of_study(dataset: Any, sources: Iterable[Any]) -> list[Any]:

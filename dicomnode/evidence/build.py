@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from dicomnode.evidence.documents import answer_document, lesions_document, text_document
+from dicomnode.errors import PixelError
+from dicomnode.evidence.documents import answer_document, attention_document, lesions_document, text_document
 from dicomnode.evidence.heat_map_document import heat_map_document
 from dicomnode.evidence.heat_maps import HeatMaps, heat_maps_of
 from dicomnode.evidence.identity import EvidenceObject, NodeIdentity, PreviousEvidence, Role, kind_of
 from dicomnode.evidence.masks import Masks, ProjectedMasks, masks_of
 from dicomnode.evidence.measurements import outlines
 from dicomnode.evidence.narrative import heat_map_sentence
-from dicomnode.evidence.projections import Projection
+from dicomnode.evidence.overlay import Overlay, overlays_of
+from dicomnode.evidence.picture_document import picture_document
+from dicomnode.evidence.presentation import alike, presentation_document
+from dicomnode.evidence.projections import Projection, projections_of
 from dicomnode.evidence.segmentation import projection_segmentation_document, segmentation_document
 from dicomnode.evidence.sources import Sources, read_sources
 from dicomnode.evidence.stamp import Draft
-from dicomnode.findings import Result
+from dicomnode.findings import Outcome, Result
 
 _Document = tuple[Draft, Dataset]
 
@@ -34,7 +38,7 @@ def build_evidence(
 
     Args:
         result: What the model said of the study.
-        source_paths: Files of the study's instances; their pixels are not read. All images that the
+        source_paths: Files of the study's instances; pixels are read for pictures only. All images that the
             result names must be among them; where it names none, at least one must be readable.
         previous: The newest object that the archive holds in each of the evidence series, by kind.
         node: Who writes them.
@@ -45,10 +49,14 @@ def build_evidence(
     sources = read_sources(result, source_paths)
     desk = _Desk(result, sources, previous, node)
     masks, heat_maps = masks_of(result, sources), heat_maps_of(result, sources)
+    overlays = overlays_of(result, projections_of(result, sources))
+    pictures, without_picture = _pictures(desk, overlays)
     documents = [
-        *_reports(desk, _remarks(masks, heat_maps, sources)),
+        *_reports(desk, (*_remarks(masks, heat_maps, sources), *without_picture)),
         *_segmentations(desk, masks),
         *_heat_maps(desk, heat_maps),
+        *_presentations(desk, overlays),
+        *pictures,
     ]
     return tuple(_object(*document) for document in documents)
 
@@ -77,6 +85,9 @@ def _reports(desk: _Desk, remarks: tuple[str, ...]) -> Iterator[_Document]:
     if any(outlines(finding) for finding in desk.result.findings):
         lesions = desk.draft("lesions")
         yield lesions, lesions_document(lesions)
+    if desk.result.attention:
+        attention = desk.draft("attention")
+        yield attention, attention_document(attention)
 
 
 def _segmentations(desk: _Desk, masks: Masks | tuple[ProjectedMasks, ...] | str | None) -> Iterator[_Document]:
@@ -93,6 +104,30 @@ def _heat_maps(desk: _Desk, heat_maps: tuple[HeatMaps, ...] | str | None) -> Ite
     for drawn in heat_maps if isinstance(heat_maps, tuple) else ():
         draft = desk.draft("heat-map", drawn.projection)
         yield draft, heat_map_document(draft, drawn)
+
+
+def _presentations(desk: _Desk, overlays: tuple[Overlay, ...]) -> Iterator[_Document]:
+    for group in alike(overlays, desk.sources):
+        draft = desk.draft("presentation", replace(group[0].projection, view=""))
+        yield draft, presentation_document(draft, group)
+
+
+def _pictures(desk: _Desk, overlays: tuple[Overlay, ...]) -> tuple[list[_Document], list[str]]:
+    """Pictures of the images with something found; and of each that cannot be read again, a sentence.
+
+    A model that finds something but outlines nothing has pictures of what it looked at.
+    """
+    drawn: list[_Document] = []
+    remarks = []
+    outlined = tuple(overlay for overlay in overlays if overlay.findings)
+    positive = desk.result.outcome is Outcome.FINDINGS
+    for overlay in outlined or (overlays if positive else ()):
+        draft = desk.draft("picture", overlay.projection)
+        try:
+            drawn.append((draft, picture_document(draft, overlay)))
+        except PixelError:
+            remarks.append(f"No picture of image {overlay.projection.image.sop_instance_uid}: it cannot be decoded.")
+    return drawn, remarks
 
 
 def _remarks(

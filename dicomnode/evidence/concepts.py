@@ -59,6 +59,11 @@ MEASUREMENT_NOT_ATTEMPTED = Code("114007", "DCM", "Measurement not attempted")
 PROCESSING_SUMMARY = Code("111017", "DCM", "CAD Processing and Findings Summary")
 SUMMARY_OF_ANALYSES = Code("111065", "DCM", "Summary of Analyses")
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+# No standard code names what a network looked at closely; it is no finding.
+ATTENTION_REGION = Code("attention_region", PRIVATE_SCHEME, "Region that the network attended to")
+ATTENTION_SHARE = Code("attention_share", PRIVATE_SCHEME, "Share of the network's attention")
+SOURCE_FOR_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
+
 ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical structure")
 LATERALITY = Code("272741003", "SCT", "Laterality")
 FINDING_SITE = Code("363698007", "SCT", "Finding Site")

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
 from dicomnode.evidence import concepts
+from dicomnode.evidence.attention import attention_groups
 from dicomnode.evidence.content import (
     HAS_CONCEPT_MOD,
     code,
@@ -39,6 +40,15 @@ def lesions_document(draft: Draft) -> Dataset:
     stays out of it.
     """
     body = _measurement_report(draft, lesion_groups(draft.result), [])
+    return _document(hd.sr.Comprehensive3DSR, draft, body)
+
+
+def attention_document(draft: Draft) -> Dataset:
+    """Where the network looked closely: Comprehensive 3D SR, TID 1500 with a TID 1410 group for each box.
+
+    They are no findings, so they stay out of the lesions document.
+    """
+    body = _measurement_report(draft, attention_groups(draft.result, draft.sources), [])
     return _document(hd.sr.Comprehensive3DSR, draft, body)
 
 

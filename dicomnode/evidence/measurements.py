@@ -139,7 +139,7 @@ def _answer_group(
     group: Dataset = hd.sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking,
         finding_type=coded(score.concept),
-        finding_sites=_sites(answer.site, laterality),
+        finding_sites=finding_sites(answer.site, laterality),
         algorithm_id=algorithm(result.model, answer.threshold),
         measurements=[certainty, *counts],
         qualitative_evaluations=[_presence(answer.presence)] if asked else [],
@@ -157,7 +157,8 @@ def _score(concept: Code, score: float) -> Any:
     return hd.sr.Measurement(coded(concept), percent(score), coded(concepts.PERCENT))
 
 
-def _sites(site: Code | None, laterality: Code | None) -> list[Any] | None:
+def finding_sites(site: Code | None, laterality: Code | None) -> list[Any] | None:
+    """The site of a measurement group with its side (TID 1500 row 10); None if no site is known."""
     if site is None:
         return None
     return [hd.sr.FindingSite(coded(site), None if laterality is None else coded(laterality))]
@@ -199,7 +200,7 @@ def _lesion_group(finding: Finding, result: Result) -> Dataset:
     group: Dataset = template(
         tracking_identifier=hd.sr.TrackingIdentifier(finding.tracking_uid, finding.label),
         finding_type=coded(finding.concept),
-        finding_sites=_sites(site, finding.laterality),
+        finding_sites=finding_sites(site, finding.laterality),
         algorithm_id=algorithm(result.model, result.answer.threshold if result.answer else None),
         measurements=[certainty, *sizes],
         geometric_purpose=coded(concepts.BOUNDED_BY) if all(p.is_box for p in polygons) else None,

@@ -17,6 +17,7 @@ from pydicom.filereader import dcmread
 from pydicom.multival import MultiValue
 from pydicom.valuerep import validate_value
 
+from dicomnode.dicom.mammography import VIEW_KEYWORDS
 from dicomnode.errors import InputError
 from dicomnode.findings import Result
 from dicomnode.study import SourceReference
@@ -89,14 +90,23 @@ _IMAGE = (
     "IssuerOfTheContainerIdentifierSequence",
     "ContainerTypeCodeSequence",
     "SpecimenDescriptionSequence",
-    "Laterality",
-    "ImageLaterality",
-    "ViewPosition",
-    "ViewCodeSequence",
-    "PatientOrientation",
     "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "ImagerPixelSpacing",
+    "PixelAspectRatio",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "ModalityLUTSequence",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+    "VOILUTSequence",
+    "PresentationLUTShape",
+    "BurnedInAnnotation",
+    "RecognizableVisualFeatures",
 )
-_TAGS = [tag for tag in map(tag_for_keyword, (*IDENTITY, *_IMAGE)) if tag is not None]
+_TAGS = [tag for tag in map(tag_for_keyword, (*IDENTITY, *_IMAGE, *VIEW_KEYWORDS)) if tag is not None]
 # An identifier is copied even if it breaks the rules of its VR: another one would be another patient.
 _AS_IT_IS = ("PatientID", "IssuerOfPatientID", "AccessionNumber", "StudyID", "StudyInstanceUID")
 
@@ -108,10 +118,12 @@ class Sources:
     Attributes:
         patient: Patient and study attributes, every Type 2 attribute present, text in unicode.
         images: Header by SOP Instance UID of each instance that the documents cite, in reading order.
+        paths: File by SOP Instance UID of the same instances, for those who need pixels.
     """
 
     patient: Dataset
     images: Mapping[str, Dataset]
+    paths: Mapping[str, Path]
 
     def of(self, reference: SourceReference) -> Dataset:
         """The header of the instance that a reference names."""
@@ -132,8 +144,8 @@ def read_sources(result: Result, paths: Sequence[Path]) -> Sources:
     Raises:
         InputError: No file can be read, or the result names an image that is not among the files.
     """
-    headers = {header.SOPInstanceUID: header for header in map(_read, paths) if header is not None}
-    headers = {uid: h for uid, h in headers.items() if h.StudyInstanceUID == result.study_instance_uid}
+    read = {header.SOPInstanceUID: (header, path) for path in paths if (header := _read(path)) is not None}
+    headers = {uid: h for uid, (h, _) in read.items() if h.StudyInstanceUID == result.study_instance_uid}
     if not headers:
         raise InputError(
             f"study {result.study_instance_uid}: none of its {len(paths)} files can be read as DICOM, so no "
@@ -144,7 +156,7 @@ def read_sources(result: Result, paths: Sequence[Path]) -> Sources:
     if missing:
         raise InputError(f"result names image {missing[0]}, which is not among the source files; pass all of them")
     images = {uid: headers[uid] for uid in wanted} or _images_first(headers)
-    return Sources(patient_and_study(next(iter(images.values()))), images)
+    return Sources(patient_and_study(next(iter(images.values()))), images, {uid: read[uid][1] for uid in images})
 
 
 def _read(path: Path) -> Dataset | None:

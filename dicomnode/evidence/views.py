@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 
 from dicomnode.dicom.codes import LEFT, RIGHT
+from dicomnode.dicom.mammography import MammogramView, view_of
+from dicomnode.errors import ImageError
 from dicomnode.findings import Code
 
 _SIDES = {"L": LEFT, "R": RIGHT}
@@ -19,7 +21,6 @@ _VIEWS = {  # View Position (0018,5101) of a mammogram, PS3.3 C.8.11.7
     "FB": Code("399196006", "SCT", "caudo-cranial"),
     "SIO": Code("399188001", "SCT", "superolateral to inferomedial oblique"),
 }
-_NAMES = {view.value: name for name, view in _VIEWS.items()}
 
 
 def side_of(header: Dataset) -> str:
@@ -27,7 +28,8 @@ def side_of(header: Dataset) -> str:
     for keyword in ("ImageLaterality", "Laterality"):
         if header.get(keyword) in _SIDES:
             return str(header.get(keyword))
-    return ""
+    view = _mammogram(header)
+    return view.laterality if view is not None else ""
 
 
 def side_code(header: Dataset) -> Code | None:
@@ -41,16 +43,28 @@ def view_code(header: Dataset) -> Code | None:
         value, scheme, meaning = (item.get(k) for k in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning"))
         if value and scheme and meaning:
             return Code(str(value), str(scheme), str(meaning))
-    return _VIEWS.get(_position(header))
+    view = _mammogram(header)
+    return _VIEWS.get(_position(header) if view is None else view.position)
 
 
 def view_name(header: Dataset) -> str:
     """A mammogram's name among those who read them, such as ``L-CC``; empty of any other image."""
-    if header.get("Modality") != "MG":
-        return ""
-    view = view_code(header)
-    position = _position(header) or ("" if view is None else _NAMES.get(view.value, ""))
-    return "-".join(part for part in (side_of(header), position) if part)
+    view = _mammogram(header)
+    if view is not None:
+        return view.name
+    return "-".join(part for part in (side_of(header), _position(header)) if part) if _is_mammogram(header) else ""
+
+
+def _is_mammogram(header: Dataset) -> bool:
+    return bool(header.get("Modality") == "MG")
+
+
+def _mammogram(header: Dataset) -> MammogramView | None:
+    """What the header says in all its places; None of one that says too little or contradicts itself."""
+    try:
+        return view_of(header) if _is_mammogram(header) else None
+    except ImageError:
+        return None
 
 
 def _position(header: Dataset) -> str:

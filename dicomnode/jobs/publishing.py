@@ -98,7 +98,12 @@ def addressed(evidence: Sequence[NewEvidence], targets: Sequence[TargetSettings]
 
 
 def _takes(switches: OutcomeSwitches, kind: str) -> bool:
-    switched = {"heat-map": switches.heat_map}
+    switched: dict[str, bool] = {
+        "heat-map": switches.heat_map,
+        "attention": switches.attention,
+        "presentation": switches.presentation_state,
+        "picture": switches.picture,
+    }
     return switched.get(role_of(kind) or "", True)
 
 

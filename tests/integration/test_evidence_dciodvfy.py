@@ -78,7 +78,7 @@ def judge(made: dict[str, Dataset], paths: Sequence[Path], folder: Path) -> None
         assert check(dcmread(file), headers, companions=list(made.values())) == ()
         if dataset.Modality == "SEG":
             hd.seg.segread(file)
-        else:
+        elif dataset.Modality == "SR":
             dump = subprocess.run(["dsrdump", file], capture_output=True, text=True, check=False)
             assert dump.returncode == 0, dump.stderr
             assert "UNVERIFIED" in dump.stdout
@@ -133,7 +133,11 @@ EXAMS: dict[str, dict[str, Any]] = {
 def test_judges_accept_documents_on_projections(tmp_path: Path, source: str) -> None:
     paths = make_exam(tmp_path, **EXAMS[source])
     made = dict(documents(screened(paths), paths))
-    assert {f"heat-map{part}" for part in ("", "-2", "-3", "-4")} | {"segmentation", "segmentation-3"} <= set(made)
+    assert set(made) == {
+        *("answer", "text", "lesions", "attention", "presentation"),
+        *(f"heat-map{part}" for part in ("", "-2", "-3", "-4")),
+        *(f"{role}{part}" for role in ("segmentation", "picture") for part in ("", "-3")),
+    }
     judge(made, paths, tmp_path)
 
 

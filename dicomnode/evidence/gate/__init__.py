@@ -17,12 +17,15 @@ from dicomnode.evidence.gate import (
     attributes,
     heat_map,
     lesions,
+    picture,
+    presentation,
     report,
     segmentation,
     sides,
     study,
     tally,
     tree,
+    values,
 )
 from dicomnode.evidence.gate.subject import SR_CLASSES, Subject, made_by_node
 
@@ -31,7 +34,7 @@ Check = Callable[[Subject], Iterator[str]]
 ANY_OBJECT: tuple[Check, ...] = (attributes.required, attributes.uids, attributes.file_meta)
 ANY_DOCUMENT: tuple[Check, ...] = (tree.tree, study.evidence, segmentation.segments, segmentation.frames)
 OWN: tuple[Check, ...] = (
-    attributes.own_values,
+    values.own_values,
     attributes.series,
     attributes.contributing,
     attributes.no_private,
@@ -52,6 +55,8 @@ OWN: tuple[Check, ...] = (
     heat_map.heat_map,
     sides.sides,
     sides.of_projection,
+    presentation.presentation,
+    picture.picture,
 )
 
 

@@ -63,14 +63,14 @@ def _template(group: Dataset) -> str:
 
 
 def lesions_have_templates(subject: Subject) -> Iterator[str]:
-    """Groups of the lesions document are of TID 1410 or 1411, and nothing stands beside them."""
-    if subject.role != "lesions":
+    """Groups of lesions and attention are of TID 1410 or 1411, and nothing stands beside them."""
+    if subject.role not in ("lesions", "attention"):
         return
     for number, group in enumerate(groups_of(subject), 1):
         if _template(group) not in ("1410", "1411"):
-            yield f"group {number} of the lesions document is not of TID 1410 or 1411"
+            yield f"group {number} of the {subject.role} document is not of TID 1410 or 1411"
     if named(children(subject.dataset), concepts.QUALITATIVE_EVALUATIONS):
-        yield "the lesions document holds qualitative evaluations, which belong to the study answer"
+        yield f"the {subject.role} document holds qualitative evaluations, which belong to the study answer"
 
 
 def text(subject: Subject) -> Iterator[str]:

@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import (
+    GrayscaleSoftcopyPresentationStateStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 
 from dicomnode.dicom.uids import valid_uid
-from dicomnode.evidence.gate.subject import CLASS_OF_ROLE, SR_CLASSES, Subject, equipment, made_by_node
+from dicomnode.evidence.gate.subject import CLASS_OF_ROLE, Subject, equipment, made_by_node
 from dicomnode.evidence.identity import MAXIMUM_DESCRIPTION, SERIES_NUMBER_BAND
 
 _TYPE_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality")
@@ -65,34 +69,35 @@ _SEG_TYPE_1 = (
     "PixelData",
 )
 _SEG_TYPE_2 = ("ContentDescription", "ContentCreatorName")
-_OWN_SR_TYPE_1 = ("SeriesDescription", "ContentTemplateSequence", "CurrentRequestedProcedureEvidenceSequence")
-_OWN_SEG_TYPE_1 = (
-    "SeriesDescription",
-    "FrameOfReferenceUID",
-    "PerFrameFunctionalGroupsSequence",
-    "DimensionIndexSequence",
+_PR_TYPE_1 = (
+    "SeriesNumber",
+    "InstanceNumber",
+    "ContentLabel",
+    "PresentationCreationDate",
+    "PresentationCreationTime",
     "ReferencedSeriesSequence",
+    "DisplayedAreaSelectionSequence",
+    "PresentationLUTShape",
 )
-
-_SR_VALUES = {
-    "Modality": "SR",
-    "CompletionFlag": "COMPLETE",
-    "VerificationFlag": "UNVERIFIED",
-    "PreliminaryFlag": "PRELIMINARY",
-    "ValueType": "CONTAINER",
-    "SpecificCharacterSet": "ISO_IR 192",
-}
-_SEG_VALUES = {
-    "Modality": "SEG",
-    "SegmentationType": "BINARY",
-    "BitsAllocated": 1,
-    "SpecificCharacterSet": "ISO_IR 192",
-}
-_HEAT_MAP_VALUES = _SEG_VALUES | {
-    "SegmentationType": "FRACTIONAL",
-    "SegmentationFractionalType": "PROBABILITY",
-    "MaximumFractionalValue": 255,
-    "BitsAllocated": 8,
+_PR_TYPE_2 = ("Manufacturer", "ContentDescription", "ContentCreatorName")
+_SC_TYPE_1 = (
+    "SeriesNumber",
+    "ConversionType",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelData",
+)
+_SC_TYPE_2 = ("InstanceNumber",)
+_REQUIRED = {
+    SegmentationStorage: (_SEG_TYPE_1, _SEG_TYPE_2),
+    GrayscaleSoftcopyPresentationStateStorage: (_PR_TYPE_1, _PR_TYPE_2),
+    SecondaryCaptureImageStorage: (_SC_TYPE_1, _SC_TYPE_2),
 }
 _DIGIT = re.compile(r"\d")
 
@@ -104,17 +109,19 @@ def required(subject: Subject) -> Iterator[str]:
     type_2: tuple[str, ...] = _TYPE_2
     if dataset.get("Modality") == "SR":
         type_1, type_2 = type_1 + _SR_TYPE_1, type_2 + _SR_TYPE_2
-    if dataset.get("SOPClassUID") == SegmentationStorage:
-        type_1, type_2 = type_1 + _SEG_TYPE_1, type_2 + _SEG_TYPE_2
+    if dataset.get("SOPClassUID") in _REQUIRED:
+        of_class = _REQUIRED[dataset.SOPClassUID]
+        type_1, type_2 = type_1 + of_class[0], type_2 + of_class[1]
     for keyword in type_1:
-        if _empty(dataset, keyword):
+        if empty(dataset, keyword):
             yield f"{keyword} is missing or empty, but required (Type 1)"
     for keyword in type_2:
         if keyword not in dataset:
             yield f"{keyword} is missing, but required, if only empty (Type 2)"
 
 
-def _empty(dataset: Dataset, keyword: str) -> bool:
+def empty(dataset: Dataset, keyword: str) -> bool:
+    """Whether an attribute is missing or has no value."""
     return keyword not in dataset or dataset[keyword].is_empty
 
 
@@ -142,29 +149,6 @@ def file_meta(subject: Subject) -> Iterator[str]:
             yield f"{in_meta} differs from {keyword}"
     if not meta.get("TransferSyntaxUID"):
         yield "TransferSyntaxUID is missing"
-
-
-def own_values(subject: Subject) -> Iterator[str]:
-    """What is the same in every document of the node, and never verified."""
-    dataset = subject.dataset
-    is_report = dataset.get("SOPClassUID") in SR_CLASSES
-    is_heat_map = subject.role == "heat-map"
-    expected = _SR_VALUES if is_report else _HEAT_MAP_VALUES if is_heat_map else _SEG_VALUES
-    for keyword, value in expected.items():
-        if dataset.get(keyword) != value:
-            yield f"{keyword} is {dataset.get(keyword)!r}; it must be {value!r}"
-    for keyword in _OWN_SR_TYPE_1 if is_report else _OWN_SEG_TYPE_1:
-        # A picture or projection need not have a frame of reference; `heat_map` and `of_projection` know which must.
-        of_picture = is_heat_map or "PatientOrientation" in dataset
-        if _empty(dataset, keyword) and not (of_picture and keyword == "FrameOfReferenceUID"):
-            yield f"{keyword} is missing or empty"
-    if "FrameOfReferenceUID" in dataset and "PositionReferenceIndicator" not in dataset:
-        yield "PositionReferenceIndicator is missing"
-    if dataset.get("VerifyingObserverSequence"):
-        yield "VerifyingObserverSequence is present; a machine never verifies"
-    meta = getattr(dataset, "file_meta", Dataset())
-    if meta.get("TransferSyntaxUID") not in (None, ExplicitVRLittleEndian):
-        yield "TransferSyntaxUID is not Explicit VR Little Endian"
 
 
 def series(subject: Subject) -> Iterator[str]:

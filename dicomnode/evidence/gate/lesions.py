@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from dicomnode.evidence import concepts
 from dicomnode.evidence.gate.report import groups_of
-from dicomnode.evidence.gate.subject import Subject, children, named
+from dicomnode.evidence.gate.subject import Subject, children, concept, named
 
 
 def regions(subject: Subject) -> Iterator[str]:
@@ -17,12 +17,15 @@ def regions(subject: Subject) -> Iterator[str]:
     A group without coordinates leaves the viewport blank and hides the other groups of the document
     (OHIF); a box without a number loses its probability there.
     """
-    if subject.role != "lesions":
+    if subject.role not in ("lesions", "attention"):
         return
     for number, group in enumerate(groups_of(subject), 1):
         items = children(group)
-        if len(named(items, concepts.FINDING)) != 1:
+        findings = [concept(item, "ConceptCodeSequence")[0] for item in named(items, concepts.FINDING)]
+        if len(findings) != 1:
             yield f"group {number} has no finding"
+        if (concepts.ATTENTION_REGION.value in findings) != (subject.role == "attention"):
+            yield f"group {number}: what a network attended to is no lesion, and belongs to a document of its own"
         if not any(item.get("ValueType") == "NUM" for item in items):
             yield f"group {number} has no number"
         outlines = [item for item in named(items, concepts.IMAGE_REGION) if item.get("ValueType") == "SCOORD"]

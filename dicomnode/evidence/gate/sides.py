@@ -69,7 +69,7 @@ def of_projection(subject: Subject) -> Iterator[str]:
         theirs, own = (str(d.get("PatientOrientation") or "") for d in (header, subject.dataset))
         if theirs != own:
             yield "PatientOrientation is not that of the projection"
-        if subject.role == "picture" and side_of(header) != side_of(subject.dataset):
+        if subject.role == "picture" and side_of(header) != str(subject.dataset.get("Laterality") or ""):
             yield "Laterality is not that of the projection"
 
 

@@ -10,8 +10,38 @@ from dicomnode.jobs.publishing import addressed, write_answer
 from dicomnode.settings import Settings
 from tests.archives import put
 from tests.evidence_cases import tiled
+from tests.exam_cases import make_exam, screened
 from tests.factories import as_study
 from tests.slides import make_slide
+
+
+def test_overlays_go_where_they_are_wanted(tmp_path: Path) -> None:
+    settings = Settings.model_validate(
+        {
+            "node": {"data_dir": tmp_path / "data"},
+            "targets": [
+                {"name": "pacs", "url": "http://127.0.0.1:1"},
+                {
+                    "name": "plain",
+                    "url": "http://127.0.0.1:2",
+                    "send": {"picture": True, "presentation_state": False, "attention": False, "heat_map": False},
+                },
+            ],
+        }
+    )
+    paths = make_exam(tmp_path)
+    archive = Archive.open(settings)
+    for path in paths:
+        put(archive, path.read_bytes())
+    written = write_answer(archive, as_study(paths), screened(paths), "{}", "NODE").evidence
+    archive.close()
+    assert {item.state for item in written} == {EvidenceState.READY}
+    unwanted: dict[str, set[str]] = {}
+    for item in addressed(written, settings.targets):
+        for name in item.unwanted_by:
+            unwanted.setdefault(name, set()).add(item.role)
+    assert unwanted["pacs"] == {"picture", "picture-3"}
+    assert unwanted["plain"] == {"presentation", "attention"} | {f"heat-map{part}" for part in ("", "-2", "-3", "-4")}
 
 
 def test_a_heat_map_is_kept_and_goes_where_it_is_wanted(tmp_path: Path) -> None:
