@@ -4,6 +4,7 @@ from dicomnode.networks.baselines import FullResolutionResNet
 from dicomnode.networks.centre import CentreDetector
 from dicomnode.networks.classifier import ResNetClassifier
 from dicomnode.networks.cnn import BloodCellCnn, BrainMriCnn, ChestCtCnn, HistologyCnn
+from dicomnode.networks.detectnet import DetectNet
 from dicomnode.networks.detector import LesionDetector
 from dicomnode.networks.dmv import BiRadsCnn, DmvCnn
 from dicomnode.networks.gmic import Gmic
@@ -18,6 +19,7 @@ __all__ = [
     "BrainMriCnn",
     "CentreDetector",
     "ChestCtCnn",
+    "DetectNet",
     "DmvCnn",
     "FasterRcnn",
     "FullResolutionResNet",

@@ -35,7 +35,7 @@ class PlaneMap:
 
     def inverse(self) -> PlaneMap:
         """The way back."""
-        matrix = np.linalg.inv(self.matrix)
+        matrix: Floats = np.asarray(np.linalg.inv(self.matrix), np.float64)
         return PlaneMap(matrix, -matrix @ self.shift)
 
 
@@ -46,8 +46,9 @@ def processed_to_source(affine: torch.Tensor) -> PlaneMap:
         affine: (4, 4) from processed pixel indices (row, column) to those of the picture; an index is a pixel's centre.
     """
     values = affine.to(torch.float64).numpy()
-    matrix = values[:2, :2][::-1, ::-1]
-    return PlaneMap(matrix, values[:2, 3][::-1] + 0.5 - matrix @ np.array([0.5, 0.5]))
+    matrix: Floats = np.asarray(values[:2, :2][::-1, ::-1], np.float64)
+    shift: Floats = np.asarray(values[:2, 3][::-1], np.float64)
+    return PlaneMap(matrix, shift + 0.5 - matrix @ np.array([0.5, 0.5]))
 
 
 def augmented_to_processed(theta: torch.Tensor, height: int, width: int) -> PlaneMap:

@@ -16,7 +16,7 @@ Component: TypeAlias = dict[str, Any]
 
 
 _KNOWN_FROM_COCO = ("MaskRcnn", "FasterRcnn")
-_KNOWN_FROM_IMAGENET = ("ImageNetClassifier", *_KNOWN_FROM_COCO)
+_KNOWN_FROM_IMAGENET = ("ImageNetClassifier", "DetectNet", *_KNOWN_FROM_COCO)
 
 
 class DataSection(Section):
