@@ -44,9 +44,17 @@ class Presence(StrEnum):
     UNDETERMINED = "undetermined"
 
 
+class Maker(StrEnum):
+    """What kind of thing made a result."""
+
+    MODEL = "model"
+    TOOL = "tool"
+    PERSON = "person"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which model answered (TID 4019, PS3.3 10.8 Contributing Equipment).
+    """Which model answered (TID 4019, PS3.3 10.8 Contributing Equipment), or who drew what a result shows.
 
     Attributes:
         name: Bundle name, such as ``brain_mri_tumor_classifier``.
@@ -55,6 +63,8 @@ class ModelIdentity:
         digest: Hex SHA-256 over the bundle's files; changes at every retraining.
         parameters: Operating threshold and the like, one line of text (TID 4019 row 3).
         not_for: What the model must not be used for, one sentence; empty if its bundle does not say.
+        maker: A model, or for annotations the tool or the person that drew them; a person's name is a DICOM one
+            (``Family^Given``), and ``manufacturer`` the organisation.
     """
 
     name: str
@@ -63,6 +73,7 @@ class ModelIdentity:
     digest: str
     parameters: str = ""
     not_for: str = ""
+    maker: Maker = Maker.MODEL
 
 
 @dataclass(frozen=True, slots=True)

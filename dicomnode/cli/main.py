@@ -45,6 +45,8 @@ COMMANDS = {
     "models": Command("dicomnode.cli.models", "list, show, check and approve model bundles"),
     "train": Command("dicomnode.cli.train", "train a model from a recipe"),
     "evaluate": Command("dicomnode.cli.evaluate", "measure a model on a labelled split"),
+    "export": Command("dicomnode.cli.export", "write DICOM images as PNG with geometry, for annotation tools"),
+    "annotate": Command("dicomnode.cli.annotate", "turn annotations of exported pictures into DICOM SR and SEG"),
 }
 
 

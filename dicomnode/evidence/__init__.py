@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dicomnode.evidence.build import build_evidence
+from dicomnode.evidence.build import build_annotations, build_evidence
 from dicomnode.evidence.encode import to_bytes
 from dicomnode.evidence.gate import Examination, check, examine
 from dicomnode.evidence.identity import (
@@ -19,6 +19,7 @@ __all__ = [
     "Examination",
     "NodeIdentity",
     "PreviousEvidence",
+    "build_annotations",
     "build_evidence",
     "check",
     "evidence_instance_uid",

@@ -61,6 +61,30 @@ def build_evidence(
     return tuple(_object(*document) for document in documents)
 
 
+def build_annotations(
+    result: Result, source_paths: Sequence[Path], node: NodeIdentity
+) -> tuple[tuple[EvidenceObject, ...], tuple[str, ...]]:
+    """Write what a person or a tool drew: outlines as a report, masks as segmentations, and no answer.
+
+    Args:
+        result: Its findings are the annotations, its model is who drew them.
+        source_paths: Files of the study's instances.
+        node: Who writes them.
+
+    Returns:
+        The objects, and sentences on what could not be written.
+
+    Raises:
+        InputError: The sources cannot be read, or an image that the result names is missing.
+    """
+    sources = read_sources(result, source_paths)
+    desk = _Desk(result, sources, {}, node)
+    masks = masks_of(result, sources)
+    lesions = desk.draft("lesions")
+    documents = [(lesions, lesions_document(lesions)), *_segmentations(desk, masks)]
+    return tuple(_object(*document) for document in documents), _remarks(masks, None, sources)
+
+
 @dataclass(frozen=True, slots=True)
 class _Desk:
     """What the drafts of all documents of a result have in common."""

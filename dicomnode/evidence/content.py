@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from dicomnode.evidence import concepts
 from dicomnode.evidence.identity import NodeIdentity, device_uid
-from dicomnode.findings import Code, ModelIdentity
+from dicomnode.findings import Code, Maker, ModelIdentity
 from dicomnode.study import SourceReference
 
 CONTAINS = "CONTAINS"
@@ -114,22 +114,35 @@ _ONE_FRAME = frozenset(  # endoscopic, microscopic, slide-coordinates microscopi
 
 
 def language_and_observer(model: ModelIdentity, node: NodeIdentity) -> list[Dataset]:
-    """Language and the observing device, which is the model (TID 1204, TID 1001, TID 1004)."""
+    """Language and the observer: the model or tool, a device, or a person (TID 1204, TID 1001, TID 1003, TID 1004)."""
+    language = code(concepts.LANGUAGE, concepts.ENGLISH, HAS_CONCEPT_MOD)
+    if model.maker is Maker.PERSON:
+        person = hd.sr.PersonObserverIdentifyingAttributes(model.name, organization_name=model.manufacturer or None)
+        return [language, *hd.sr.ObserverContext(coded(concepts.PERSON), person)]
     attributes = hd.sr.DeviceObserverIdentifyingAttributes(
         uid=device_uid(model),
         name=model.name,
-        manufacturer_name=model.manufacturer,
+        manufacturer_name=model.manufacturer or None,
         model_name=model.name,
         serial_number=model.digest[:16],
         physical_location=f"AE title {node.ae_title}",
     )
     device = hd.sr.ObserverContext(coded(concepts.DEVICE), attributes)
-    language = code(concepts.LANGUAGE, concepts.ENGLISH, HAS_CONCEPT_MOD)
     return [language, *device]
 
 
+def family_of(model: ModelIdentity) -> Code:
+    """Algorithm family of a model, or of a tool that a person drew with (CID 7162)."""
+    return concepts.ARTIFICIAL_INTELLIGENCE if model.maker is Maker.MODEL else concepts.MANUAL_PROCESSING
+
+
 def algorithm(model: ModelIdentity, threshold: float | None = None) -> Any:
-    """Algorithm identification of a measurement group (TID 4019); the threshold is a parameter of its own."""
+    """Algorithm identification of a measurement group (TID 4019); the threshold is a parameter of its own.
+
+    None for a person, who is the observer and no algorithm.
+    """
+    if model.maker is Maker.PERSON:
+        return None
     parameters = [model.parameters] if model.parameters else []
     if threshold is not None:
         parameters.append(f"operating threshold = {threshold:g}")
@@ -137,6 +150,6 @@ def algorithm(model: ModelIdentity, threshold: float | None = None) -> Any:
         model.name,
         model.version,
         parameters or None,
-        coded(concepts.ARTIFICIAL_INTELLIGENCE),
-        model.manufacturer,
+        coded(family_of(model)),
+        model.manufacturer or None,
     )

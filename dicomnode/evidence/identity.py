@@ -11,7 +11,7 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from dicomnode.dicom.uids import derive_uid
-from dicomnode.findings import ModelIdentity, Outcome, Result
+from dicomnode.findings import Maker, ModelIdentity, Outcome, Result
 
 Role = Literal["answer", "text", "lesions", "segmentation", "heat-map", "attention", "presentation", "picture"]
 
@@ -151,6 +151,8 @@ def series_description(model: ModelIdentity, role: Role, view: str = "") -> str:
         view: The view of the one image that it is of, such as ``L-CC``; empty if it is of all.
     """
     what = {"segmentation": "masks", "heat-map": "heat map"}.get(role, role)
+    if model.maker is not Maker.MODEL:  # a person's name stays in the document
+        return f"Annotations: {what}{f' {view[:10]}' if view else ''} (unverified)"
     name = model.name
     rest = f" {model.version[:16]}: {what}{f' {view[:10]}' if view else ''} (unverified)"
     return f"AI {name[: MAXIMUM_DESCRIPTION - 3 - len(rest)]}{rest}"

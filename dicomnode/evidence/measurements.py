@@ -13,7 +13,7 @@ from dicomnode.dicom.uids import derive_uid
 from dicomnode.evidence import concepts
 from dicomnode.evidence.content import algorithm, code, coded, named_frame, region, text
 from dicomnode.evidence.tally import tally_measurements
-from dicomnode.findings import ClassScore, Code, Finding, Outcome, Polygon, Presence, Result, StudyAnswer
+from dicomnode.findings import ClassScore, Code, Finding, Maker, Outcome, Polygon, Presence, Result, StudyAnswer
 from dicomnode.study import SourceReference
 
 _WHY_NO_NUMBER = {
@@ -189,7 +189,8 @@ def _lesion_group(finding: Finding, result: Result) -> Dataset:
     regions = [region(polygon.points, polygon.image) for polygon in polygons]
     sizes = [hd.sr.Measurement(coded(m.concept), float(m.value), coded(m.unit)) for m in finding.measurements]
     # A lesion's own score was not calibrated, whatever the study's was.
-    certainty = _score(score_concept(finding.concept, calibrated=False), finding.score)
+    is_scored = result.model.maker is Maker.MODEL
+    certainty = [_score(score_concept(finding.concept, calibrated=False), finding.score)] if is_scored else []
     site = finding.site or (result.answer.site if result.answer else None)
     planar = len(regions) == 1
     template = (
@@ -202,7 +203,7 @@ def _lesion_group(finding: Finding, result: Result) -> Dataset:
         finding_type=coded(finding.concept),
         finding_sites=finding_sites(site, finding.laterality),
         algorithm_id=algorithm(result.model, result.answer.threshold if result.answer else None),
-        measurements=[certainty, *sizes],
+        measurements=[*certainty, *sizes],
         geometric_purpose=coded(concepts.BOUNDED_BY) if all(p.is_box for p in polygons) else None,
         **({"referenced_region": regions[0]} if planar else {"referenced_regions": regions}),
     )[0]

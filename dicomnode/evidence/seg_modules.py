@@ -13,16 +13,18 @@ from pydicom.uid import VLMicroscopicImageStorage
 from pydicom.valuerep import DSfloat
 
 from dicomnode.dicom.uids import derive_uid
-from dicomnode.evidence import concepts
-from dicomnode.evidence.content import coded
+from dicomnode.evidence.content import coded, family_of
 from dicomnode.evidence.planes import pixel_spacing_of
 from dicomnode.evidence.sources import Sources
 from dicomnode.evidence.stamp import Draft
-from dicomnode.findings import ModelIdentity
+from dicomnode.findings import Maker, ModelIdentity
 from dicomnode.study import SourceReference
 
 # CIELab, far apart from each other and from grey
 COLOURS = ((53, 80, 67), (62, -48, 59), (60, 20, -65), (82, 4, 82), (58, 70, -45), (75, -38, -18))
+
+
+_CREATORS = {Maker.MODEL: "AI", Maker.TOOL: "Tool"}
 
 
 def filing(draft: Draft) -> dict[str, Any]:
@@ -36,8 +38,28 @@ def filing(draft: Draft) -> dict[str, Any]:
         "manufacturer_model_name": "",
         "software_versions": "",
         "device_serial_number": "",
-        "content_creator_name": f"{draft.result.model.name[:60]}^AI",
+        "content_creator_name": _creator(draft.result.model),
     }
+
+
+def _creator(model: ModelIdentity) -> str:
+    return model.name if model.maker is Maker.PERSON else f"{model.name[:60]}^{_CREATORS[model.maker]}"
+
+
+def content_identification(model: ModelIdentity) -> dict[str, str]:
+    """Arguments of highdicom's Segmentation that say in words what lesions these are."""
+    if model.maker is Maker.MODEL:
+        description = "Lesions outlined by an artificial intelligence, unverified"
+        return {"content_label": "AI_LESIONS", "content_description": description}
+    return {"content_label": "ANNOTATIONS", "content_description": f"Annotations drawn by a {model.maker}, unverified"}
+
+
+def segment_algorithm(model: ModelIdentity) -> dict[str, Any]:
+    """Arguments of highdicom's SegmentDescription that say how the segment came about (PS3.3 C.8.20.4)."""
+    if model.maker is Maker.PERSON:
+        return {"algorithm_type": "MANUAL"}
+    kind = "AUTOMATIC" if model.maker is Maker.MODEL else "SEMIAUTOMATIC"
+    return {"algorithm_type": kind, "algorithm_identification": algorithm_identification(model)}
 
 
 def stand_in(uid: str, image: SourceReference, sources: Sources) -> Dataset:
@@ -82,7 +104,7 @@ def nominal_thickness(pixel_spacing: Sequence[float]) -> DSfloat:
 
 def algorithm_identification(model: ModelIdentity) -> Any:
     """Segmentation Algorithm Identification (PS3.3 10.16)."""
-    family = coded(concepts.ARTIFICIAL_INTELLIGENCE)
+    family = coded(family_of(model))
     return hd.AlgorithmIdentificationSequence(name=model.name, family=family, version=model.version)
 
 

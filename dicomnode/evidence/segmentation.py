@@ -22,7 +22,7 @@ from dicomnode.evidence.masks import Masks, ProjectedMasks
 from dicomnode.evidence.projections import orient_as
 from dicomnode.evidence.seg_modules import (
     COLOURS,
-    algorithm_identification,
+    content_identification,
     copy_lossy,
     decimal,
     filing,
@@ -30,6 +30,7 @@ from dicomnode.evidence.seg_modules import (
     list_sources,
     picture_stand_in,
     refer_to,
+    segment_algorithm,
     stand_in,
 )
 from dicomnode.evidence.sources import Sources
@@ -47,8 +48,7 @@ def segmentation_document(draft: Draft, masks: Masks) -> Dataset:
         pixel_array=_pixels(masks),
         segmentation_type="BINARY",
         segment_descriptions=[_segment(n, f, draft.result) for n, f in enumerate(masks.findings, 1)],
-        content_label="AI_LESIONS",
-        content_description="Lesions outlined by an artificial intelligence, unverified",
+        **content_identification(draft.result.model),
         **filing(draft),
     )
     _name_sources(document, stand_ins)
@@ -70,8 +70,7 @@ def projection_segmentation_document(draft: Draft, masks: ProjectedMasks) -> Dat
         pixel_array=np.moveaxis(masks.pixels, 0, -1)[np.newaxis].astype(np.uint8),
         segmentation_type="BINARY",
         segment_descriptions=[_segment(n, f, draft.result) for n, f in enumerate(masks.findings, 1)],
-        content_label="AI_LESIONS",
-        content_description="Lesions outlined by an artificial intelligence, unverified",
+        **content_identification(draft.result.model),
         **filing(draft),
     )
     _name_sources(document, {uid: image})
@@ -116,15 +115,13 @@ def _pixels(masks: Masks) -> npt.NDArray[np.uint8]:
 
 
 def _segment(number: int, finding: Finding, result: Result) -> Any:
-    model = result.model
     site = finding.site or (result.answer.site if result.answer else None)
     description = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=finding.label,
         segmented_property_category=coded(concepts.ABNORMAL_STRUCTURE),
         segmented_property_type=coded(finding.concept),
-        algorithm_type="AUTOMATIC",
-        algorithm_identification=algorithm_identification(model),
+        **segment_algorithm(result.model),
         tracking_uid=finding.tracking_uid,
         tracking_id=finding.label,
         anatomic_regions=None if site is None else [coded(site)],

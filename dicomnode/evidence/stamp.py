@@ -24,7 +24,7 @@ from dicomnode.evidence.identity import (
     series_number,
 )
 from dicomnode.evidence.sources import Sources
-from dicomnode.findings import ModelIdentity, Result
+from dicomnode.findings import Maker, ModelIdentity, Result
 
 _OFFSET = re.compile(r"^([+-])(\d{2})(\d{2})$")
 
@@ -140,7 +140,11 @@ def _stamp_equipment(dataset: Dataset, draft: Draft) -> None:
     dataset.SoftwareVersions = node.version
     dataset.DeviceSerialNumber = node.ae_title
     dataset.StationName = node.ae_title
-    dataset.ContributingEquipmentSequence = [_algorithm(model), _node(node)]
+    # What people drew is theirs: it must not be taken for an answer of this node when it comes back.
+    if model.maker is Maker.MODEL:
+        dataset.ContributingEquipmentSequence = [_algorithm(model), _node(node)]
+    else:
+        dataset.pop("ContributingEquipmentSequence", None)  # highdicom names itself
 
 
 def _algorithm(model: ModelIdentity) -> Dataset:
