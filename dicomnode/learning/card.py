@@ -112,6 +112,8 @@ def _detection_table(test: Mapping[str, Any]) -> str:
         "sensitivity": "sensitivity at the operating point",
         "false_positives_per_image": "false boxes per image at the operating point",
     }
+    if figures["mask_dice"] is not None:
+        titles["mask_dice"] = f"Dice of the masks of {figures['mask_lesions']} lesions found there"
     rows += [(title, _with_interval(figures, name)) for name, title in titles.items()]
     classes = [
         (name, str(one["lesions"]), _number(one["ap50"]), _number(one["ap"]))

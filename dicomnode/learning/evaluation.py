@@ -25,7 +25,8 @@ from dicomnode.learning.data.samples import Sample
 from dicomnode.learning.data.sources import load_samples, of_split
 from dicomnode.learning.data.store import ImageStore, open_images
 from dicomnode.learning.engine.classification import labels_of, predict_logits
-from dicomnode.learning.engine.detection import predict_boxes, truths_of
+from dicomnode.learning.engine.detection import truths_of
+from dicomnode.learning.engine.mask_agreement import predict_lesions
 from dicomnode.learning.metrics.classification_metrics import (
     Predictions,
     SubgroupFigures,
@@ -167,7 +168,8 @@ def _answers(
 ) -> Predictions | Boxes:
     groups, point = groups_of(store.samples), bundle.node.operating_point
     if bundle.node.task is Task.DETECTION:
-        return Boxes(truths_of(store), predict_boxes(network, store), groups, point.threshold, hit)
+        found, dice = predict_lesions(network, store, point.threshold, hit)
+        return Boxes(truths_of(store), found, groups, point.threshold, hit, dice)
     calibration: Calibration | None = bundle.node.calibration
     temperature = 1.0 if calibration is None else calibration.temperature
     return Predictions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -13,6 +14,10 @@ from dicomnode.learning.metrics.coco_precision import Matches, match_boxes
 from dicomnode.learning.metrics.froc import FROC_RATES, FoundBoxes
 from dicomnode.learning.metrics.lesions import AT_HALF, Hit, Truth, found_boxes
 from dicomnode.learning.metrics.resampling import Interval, bootstrap, resampled_by
+from dicomnode.learning.metrics.weighted_figures import share
+
+Dice: TypeAlias = tuple[tuple[float, ...], ...]
+"""For each image, the Dice coefficients of the masks of lesions found, 0..1."""
 
 _RESAMPLES = 1000
 _CLASS_FIGURES = ("ap50", "ap")
@@ -62,6 +67,8 @@ class DetectionFigures:
         sensitivity_at_1_false_positive: The fourth of them.
         sensitivity: Share of lesions found at the operating point.
         false_positives_per_image: At the operating point.
+        mask_dice: Mean Dice coefficient of the masks of lesions found at the operating point; NaN without such masks.
+        mask_lesions: Lesions that it is the mean of: found, and annotated with an outline or mask.
         intervals: 95 % bootstrap intervals by figure; NaN if all images are of one patient.
         resampled: ``patient`` or ``image``.
     """
@@ -79,6 +86,8 @@ class DetectionFigures:
     sensitivity_at_1_false_positive: float
     sensitivity: float
     false_positives_per_image: float
+    mask_dice: float
+    mask_lesions: int
     intervals: dict[str, Interval]
     resampled: str
 
@@ -106,6 +115,7 @@ class Boxes:
         groups: One string per image; images of one group (patient) are resampled together.
         threshold: Operating point on the score of a box.
         hit: When a box is on a lesion, for all but average precision.
+        dice: Of the lesions found at the operating point; empty if no masks were compared.
     """
 
     truths: list[Truth]
@@ -113,12 +123,14 @@ class Boxes:
     groups: tuple[str, ...]
     threshold: float
     hit: Hit = AT_HALF
+    dice: Dice = ()
 
     def subset(self, chosen: Sequence[int]) -> Boxes:
         """The same for some of the images, repetitions allowed."""
         groups = tuple(self.groups[index] for index in chosen)
         truths, found = [self.truths[index] for index in chosen], [self.found[index] for index in chosen]
-        return Boxes(truths, found, groups, self.threshold, self.hit)
+        dice = tuple(self.dice[index] for index in chosen) if self.dice else ()
+        return Boxes(truths, found, groups, self.threshold, self.hit, dice)
 
     @property
     def lesions(self) -> int:
@@ -134,7 +146,8 @@ def detection_figures(boxes: Boxes, names: Sequence[str], seed: int) -> Detectio
 
     def figures(weights: Floats) -> dict[str, Floats]:
         values = by_class.precisions(weights) | {"ap50_any_class": any_class.precisions(weights)["ap50"]}
-        return values | _operating_figures(ranking, boxes.threshold, weights) | _froc_figures(ranking, weights)
+        values |= _operating_figures(ranking, boxes.threshold, weights) | _froc_figures(ranking, weights)
+        return values | {"mask_dice": _mean_dice(boxes.dice, weights)}
 
     values = {name: float(value[0]) for name, value in figures(np.ones((1, len(boxes.truths)))).items()}
     intervals = bootstrap(boxes.groups, figures, _RESAMPLES, seed)
@@ -142,6 +155,7 @@ def detection_figures(boxes: Boxes, names: Sequence[str], seed: int) -> Detectio
     return DetectionFigures(
         images=len(boxes.truths),
         lesions=boxes.lesions,
+        mask_lesions=sum(map(len, boxes.dice)),
         classes={name: _of_class(index, by_class, values, intervals) for index, name in enumerate(names)},
         hit=boxes.hit.rule,
         froc={
@@ -180,6 +194,14 @@ def _froc_figures(ranking: FoundBoxes, weights: Floats) -> dict[str, Floats]:
 def _operating_figures(ranking: FoundBoxes, threshold: float, weights: Floats) -> dict[str, Floats]:
     sensitivity, false = ranking.above(threshold, weights)
     return {"sensitivity": sensitivity, "false_positives_per_image": false}
+
+
+def _mean_dice(dice: Dice, weights: Floats) -> Floats:
+    """(R,) mean over lesions."""
+    if not dice:
+        return np.full(len(weights), np.nan)
+    sums, counts = np.array([sum(image) for image in dice]), np.array([float(len(image)) for image in dice])
+    return share(weights @ sums, weights @ counts)
 
 
 def _of_class(

@@ -48,6 +48,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "cpm": ("CPM", "mean sensitivity at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes per image"),
         "false_positives_per_image": ("False boxes per image", "at the operating point"),
+        "mask_dice": ("Dice of masks", "mean over the lesions found at the operating point whose outline is annotated"),
     }
 )
 MAIN = MappingProxyType(
