@@ -23,7 +23,8 @@ test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-recipes: $(STAMP)
-	DICOMNODE_TEST_RECIPES=1 $(BIN)/python -m pytest tests/unit/learning/test_published_recipes.py $(PYTEST_ARGS)
+	DICOMNODE_TEST_RECIPES=1 $(BIN)/python -m pytest tests/unit/learning/test_published_recipes.py \
+	  tests/unit/learning/test_published_exams.py $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

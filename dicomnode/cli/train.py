@@ -87,9 +87,9 @@ def _run(args: argparse.Namespace, recipe: Recipe, out: Path) -> int:
 
 def _data(args: argparse.Namespace, recipe: Recipe, out: Path) -> Path:
     """The data folder, generated if none was given."""
-    from dicomnode.learning.data.generated import generate_pictures
+    from dicomnode.learning.data.generated import generate_data
 
-    return args.data or generate_pictures(recipe, out / "generated")
+    return args.data or generate_data(recipe, out / "generated")
 
 
 def _describe(recipe: Recipe, as_json: bool) -> int:
@@ -124,7 +124,7 @@ def _package(run: Run, task: Task, as_json: bool) -> int:
     if as_json:
         print((run.out / "report.json").read_text(encoding="utf-8"), end="")
     else:
-        print(f"bundle: {bundle}")
+        print(f"{'bundle' if bundle.is_dir() else 'weights'}: {bundle}")
     return 0
 
 

@@ -69,7 +69,7 @@ def _figures(recipe: Recipe, report: Mapping[str, Any]) -> str:
     command = f"dicomnode evaluate models/{recipe.name} --data DATA --split {test['split']}"
     if recipe.data.expected:
         command += f" --recipe training/{recipe.name}.yaml"
-    table = _detection_table if recipe.task == "detection" else _classification_table
+    table = {"detection": _detection_table, "exam": _exam_table}.get(recipe.task, _classification_table)
     return (
         f"Measured with `{command}`, where DATA is the data set's folder; weights of epoch {report['epoch']}. "
         f"Brackets hold 95 % bootstrap intervals, resampled by {test['all']['resampled']}.\n\n{table(test)}"
@@ -121,6 +121,26 @@ def _detection_table(test: Mapping[str, Any]) -> str:
     ]
     by_class = _table(("class", "lesions", "AP 0.50", "AP 0.50:0.95"), classes)
     return f"{_table(('figure', 'value'), rows)}\n\nWhere boxes are counted, {figures['hit']}.\n\n{by_class}"
+
+
+def _exam_table(test: Mapping[str, Any]) -> str:
+    figures = test["all"]
+    titles = {
+        "breast_auc": "AUC per breast",
+        "breast_pr_auc": "PR-AUC per breast",
+        "exam_auc": "AUC per exam",
+        "exam_pr_auc": "PR-AUC per exam",
+        "sensitivity": "sensitivity per breast at the operating point",
+        "specificity": "specificity per breast at the operating point",
+    }
+    rows = [("exams / breasts", f"{figures['exams']} / {figures['breasts']}")]
+    rows += [(title, _with_interval(figures, name)) for name, title in titles.items()]
+    classes = [
+        (name, str(one["breasts"]), *(_with_interval(one, key) for key in ("breast_auc", "breast_pr_auc", "exam_auc")))
+        for name, one in figures["classes"].items()
+    ]
+    by_class = _table(("class", "breasts", "AUC per breast", "PR-AUC per breast", "AUC per exam"), classes)
+    return f"{_table(('figure', 'value'), rows)}\n\n{by_class}"
 
 
 def _with_interval(figures: Mapping[str, Any], name: str) -> str:

@@ -28,13 +28,15 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         "parameters_total": sum(p.numel() for p in parameters),
         "parameters_trainable": sum(p.numel() for p in parameters if p.requires_grad),
         **_original(network),
-        "input_size": input_size(recipe),
+        **_input_sizes(recipe),
         "data": recipe.data.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json"),
         "stages": _stages(recipe, network),
         "augmentation": recipe.augmentation.model_dump(mode="json"),
         "seed": recipe.seed,
         "init": recipe.init,
+        "exam": None if recipe.exam is None else recipe.exam.model_dump(mode="json"),
+        "init_parts": {name: part.model_dump(mode="json") for name, part in recipe.init_parts.items()},
         "preprocessing": [dict(component) for component in recipe.preprocessing],
         "operating_point": recipe.operating_point.model_dump(mode="json"),
         "variant": list(recipe.variant),
@@ -62,6 +64,15 @@ def _original(network: nn.Module) -> dict[str, int]:
     if isinstance(network, MaskRcnn | FasterRcnn):
         return {"parameters_total_original_head": network.original_parameters()}
     return {}
+
+
+def _input_sizes(recipe: Recipe) -> dict[str, Any]:
+    """Of mammograms, the craniocaudal views' size and, where it is another, the oblique views'."""
+    if recipe.exam is None:
+        return {"input_size": input_size(recipe)}
+    channels = 1 if recipe.exam.heat_maps is None else 3
+    sizes = {"input_size": [channels, *recipe.exam.cc_size]}
+    return sizes | ({"input_size_mlo": [channels, *recipe.exam.mlo_size]} if recipe.exam.unit == "exam" else {})
 
 
 def input_size(recipe: Recipe) -> list[int]:

@@ -14,6 +14,7 @@ from torch import nn
 from dicomnode.bundles import (
     Bundle,
     Calibration,
+    ExamInput,
     Task,
     build_network,
     build_preprocessing,
@@ -21,12 +22,14 @@ from dicomnode.bundles import (
     negative_classes,
 )
 from dicomnode.errors import RecipeError
+from dicomnode.learning.data.exam_store import ExamStore
 from dicomnode.learning.data.samples import Sample
 from dicomnode.learning.data.sources import load_samples, of_split
 from dicomnode.learning.data.store import ImageStore, open_images
 from dicomnode.learning.engine.classification import labels_of, predict_logits
 from dicomnode.learning.engine.detection import truths_of
 from dicomnode.learning.engine.mask_agreement import predict_lesions
+from dicomnode.learning.exam_evaluation import breast_answers, exam_store, exam_subgroup
 from dicomnode.learning.metrics.classification_metrics import (
     Predictions,
     SubgroupFigures,
@@ -34,6 +37,7 @@ from dicomnode.learning.metrics.classification_metrics import (
     classification_subgroup,
 )
 from dicomnode.learning.metrics.detection_metrics import Boxes, DetectionSubgroup, detection_figures, detection_subgroup
+from dicomnode.learning.metrics.exam_metrics import BreastScores, exam_figures
 from dicomnode.learning.metrics.lesions import AT_HALF, Hit
 from dicomnode.learning.recipes.recipe import DataSection
 
@@ -47,6 +51,8 @@ def find_layout(data: Path, classes: tuple[str, ...], task: Task) -> DataSection
             return DataSection(layout="cbis_ddsm", classes=classes, with_boxes=True)
         has_text = any(data.glob("*/labels/*.txt"))
         return DataSection(layout="kitti" if has_text else "coco", classes=classes)
+    if task is Task.EXAM:
+        return DataSection(layout="exam_csv", classes=classes, in_memory=False)
     table = data / "labels.csv"
     if not table.is_file():
         return DataSection(layout="class_folders", classes=classes)
@@ -64,14 +70,14 @@ class Evaluation:
         bundle: The bundle.
         network: Its network, as it was measured.
         store: The images, in order.
-        answers: What the network answered for each of them.
+        answers: What the network answered for each of them, or for each breast.
         report: The figures, ready for JSON.
     """
 
     bundle: Bundle
     network: nn.Module
-    store: ImageStore
-    answers: Predictions | Boxes
+    store: ImageStore | ExamStore
+    answers: Predictions | Boxes | BreastScores
     report: dict[str, Any]
 
 
@@ -118,6 +124,9 @@ def measure_bundle(
     """
     bundle = load_bundle(path)
     samples, section = _samples(bundle, data, split, valid_list, section)
+    if bundle.node.exam is not None:
+        exams = exam_store(bundle, bundle.node.exam, section, samples, data)
+        return _measure_exams(bundle, bundle.node.exam, build_network(bundle, device), exams, split, subgroups)
     members = {column: members_of(samples, column) for column in subgroups}
     store = open_images(section, samples, build_preprocessing(bundle), torch.float32)
     network = build_network(bundle, device)
@@ -129,6 +138,21 @@ def measure_bundle(
             column: {value: asdict(_subgroup(answers.subset(rows))) for value, rows in values.items()}
             for column, values in members.items()
         }
+    return Evaluation(bundle, network, store, answers, without_nan(report | figures))
+
+
+def _measure_exams(
+    bundle: Bundle, shown: ExamInput, network: nn.Module, store: ExamStore, split: str, subgroups: tuple[str, ...]
+) -> Evaluation:
+    answers, rows = breast_answers(bundle, shown, network, store)
+    names = [item.name for item in bundle.node.classes]
+    figures: dict[str, Any] = {"all": {"images": len(store.images), **asdict(exam_figures(answers, names, _SEED))}}
+    for column in subgroups:
+        members = members_of(rows.samples, column)
+        figures.setdefault("subgroups", {})[column] = {
+            value: exam_subgroup(answers.subset(chosen), names, _SEED) for value, chosen in members.items()
+        }
+    report = {"bundle": bundle.name, "version": bundle.version, "split": split, "threshold": answers.threshold}
     return Evaluation(bundle, network, store, answers, without_nan(report | figures))
 
 

@@ -15,6 +15,8 @@ from torch import nn
 
 from dicomnode.errors import RecipeError
 from dicomnode.learning.card import model_card
+from dicomnode.learning.data.exam_store import ExamStore
+from dicomnode.learning.data.exam_tables import is_birads
 from dicomnode.learning.data.pictures import compose
 from dicomnode.learning.data.sources import load_samples
 from dicomnode.learning.data.store import ImageStore
@@ -25,6 +27,7 @@ from dicomnode.learning.engine.memory import peak_memory
 from dicomnode.learning.engine.tasks import Task
 from dicomnode.learning.engine.training import Run, build_network
 from dicomnode.learning.evaluation import measure_bundle
+from dicomnode.learning.exam_packaging import exam_input, exam_network, fitted_exam
 from dicomnode.learning.metrics.calibration import (
     expected_calibration_error,
     fit_temperature,
@@ -42,6 +45,9 @@ _OWN_KEYS = ("description", "authors", "copyright", "data_source", "network_data
 def package(run: Run, task: Task) -> Path:
     """Write ``<out>/bundle/<name>`` and the report from the best checkpoint; returns the bundle.
 
+    A network that was trained on BI-RADS categories is no model of its own: it gets the report only, and what is
+    returned is its ``best.pt``, for the run that begins with it.
+
     Args:
         run: A run with ``best.pt`` in its output folder.
         task: Its task; threshold and temperature are fitted on the validation images.
@@ -53,7 +59,9 @@ def package(run: Run, task: Task) -> Path:
     epoch = load_best(network, run.out)
     # Thresholds are fitted on the weights as they are stored, not on those they were rounded from.
     network = network.half().float().to(run.device)
-    _write_parts(bundle, run.recipe, network, _fitted(run.recipe, network, task.valid))
+    is_model = not is_birads(run.recipe.data)
+    if is_model:
+        _write_parts(bundle, run.recipe, network, _fitted(run.recipe, network, task.valid))
     history = _history(run.out)
     report = {
         "name": run.recipe.name,
@@ -64,15 +72,16 @@ def package(run: Run, task: Task) -> Path:
     }
     evaluation = None
     splits = {sample.split for sample in load_samples(run.recipe.data, run.data)}
-    if run.recipe.data.test in splits:
+    if run.recipe.data.test in splits and is_model:
         data = run.recipe.data
         hit = Hit.read(run.recipe.operating_point.hit)
         evaluation = measure_bundle(bundle, run.data, data.test, run.device, section=data, hit=hit)
         report["test"] = evaluation.report
-    _write_text(bundle / "docs" / "README.md", model_card(run.recipe, report, _read_metadata(bundle)))
+    if is_model:
+        _write_text(bundle / "docs" / "README.md", model_card(run.recipe, report, _read_metadata(bundle)))
     _write_json(run.out / "report.json", report)
     write_page(run.out, run.recipe.name, evaluation, Background(run.recipe.published, report, run.out / "check.json"))
-    return bundle
+    return bundle if is_model else run.out / "best.pt"
 
 
 def _extent(run: Run, task: Task, history: list[dict[str, float]], memory: float) -> Component:
@@ -91,8 +100,10 @@ def _extent(run: Run, task: Task, history: list[dict[str, float]], memory: float
     }
 
 
-def _fitted(recipe: Recipe, network: nn.Module, valid: ImageStore) -> Component:
+def _fitted(recipe: Recipe, network: nn.Module, valid: ImageStore | ExamStore) -> Component:
     """The keys of the node's block that validation decides."""
+    if isinstance(valid, ExamStore):
+        return fitted_exam(recipe, valid.section, network, valid)
     point = recipe.operating_point
     target = "highest F1" if point.rule == "f1" else f"sensitivity {point.value:g}"
     unit = recipe.bundle.dicomnode.get("aggregation", {}).get("unit", "slice")
@@ -138,10 +149,13 @@ def negative_classes(recipe: Recipe) -> tuple[int, ...]:
 
 
 def _write_parts(bundle: Path, recipe: Recipe, network: nn.Module, fitted: Component) -> None:
-    weights = {name: _stored(tensor) for name, tensor in network.state_dict().items()}
+    component, state = dict(recipe.network), network.state_dict()
+    if recipe.exam is not None:
+        component, state = exam_network(recipe, recipe.exam, network)
+    weights = {name: _stored(tensor) for name, tensor in state.items()}
     (bundle / "models").mkdir(parents=True)
     save_file(weights, bundle / "models" / "model.safetensors", metadata={"format": "pt"})
-    _write_json(bundle / "configs" / "inference.json", inference_config(recipe))
+    _write_json(bundle / "configs" / "inference.json", inference_config(recipe) | {"network_def": component})
     _write_json(bundle / "configs" / "metadata.json", _metadata(recipe, fitted))
     shutil.copyfile(recipe.bundle.license_file, bundle / "LICENSE")
     _write_text(bundle / "docs" / "README.md", "")
@@ -154,11 +168,10 @@ def _stored(tensor: torch.Tensor) -> torch.Tensor:
 
 def inference_config(recipe: Recipe) -> Component:
     """``configs/inference.json``: classes and their arguments, nothing that is evaluated."""
-    config: Component = {
-        "network_def": dict(recipe.network),
-        "preprocessing": compose(recipe.preprocessing),
-        "inferer": {"_target_": "monai.inferers.SimpleInferer"},
-    }
+    config: Component = {"network_def": dict(recipe.network)}
+    if recipe.preprocessing:
+        config["preprocessing"] = compose(recipe.preprocessing)
+    config["inferer"] = {"_target_": "monai.inferers.SimpleInferer"}
     if recipe.task == "classification":
         config["postprocessing"] = {"_target_": "monai.transforms.Activations", "softmax": True}
     return config
@@ -178,7 +191,8 @@ def _metadata(recipe: Recipe, fitted: Component) -> Component:
         "required_packages_version": {},
     }
     texts = {"intended_use": section.card.intended_use.strip()}
-    node = {"task": recipe.task, **section.dicomnode, **fitted, "not_for": section.card.not_for.strip()}
+    shown = {} if recipe.exam is None else {"exam": exam_input(recipe.exam)}
+    node = {"task": recipe.task, **section.dicomnode, **shown, **fitted, "not_for": section.card.not_for.strip()}
     return {**versions, **section.metadata, **texts, "dicomnode": node}
 
 

@@ -1,4 +1,4 @@
-"""Generated pictures, on which any classification recipe can be tried without data."""
+"""Generated pictures, on which a recipe for classification or for exams can be tried without data."""
 
 from __future__ import annotations
 
@@ -10,10 +10,20 @@ import numpy.typing as npt
 from PIL import Image
 
 from dicomnode.errors import RecipeError
+from dicomnode.learning.data.generated_exams import generate_exams
 from dicomnode.learning.recipes.recipe import Recipe
 
 _COUNTS = (12, 4, 4)
 """Pictures of each class in training, validation and test."""
+
+
+def generate_data(recipe: Recipe, folder: Path) -> Path:
+    """Fill a data folder with what the recipe's task needs, and return the folder.
+
+    Raises:
+        RecipeError: If nothing can be generated for the recipe as it is.
+    """
+    return generate_exams(recipe, folder) if recipe.task == "exam" else generate_pictures(recipe, folder)
 
 
 def generate_pictures(recipe: Recipe, folder: Path, size: int = 64) -> Path:

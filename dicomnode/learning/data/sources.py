@@ -13,6 +13,7 @@ from dicomnode.inference.files import PICTURE_SUFFIXES
 from dicomnode.learning.data.annotated_layouts import coco, kitti
 from dicomnode.learning.data.cbis_ddsm import cbis_ddsm, cbis_repairs
 from dicomnode.learning.data.dicom_csv import dicom_csv, find_images
+from dicomnode.learning.data.exam_tables import exam_csv
 from dicomnode.learning.data.folders import class_folders, patient_class_folders, unsplit_class_folders
 from dicomnode.learning.data.repairs import Repair
 from dicomnode.learning.data.samples import Sample, divided, turned
@@ -63,6 +64,8 @@ def list_samples(section: DataSection, folder: Path) -> tuple[Sample, ...]:
 def unlisted_files(section: DataSection, folder: Path, samples: Iterable[Sample]) -> tuple[str, ...]:
     """Pictures in the data folder that are no sample, by their names in it, or DICOM images by SOP Instance UID."""
     used = {sample.path for sample in samples}
+    if section.layout == "exam_csv":
+        used |= {folder / value for sample in samples for column, value in sample.columns if column.endswith("_mask")}
     if section.layout == "dicom_csv":
         return tuple(sorted(image.sop_instance_uid for image in find_images(folder) if image.path not in used))
     if section.layout == "cbis_ddsm":
@@ -100,6 +103,7 @@ _READERS: Mapping[str, Callable[[DataSection, Path], Iterable[Sample]]] = Mappin
     {
         "labels_csv": labels_csv,
         "dicom_csv": dicom_csv,
+        "exam_csv": exam_csv,
         "class_folders": class_folders,
         "unsplit_class_folders": unsplit_class_folders,
         "patient_class_folders": patient_class_folders,

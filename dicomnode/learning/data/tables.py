@@ -34,7 +34,7 @@ def read_rows(section: DataSection, folder: Path, key: str) -> Iterator[dict[str
     table = folder / TABLE
     if not table.is_file():
         raise RecipeError(f"data folder {folder}: {TABLE} is missing; layout {section.layout} needs it")
-    rows = csv.DictReader(io.StringIO(_text(table)))
+    rows = csv.DictReader(io.StringIO(table_text(table)))
     if absent := _wanted(section, key) - set(rows.fieldnames or ()):
         raise RecipeError(f"{table}: column {', '.join(sorted(absent))} is missing")
     for row in rows:
@@ -86,7 +86,12 @@ def _wanted(section: DataSection, key: str) -> set[str]:
     return wanted | ({section.clean_column} if section.clean_column else set())
 
 
-def _text(table: Path) -> str:
+def table_text(table: Path) -> str:
+    """Text of a CSV file.
+
+    Raises:
+        RecipeError: If it is not UTF-8.
+    """
     try:
         return table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -24,6 +24,7 @@ from dicomnode.learning.datacheck.tallies import Tally, added, at_width, over
 from dicomnode.learning.recipes.recipe import DataSection
 
 NO_BOX = "no box"
+NO_FINDING = "no finding"
 
 _OUTSIDE = 0.5
 """Pixels by which a box may reach over the edge: coordinates are rounded."""
@@ -33,7 +34,12 @@ def text_of(section: DataSection, sample: Sample) -> str:
     """The class of a sample, or the classes of its boxes."""
     if section.layout == "coco":
         return " + ".join(sorted({section.classes[label] for label in sample.box_labels})) or NO_BOX
-    return section.classes[sample.label]
+    return section.classes[sample.label] if sample.label >= 0 else none_of(section)
+
+
+def none_of(section: DataSection) -> str:
+    """What a picture without a label is called."""
+    return NO_FINDING if section.layout == "exam_csv" else NO_BOX
 
 
 def splits_of(section: DataSection, samples: Iterable[Sample]) -> tuple[str, ...]:
@@ -50,9 +56,9 @@ def count_classes(section: DataSection, samples: Sequence[Sample]) -> tuple[Clas
         pictures.update((sample.split, label) for label in {*sample.box_labels} or {sample.label})
     counts = []
     for split in splits_of(section, samples):
-        for label, name in enumerate((*section.classes, NO_BOX)):
+        for label, name in enumerate((*section.classes, none_of(section))):
             key = (split, label if label < len(section.classes) else -1)
-            if name != NO_BOX or pictures[key]:
+            if key[1] >= 0 or pictures[key]:
                 counts.append(ClassCount(split, name, pictures[key], boxes[key]))
     return tuple(counts)
 
@@ -141,7 +147,7 @@ def histograms_of(
         section: Names the classes.
         samples: Readable ones.
         facts: Of their pictures.
-        tallies: Sum of their tallies for each label; -1 is a picture without a box.
+        tallies: Sum of their tallies for each label; -1 is a picture without any.
     """
     whole: Tally | None = None
     for one in tallies.values():
@@ -155,7 +161,7 @@ def histograms_of(
         weights = over(placed, whole.first, whole.first + len(whole.weights)) / len(of_class)
         mean = statistics.fmean(one.mean for one in of_class)
         variance = statistics.fmean(one.square for one in of_class) - mean**2
-        name = NO_BOX if label < 0 else section.classes[label]
+        name = none_of(section) if label < 0 else section.classes[label]
         deviation = math.sqrt(max(variance, 0.0))
         classes.append(ClassHistogram(name, len(of_class), mean, deviation, tuple(weights.tolist())))
     step = 2.0**whole.exponent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dicomnode.learning.datacheck.counting import NO_BOX
+from dicomnode.learning.datacheck.counting import NO_BOX, NO_FINDING
 from dicomnode.learning.datacheck.findings import Conflict, DataCheck, Problem
 from dicomnode.learning.recipes.recipe import DataSection
 
@@ -29,7 +29,7 @@ def _errors(section: DataSection, check: DataCheck) -> Iterator[str]:
 
 def _classes(section: DataSection, check: DataCheck) -> Iterator[str]:
     for one in check.classes:
-        if one.split == section.train and not one.pictures and one.name != NO_BOX:
+        if one.split == section.train and not one.pictures and one.name not in (NO_BOX, NO_FINDING):
             yield f"class {one.name!r} has no picture in split {one.split!r}: it cannot be learned"
     for split in check.splits:
         if split.split not in (section.train, section.valid, section.test):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from dicomnode.errors import RecipeError
+from dicomnode.learning.recipes.exam import PartSection
 from dicomnode.networks.pretraining import TakesCoco, TakesImageNet
 
 Weights: TypeAlias = Mapping[str, torch.Tensor]
@@ -84,6 +85,51 @@ def load_start(network: nn.Module, file: Path) -> None:
         network.load_state_dict(content if file.suffix == ".safetensors" else content["model"])
     except (KeyError, RuntimeError, TypeError) as error:
         raise RecipeError(f"init_weights {file}: is no best.pt of this network; train the recipe before it") from error
+
+
+def load_parts(network: nn.Module, parts: Mapping[str, PartSection]) -> tuple[str, ...]:
+    """Put weights of other runs' ``best.pt`` into parts of a network, and tell what was taken and what was not.
+
+    Where a convolution here sees further input channels behind those it saw there, these keep their own weights.
+
+    Args:
+        network: Changed in place.
+        parts: By name.
+
+    Returns:
+        Lines for the log.
+
+    Raises:
+        RecipeError: If a file holds no such weights, or they do not fit.
+    """
+    own, taken, lines = network.state_dict(), set[str](), list[str]()
+    for name, part in parts.items():
+        content = _from_file(part.weights)
+        given: Weights = content.get("model", content) if isinstance(content, dict) else {}
+        named = {f"{part.target}{key[len(part.source) :]}": key for key in given if key.startswith(part.source)}
+        if not named or not named.keys() <= own.keys():
+            wrong = min(named.keys() - own.keys(), default=f"{part.source}...")
+            raise RecipeError(f"init_parts.{name}: {part.weights} does not fit the network: {wrong!r} is not in both")
+        for here, there in named.items():
+            own[here] = _widened(given[there], own[here], f"init_parts.{name}: {there}")
+        taken |= named.keys()
+        left = _summary(key for key in given if not key.startswith(part.source))
+        lines.append(f"init_parts.{name}: {len(named)} tensors from {part.weights}; left out there: {left}")
+    network.load_state_dict(own)
+    return (*lines, f"init_parts: drawn at random: {_summary(key for key in own if key not in taken)}")
+
+
+def _widened(given: torch.Tensor, own: torch.Tensor, where: str) -> torch.Tensor:
+    if given.ndim == 4 and given.ndim == own.ndim and given.shape[1] < own.shape[1]:
+        given = torch.cat([given, own[:, given.shape[1] :]], dim=1)
+    if given.shape != own.shape:
+        raise RecipeError(f"{where} has shape {tuple(given.shape)}, the network needs {tuple(own.shape)}")
+    return given
+
+
+def _summary(keys: Iterable[str]) -> str:
+    """The first two levels of names of weights, each once."""
+    return ", ".join(dict.fromkeys(".".join(key.split(".")[:2]) for key in keys)) or "nothing"
 
 
 def _from_file(file: Path) -> Any:

@@ -8,14 +8,15 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from dicomnode.learning.data.exam_store import ExamStore
 from dicomnode.learning.data.store import ImageStore
 
 
 class Task(Protocol):
-    """Classification or detection, with its data in memory."""
+    """Classification, detection or exams, with its data."""
 
     @property
-    def valid(self) -> ImageStore:
+    def valid(self) -> ImageStore | ExamStore:
         """The validation images."""
 
     @property

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from monai.bundle import ConfigParser
@@ -13,7 +14,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dicomnode.errors import RecipeError
+from dicomnode.learning.data.exam_store import open_exams
 from dicomnode.learning.data.pictures import build_transform
+from dicomnode.learning.data.samples import Sample
 from dicomnode.learning.data.sources import load_samples, of_split
 from dicomnode.learning.data.store import open_images
 from dicomnode.learning.engine.boards import Board, open_board
@@ -22,12 +25,14 @@ from dicomnode.learning.engine.checkpoints import RunState, bring_best, read_che
 from dicomnode.learning.engine.classification import Classification
 from dicomnode.learning.engine.compilation import compile_network
 from dicomnode.learning.engine.detection import Detection
+from dicomnode.learning.engine.exams import ExamTask
 from dicomnode.learning.engine.freezing import train_only
+from dicomnode.learning.engine.heat_maps import draw_heat_maps
 from dicomnode.learning.engine.loops import train_one_epoch
 from dicomnode.learning.engine.memory import keep_no_activations, peak_memory
 from dicomnode.learning.engine.optimisation import make_optimizer, make_schedule
 from dicomnode.learning.engine.precision import choose_device, fast_type
-from dicomnode.learning.engine.pretrained import load_coco, load_imagenet, load_start
+from dicomnode.learning.engine.pretrained import load_coco, load_imagenet, load_parts, load_start
 from dicomnode.learning.engine.progress import Reporter
 from dicomnode.learning.engine.ranks import ALONE, Ranks
 from dicomnode.learning.engine.smote import refit_head
@@ -36,6 +41,8 @@ from dicomnode.learning.engine.tasks import Task
 from dicomnode.learning.recipes.hyperparameters import TrainingSection
 from dicomnode.learning.recipes.recipe import Recipe
 from dicomnode.networks.pretraining import TakesCoco, TakesImageNet
+
+Samples: TypeAlias = tuple[Sample, ...]
 
 _FREE = ("epochs", "patience", "validate_every", "compile", "accumulate", "checkpointing", "mixed_precision")
 """What may change when a run is resumed: its length, and what it costs in time and memory."""
@@ -118,14 +125,21 @@ def build_network(recipe: Recipe) -> nn.Module:
 def load_task(recipe: Recipe, data: Path, ranks: Ranks = ALONE) -> Task:
     """The task with its training images and, in the first process, validation images."""
     samples = load_samples(recipe.data, data)
-    transform = build_transform(recipe.preprocessing)
-    train = open_images(recipe.data, of_split(samples, recipe.data.train), transform)
-    valid = open_images(recipe.data, of_split(samples, recipe.data.valid) if ranks.is_first else (), transform)
-    kind = Classification if recipe.task == "classification" else Detection
-    task: Task = kind(recipe, train, valid, ranks)
+    train, valid = of_split(samples, recipe.data.train), of_split(samples, recipe.data.valid) if ranks.is_first else ()
+    task = _task(recipe, data, train, valid, ranks)
     if task.steps_per_epoch == 0:
         raise RecipeError(f"{data}: fewer training pictures than training.batch_size; lower it with --set")
     return task
+
+
+def _task(recipe: Recipe, data: Path, train: Samples, valid: Samples, ranks: Ranks) -> Task:
+    if recipe.exam is not None:
+        shown, unseen = (open_exams(recipe.data, recipe.exam, samples, data) for samples in (train, valid))
+        return ExamTask(recipe, recipe.exam, shown, unseen, ranks)
+    transform = build_transform(recipe.preprocessing)
+    kind = Classification if recipe.task == "classification" else Detection
+    seen, held_out = (open_images(recipe.data, samples, transform) for samples in (train, valid))
+    return kind(recipe, seen, held_out, ranks)
 
 
 def train(run: Run, task: Task, reporter: Reporter) -> RunState:
@@ -135,7 +149,9 @@ def train(run: Run, task: Task, reporter: Reporter) -> RunState:
     last layer is trained on balanced embeddings after that.
     """
     section, budget = run.recipe.training, Budget(run.budget_minutes, run.ranks)
-    state = _start(run, task)
+    if isinstance(task, ExamTask):
+        draw_heat_maps(task, run.device, reporter.say)
+    state = _start(run, task, reporter.say)
     with open_board(run.boards if run.ranks.is_first else None, state.steps) as board:
         while state.epoch < section.epochs and not _is_stale(section, state) and not budget.is_over:
             if (stage := stage_at(section, state.epoch)) != state.stage:
@@ -155,19 +171,19 @@ def _is_stale(section: TrainingSection, state: RunState) -> bool:
     return state.stale >= section.patience and state.stage == len(stages_of(section)) - 1
 
 
-def new_network(run: Run) -> nn.Module:
+def new_network(run: Run, say: Callable[[str], None] = lambda line: None) -> nn.Module:
     """The network as the run begins with it, on its device, with the parameters of the first stage to be trained."""
     model = build_network(run.recipe)
     if run.resume is None:
-        _initialise(model, run.recipe)
+        _initialise(model, run.recipe, say)
     train_only(model, stages_of(run.recipe.training)[0].train_only)
     keep_no_activations(model, run.recipe.training.checkpointing)
     return run.ranks.synchronised(model).to(run.device).to(memory_format=torch.channels_last)
 
 
-def _start(run: Run, task: Task) -> RunState:
+def _start(run: Run, task: Task, say: Callable[[str], None]) -> RunState:
     """A new run, or one as its checkpoint left it."""
-    section, model = run.recipe.training, new_network(run)
+    section, model = run.recipe.training, new_network(run, say)
     averaged = None
     if section.ema_decay and run.ranks.is_first:
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(section.ema_decay), use_buffers=True)  # type: ignore[no-untyped-call]
@@ -189,9 +205,8 @@ def _resume(run: Run, task: Task, state: RunState, checkpoint: Path) -> None:
 
 def _identity(recipe: Recipe) -> str:
     """What a checkpoint's run must have in common with the one that resumes it; it may be made longer or shorter."""
-    content = recipe.model_dump(
-        mode="json", include={"seed", "task", "network", "preprocessing", "augmentation", "training"}
-    )
+    keys = {"seed", "task", "network", "preprocessing", "augmentation", "training"}
+    content = recipe.model_dump(mode="json", include=keys | ({"exam"} if recipe.exam is not None else set()))
     for free in _FREE:
         del content["training"][free]
     return json.dumps(content, sort_keys=True)
@@ -207,13 +222,16 @@ def _stepping(
     return optimizer, make_schedule(optimizer, section, task.steps_per_epoch), run.ranks.wrap(model)
 
 
-def _initialise(model: nn.Module, recipe: Recipe) -> None:
+def _initialise(model: nn.Module, recipe: Recipe, say: Callable[[str], None]) -> None:
     if recipe.init == "imagenet" and isinstance(model, TakesImageNet):
         load_imagenet(model, recipe.init_weights)
     elif recipe.init == "coco" and isinstance(model, TakesCoco):
         load_coco(model, recipe.init_weights)
     elif recipe.init == "checkpoint" and recipe.init_weights is not None:
         load_start(model, recipe.init_weights)
+    elif recipe.init == "checkpoint":
+        for line in load_parts(model, recipe.init_parts):
+            say(line)
 
 
 def _enter(run: Run, task: Task, state: RunState, stage: int) -> None:

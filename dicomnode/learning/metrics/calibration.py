@@ -10,6 +10,8 @@ from torch.nn import functional
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_LEAST = 1e-12
+
 
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """The temperature of the lowest negative log likelihood (Guo et al., ICML 2017), found by golden section.
@@ -30,6 +32,17 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
         else:
             low = left
     return float(np.exp((low + high) / 2))
+
+
+def log_odds(scores: Floats) -> Floats:
+    """Of scores 0..1, kept finite."""
+    kept = np.clip(scores, _LEAST, 1 - _LEAST)
+    return np.asarray(np.log(kept / (1 - kept)))
+
+
+def cooled(scores: Floats, temperature: float) -> Floats:
+    """Scores 0..1 that need not add up to 1, their log odds divided by the temperature."""
+    return np.asarray(1 / (1 + np.exp(-log_odds(scores) / temperature)))
 
 
 def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int = 15) -> float:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dicomnode.errors import RecipeError
+from dicomnode.learning.recipes.exam import ExamSection, PartSection
 from dicomnode.learning.recipes.hyperparameters import Fraction, Section, TrainingSection
 from dicomnode.learning.recipes.layers import read_layers
 
@@ -28,9 +29,10 @@ class DataSection(Section):
         layout: ``labels_csv`` (path,label,split,...), ``dicom_csv`` (DICOM files anywhere, and labels.csv with
             uid,label,split,... where uid is a SOP or Series Instance UID; every frame is a picture), ``coco``
             (annotations_<split>.json), ``kitti`` (<split>/images, and <split>/labels with a text file a picture),
-            ``cbis_ddsm`` (its four tables and DICOM folders), or pictures in folders: ``class_folders``
-            (split/class/picture), ``patient_class_folders`` (patient/class/picture), ``unsplit_class_folders``
-            (class/picture).
+            ``cbis_ddsm`` (its four tables and DICOM folders), ``exam_csv`` (mammograms, and labels.csv with
+            path,exam,laterality,view,split,... and a column of 0 and 1 for each class, or a column birads), or
+            pictures in folders: ``class_folders`` (split/class/picture), ``patient_class_folders``
+            (patient/class/picture), ``unsplit_class_folders`` (class/picture).
         classes: Class names in the order of the network's outputs; a single one for detection only.
         folders: Class of a folder or label whose name is not that of a class.
         ignored: Labels of labels.csv whose rows are left out, since they are no part of the task.
@@ -55,6 +57,7 @@ class DataSection(Section):
     layout: Literal[
         "labels_csv",
         "dicom_csv",
+        "exam_csv",
         "class_folders",
         "patient_class_folders",
         "unsplit_class_folders",
@@ -208,7 +211,7 @@ class Recipe(Section):
 
     Attributes:
         name: Name of the bundle.
-        task: ``classification`` or ``detection``.
+        task: ``classification``, ``detection``, or ``exam`` for mammography exams.
         seed: All randomness follows from it and the epoch's number.
         published: What the study that it repeats reported.
         choices: What the study left open, and what was chosen here, by key or topic.
@@ -218,9 +221,13 @@ class Recipe(Section):
             the whole detector but the class heads, ``checkpoint`` from those of another run of the same network.
         init_weights: A file with torchvision's weights, where its cache and the internet have none; or the other run's
             ``best.pt``.
+        init_parts: With ``init: checkpoint``, by any names: parts of the network that begin with other runs' weights;
+            the log tells what each left out.
+        exam: What is seen of an exam; given exactly if the task is ``exam``.
         data: Where images and labels lie.
         network: Component of ``dicomnode.networks``.
-        preprocessing: MONAI array transforms from one image (C, H, W) to the network's input.
+        preprocessing: MONAI array transforms from one image (C, H, W) to the network's input; none for exams, which are
+            prepared as the node does it.
         augmentation: Random changes in training.
         training: Hyper-parameters.
         operating_point: How the threshold is chosen.
@@ -228,7 +235,7 @@ class Recipe(Section):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    task: Literal["classification", "detection"]
+    task: Literal["classification", "detection", "exam"]
     seed: int = Field(2026, ge=0)
     published: PublishedSection | None = None
     choices: dict[str, str] = Field(default_factory=dict)
@@ -236,9 +243,11 @@ class Recipe(Section):
     variant: tuple[str, ...] = ()
     init: Literal["random", "imagenet", "coco", "checkpoint"] = "random"
     init_weights: Path | None = None
+    init_parts: dict[str, PartSection] = Field(default_factory=dict)
+    exam: ExamSection | None = None
     data: DataSection
     network: Component
-    preprocessing: tuple[Component, ...] = Field(min_length=1)
+    preprocessing: tuple[Component, ...] = ()
     augmentation: AugmentationSection = AugmentationSection()
     training: TrainingSection
     operating_point: OperatingPointSection
@@ -266,14 +275,25 @@ class Recipe(Section):
                 raise ValueError(f"init {init} needs the network dicomnode.networks.{' or '.join(known)}")
         if self.init_weights is not None and self.init == "random":
             raise ValueError("init_weights needs init: imagenet, coco or checkpoint")
-        if self.init_weights is None and self.init == "checkpoint":
+        if self.init_weights is None and self.init == "checkpoint" and not self.init_parts:
             raise ValueError("init checkpoint needs init_weights: the best.pt of the run to start from")
+        if self.init_parts and (self.init != "checkpoint" or self.init_weights is not None):
+            raise ValueError("init_parts needs init: checkpoint, and no init_weights")
+        return self
+
+    @model_validator(mode="after")
+    def _exams_are_prepared_by_the_node(self) -> Recipe:
+        is_exam = self.task == "exam"
+        if is_exam != (self.exam is not None) or is_exam == bool(self.preprocessing):
+            raise ValueError("task exam needs the section exam and no preprocessing; other tasks need preprocessing")
+        if is_exam and self.data.in_memory:
+            raise ValueError("task exam needs data.in_memory: false, since mammograms are read when they are needed")
         return self
 
     @model_validator(mode="after")
     def _only_for_classification(self) -> Recipe:
         only = {"training.l1": self.training.l1, "training.class_balance": self.training.class_balance != "none"}
-        only["data.in_memory: false"] = not self.data.in_memory
+        only["data.in_memory: false"] = not self.data.in_memory and self.task != "exam"
         only["data.colour: rgb"] = self.data.colour == "rgb"
         only["augmentation.mixup or cutmix"] = bool(self.augmentation.mixup or self.augmentation.cutmix)
         used = [key for key, value in only.items() if value]

@@ -12,14 +12,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dicomnode import __version__
+from dicomnode.learning.data.exam_store import ExamStore
 from dicomnode.learning.evaluation import Evaluation
 from dicomnode.learning.metrics.classification_metrics import Predictions
+from dicomnode.learning.metrics.exam_metrics import BreastScores
 from dicomnode.learning.reader_study import Beside
 from dicomnode.learning.recipes.recipe import PublishedSection
 from dicomnode.learning.report.classification_plots import classification_plots, confusion_plot
 from dicomnode.learning.report.data_check import CheckView, read_check
 from dicomnode.learning.report.detection_plots import detection_plots
 from dicomnode.learning.report.drawing import Plot
+from dicomnode.learning.report.exam_plots import exam_plots
 from dicomnode.learning.report.history_plots import history_plots
 from dicomnode.learning.report.pictures import ErrorPicture, answer_pictures, lesion_pictures
 from dicomnode.learning.report.reader_plots import reader_plot, reader_tables
@@ -91,7 +94,7 @@ def write_page(out: Path, name: str, evaluation: Evaluation | None, background: 
 def _evaluated(evaluation: Evaluation, published: PublishedSection | None) -> dict[str, Any]:
     report, bundle = evaluation.report, evaluation.bundle
     best = report.get("clean", report["all"])
-    task = "classification" if isinstance(evaluation.answers, Predictions) else "detection"
+    task = bundle.node.task.value
     shown = [name for name in (*best, *MAIN[task]) if name in MEANINGS]
     return {
         "version": report["version"],
@@ -128,6 +131,8 @@ def _plots(evaluation: Evaluation) -> tuple[Plot, ...]:
     """Of the leak-free rows where they are known, as the others flatter; the confusion matrix of both."""
     answers, report = evaluation.answers, evaluation.report
     names = [item.name for item in evaluation.bundle.node.classes]
+    if isinstance(answers, BreastScores):
+        return exam_plots(answers, report["all"], names)
     if not isinstance(answers, Predictions):
         return detection_plots(answers, report["all"], names)
     if "clean" not in report:
@@ -141,9 +146,12 @@ def _plots(evaluation: Evaluation) -> tuple[Plot, ...]:
 
 def _errors(evaluation: Evaluation) -> tuple[ErrorPicture, ...]:
     names = [item.name for item in evaluation.bundle.node.classes]
-    if isinstance(evaluation.answers, Predictions):
-        return answer_pictures(evaluation.network, evaluation.store, evaluation.answers, names)
-    return lesion_pictures(evaluation.store, evaluation.answers, names)
+    answers, store = evaluation.answers, evaluation.store
+    if isinstance(answers, BreastScores) or isinstance(store, ExamStore):
+        return ()
+    if isinstance(answers, Predictions):
+        return answer_pictures(evaluation.network, store, answers, names)
+    return lesion_pictures(store, answers, names)
 
 
 def _write_plots(folder: Path, sections: Mapping[str, tuple[Plot, ...]]) -> None:

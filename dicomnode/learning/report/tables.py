@@ -49,12 +49,19 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cpm": ("CPM", "mean sensitivity at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes per image"),
         "false_positives_per_image": ("False boxes per image", "at the operating point"),
         "mask_dice": ("Dice of masks", "mean over the lesions found at the operating point whose outline is annotated"),
+        "breast_auc": ("AUC per breast", "area under the ROC curve over breasts, of the class that answers"),
+        "breast_pr_auc": ("PR-AUC per breast", "average precision over breasts, of the class that answers"),
+        "exam_auc": ("AUC per exam", "area under the ROC curve over exams; an exam's score is its higher breast's"),
+        "exam_pr_auc": ("PR-AUC per exam", "average precision over exams"),
+        "exam_sensitivity": ("Sensitivity per exam", "share of exams with a finding of which a breast is called"),
+        "exam_specificity": ("Specificity per exam", "share of exams without one of which no breast is called"),
     }
 )
 MAIN = MappingProxyType(
     {
         "classification": ("accuracy", "sensitivity", "specificity", "auc", "pr_auc", "macro_f1"),
         "detection": ("ap50", "ap", "cpm", "sensitivity", "false_positives_per_image"),
+        "exam": ("breast_auc", "breast_pr_auc", "exam_auc", "sensitivity", "specificity"),
     }
 )
 
@@ -116,6 +123,8 @@ def class_tables(report: Mapping[str, Any]) -> tuple[Table, ...]:
     """Each class, for all rows and the leak-free ones."""
     titles = {"images": "images", "lesions": "lesions", "precision": "precision", "recall": "recall", "f1": "F1"}
     titles |= {"auc": "AUC", "pr_auc": "PR-AUC", "ap50": "AP 0.50", "ap": "AP 0.50:0.95"}
+    titles |= {"breasts": "breasts", "breast_auc": "AUC per breast", "breast_pr_auc": "PR-AUC per breast"}
+    titles |= {"exam_auc": "AUC per exam", "exam_pr_auc": "PR-AUC per exam"}
     tables = []
     for rows, title in ROWS.items():
         classes = report.get(rows, {}).get("classes", {})
