@@ -8,6 +8,7 @@ from pydicom.uid import UID
 
 from dicomnode.dicom.decoding import name_of
 from dicomnode.dicom.parsing import transfer_syntax_of
+from dicomnode.dicom.pixels import stored_range
 from dicomnode.errors import PixelError
 
 
@@ -27,14 +28,11 @@ def check_stored_bits(dataset: Dataset) -> None:
     allocated, stored = int(dataset.get("BitsAllocated", 0)), int(dataset.get("BitsStored", 0))
     if syntax.is_encapsulated or allocated != 16 or stored >= allocated or _overlay_in_pixels(dataset):
         return
-    words = np.frombuffer(dataset.PixelData, "<u2" if syntax.is_little_endian else ">u2")
-    high = words >> stored
-    if not high.any():
-        return
-    if dataset.get("PixelRepresentation", 0) == 1:  # the sign may be extended into the unused bits
-        negative = (words >> (stored - 1)) & 1 == 1
-        high = np.where(negative & (high == (1 << (allocated - stored)) - 1), 0, high)
-    wrong = np.flatnonzero(high)
+    sign = "i" if dataset.get("PixelRepresentation", 0) == 1 else "u"
+    words = np.frombuffer(dataset.PixelData, f"{'<' if syntax.is_little_endian else '>'}{sign}2")
+    low, high = stored_range(dataset)
+    # A sign that is not extended into the unused bits leaves small positive values.
+    wrong = np.flatnonzero((words < low) | (words >= 1 << stored if low else words > high))
     if wrong.size:
         row, column = divmod(int(wrong[0]) % (dataset.Rows * dataset.Columns), int(dataset.Columns))
         pixels = "1 pixel value does" if wrong.size == 1 else f"{wrong.size} pixel values do"

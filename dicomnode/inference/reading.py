@@ -13,6 +13,7 @@ from pydicom import dcmread
 from dicomnode.dicom.geometry import Stack, lps_to_ras, stack_planes
 from dicomnode.dicom.kinds import is_image
 from dicomnode.dicom.pixels import PIXEL_KEYWORDS, read_frames
+from dicomnode.dicom.stored_bits import check_stored_bits
 from dicomnode.errors import PixelError
 from dicomnode.inference.separation import Separation, sort_out
 from dicomnode.inference.slices import Slice, check_instance, read_slices, readable
@@ -138,6 +139,7 @@ def _fill(
     with readable(instance):
         dataset = dcmread(instance.path, force=True, specific_tags=list(PIXEL_KEYWORDS))
         check_instance(instance, dataset)
+        check_stored_bits(dataset)
         for index, frame in enumerate(read_frames(dataset)):
             if index in frames:
                 number, k = frames[index]

@@ -210,3 +210,10 @@ def test_a_lost_file_is_refused_by_name(tmp_path: Path) -> None:
     paths[0].unlink()
     with pytest.raises(PixelError, match="cannot be read from the archive"):
         read_series(series)
+
+
+def test_a_value_beyond_the_bits_stored_is_refused(tmp_path: Path) -> None:
+    pixels = np.full((4, 4), 4096, np.uint16)
+    path = write_instance(make_instance(modality="MG", pixels=pixels, BitsStored=12, HighBit=11), tmp_path)
+    with pytest.raises(PixelError, match="16 pixel values do not fit the 12 bits stored"):
+        read_series(as_series([path]))
