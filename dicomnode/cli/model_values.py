@@ -27,7 +27,7 @@ class ListedModel:
         name: Folder name.
         state: ``off``, ``silent`` or ``live``; ``waiting`` while the digest is not approved; ``broken``.
         version: Of the bundle.
-        task: Classification or detection.
+        task: Classification, detection or exam.
         digest: Hex SHA-256.
         runs_code: Whether it holds ``$`` expressions.
         note: What to do, or empty.
@@ -129,6 +129,7 @@ def _check(bundle: Bundle, device: str, allow_code: bool) -> CheckedModel:
     chosen = choose_device(device)
     check = check_bundle(bundle, chosen, allow_code=allow_code)
     answer = check.prediction.answer
+    what = "image" if bundle.node.exam is None else "exam"
     shape = f"{len(answer.classes)} class scores" if answer.classes else f"{len(check.prediction.findings)} regions"
-    text = f"runs on {chosen}: loaded in {check.load_seconds:.1f} s, one image in {check.seconds:.2f} s, {shape}"
+    text = f"runs on {chosen}: loaded in {check.load_seconds:.1f} s, one {what} in {check.seconds:.2f} s, {shape}"
     return CheckedModel(bundle.name, True, text)

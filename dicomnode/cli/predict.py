@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from dicomnode.bundles import Bundle
     from dicomnode.cli.predict_report import Report
     from dicomnode.inference.files import Inputs, Problem
+    from dicomnode.inference.loaded import LoadedModel
     from dicomnode.inference.predict_files import Predicted
-    from dicomnode.inference.predictor import Predictor
     from dicomnode.settings import Settings
 
 
@@ -22,7 +22,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "predict",
         help="run a model on files, without a server",
-        description="Run a bundle on DICOM files, each series on its own, and on PNG, JPEG and TIFF pictures.",
+        description="Run a bundle on DICOM files, each series on its own (mammography exams as a whole), and on PNG, "
+        "JPEG and TIFF pictures.",
     )
     parser.add_argument("bundle", help="folder of a bundle, or the name of one in the models folder of the settings")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="DICOM file, picture, or folder of them")
@@ -95,21 +96,22 @@ def _results(
 ) -> Iterator[Predicted | Problem]:
     from dicomnode.inference.predict_files import predict_pictures, predict_studies
     from dicomnode.inference.predict_tiles import predict_tile_pictures
+    from dicomnode.inference.predictor import Predictor
 
     predictor = _load(args, settings, bundle)
     created = datetime.now(UTC)
     tiling = bundle.node.tiling
-    if tiling is None:
-        yield from predict_pictures(predictor, inputs.pictures, created)
-    else:
+    if isinstance(predictor, Predictor) and tiling is not None:
         yield from predict_tile_pictures(predictor, tiling, inputs.pictures, args.spacing, created)
+    else:
+        yield from predict_pictures(predictor, inputs.pictures, created)
     yield from predict_studies(predictor, inputs.dicom, settings, created)
 
 
-def _load(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> Predictor:
+def _load(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> LoadedModel:
     from dicomnode.errors import UsageError
     from dicomnode.inference.devices import choose_device
-    from dicomnode.inference.predictor import Predictor
+    from dicomnode.inference.loaded import load_model
 
     if args.batch_size is not None and args.batch_size < 1:
         raise UsageError(f"--batch-size {args.batch_size}: give 1 or more")
@@ -118,7 +120,7 @@ def _load(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> Predi
             "the model does not look at tiles; leave it out" if bundle.node.tiling is None else "give mm, such as 0.004"
         )
         raise UsageError(f"--spacing {args.spacing:g}: {why}")
-    return Predictor(
+    return load_model(
         bundle,
         choose_device(args.device or settings.infer.device),
         args.batch_size or settings.infer.batch_size,

@@ -90,7 +90,7 @@ class Report:
             folder, stem = self._out / "overlays", f"{len(self._values) + 1:05d}-{predicted.path.stem}"
             names = [f"{stem}.png"] * len(overlays) + [f"{stem}-heat-map.png"] * len(heat_maps)
         else:
-            folder = self._out / predicted.series_instance_uid
+            folder = self._out / predicted.uid
             names = [f"image-{overlay.position:04d}.png" for overlay in overlays]
             names += [f"heat-map-{heat_map.position:04d}.png" for heat_map in heat_maps]
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dicomnode.bundles import Accepts, Bundle, Tiling, why_out_of_scope
 from dicomnode.dicom.digest import content_digest
+from dicomnode.dicom.mammography import STANDARD_VIEWS
 from dicomnode.errors import IdentityError, ImageError, ScopeError
 from dicomnode.findings import Outcome, Result
+from dicomnode.inference.laterality import with_laterality
+from dicomnode.inference.loaded import LoadedModel
+from dicomnode.inference.mammography.exam import read_exam
+from dicomnode.inference.mammography.predictor import ExamPredictor
 from dicomnode.inference.network import Detection
 from dicomnode.inference.outcomes import result_of, without_answer
 from dicomnode.inference.predictor import Prediction, Predictor, Request
@@ -57,7 +62,12 @@ def digest_input(selected: Sequence[Series], bundle: Bundle, settings: Settings)
 
 
 def analyse(
-    study: Study, selected: Sequence[Series], bundle: Bundle, predictor: Predictor, created: datetime, input_digest: str
+    study: Study,
+    selected: Sequence[Series],
+    bundle: Bundle,
+    predictor: LoadedModel,
+    created: datetime,
+    input_digest: str,
 ) -> Result:
     """Ask a model about a series, or about several that it looks at together.
 
@@ -76,18 +86,19 @@ def analyse(
 
 
 def analyse_with_images(
-    study: Study, selected: Sequence[Series], bundle: Bundle, predictor: Predictor, created: datetime, input_digest: str
+    study: Study,
+    selected: Sequence[Series],
+    bundle: Bundle,
+    predictor: LoadedModel,
+    created: datetime,
+    input_digest: str,
 ) -> Analysis:
     """As `analyse`, with the images, for drawing on them."""
     uid = study.study_instance_uid
-    tiling = bundle.node.tiling
     try:
         for series in selected:
             _check_series(study, series, bundle)
-        if tiling is None:
-            read = _slices(selected[0], predictor, f"{uid} {bundle.name} {input_digest}")
-        else:
-            read = _tiles(selected[0], predictor, tiling)
+        read = _predict(selected, predictor, f"{uid} {bundle.name} {input_digest}")
     except (ImageError, IdentityError) as error:
         return Analysis(without_answer(bundle, uid, Outcome.REFUSED, str(error), input_digest, created), ())
     except ScopeError as error:
@@ -114,6 +125,26 @@ def _check_series(study: Study, series: Series, bundle: Bundle) -> None:
         raise ScopeError(reason)
 
 
+def _predict(selected: Sequence[Series], predictor: LoadedModel, seed: str) -> _Predicted:
+    if isinstance(predictor, ExamPredictor):
+        return _exam(selected, predictor, seed)
+    tiling = predictor.bundle.node.tiling
+    if tiling is None:
+        return _slices(selected[0], predictor, seed)
+    return _tiles(selected[0], predictor, tiling)
+
+
+def _exam(selected: Sequence[Series], predictor: ExamPredictor, seed: str) -> _Predicted:
+    exam = read_exam(selected)
+    images = [mammogram.image for name in STANDARD_VIEWS for mammogram in exam.views.get(name, ())]
+    unused = (f"{name} is there and not looked at" for name in exam.views if name not in STANDARD_VIEWS)
+    for image in images:
+        check_scope(image.rows, image.columns, image.data.shape[0], predictor.bundle.node.accepts)
+    groups = tuple(slice_group(image, 1) for image in images)
+    references = tuple(reference for group in groups for reference in group.images)
+    return _Predicted(predictor.predict(exam, seed), references, (*exam.notes, *unused), groups)
+
+
 def _slices(series: Series, predictor: Predictor, seed: str) -> _Predicted:
     bundle = predictor.bundle
     read = read_parts(series)
@@ -121,7 +152,9 @@ def _slices(series: Series, predictor: Predictor, seed: str) -> _Predicted:
         check_scope(image.rows, image.columns, image.data.shape[0], bundle.node.accepts)
     request = Request(tuple(slice_group(image, bundle.channels) for image in read.images), seed)
     notes = tuple(separation.reason for separation in read.separations)
-    return _Predicted(predictor.predict(request), request.images, notes, request.groups)
+    prediction = predictor.predict(request)
+    prediction = replace(prediction, findings=with_laterality(prediction.findings, series))
+    return _Predicted(prediction, request.images, notes, request.groups)
 
 
 def _tiles(series: Series, predictor: Predictor, tiling: Tiling) -> _Predicted:

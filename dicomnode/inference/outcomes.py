@@ -42,6 +42,7 @@ def result_of(
         input_digest=input_digest,
         created=created,
         heat_maps=prediction.heat_maps,
+        attention=prediction.attention,
     )
 
 
@@ -65,9 +66,12 @@ def without_answer(
 def one_line(prediction: Prediction, bundle: Bundle, images: int) -> str:
     """What was found, how sure, which images say so: ``glioma, certainty 0.97, carried by 3 of 40 images``.
 
-    Where tiles or cells were counted: ``idc, certainty 0.97, 12 of 340 tiles positive (3.5 %)``.
+    Where tiles or cells were counted: ``idc, certainty 0.97, 12 of 340 tiles positive (3.5 %)``; of an exam:
+    ``malignant in the left breast, certainty left 0.91, right 0.12, 2 lesions, 4 images read``.
     """
     answer = prediction.answer
+    if answer.sides:
+        return _of_sides(prediction, bundle, images)
     score = f"{_word(answer)} {answer.score:.2f}"
     carried = f"carried by {len(answer.carried_by)} of {_count(images, 'image')}"
     read = f"{_count(images, 'image')} read"
@@ -80,6 +84,18 @@ def one_line(prediction: Prediction, bundle: Bundle, images: int) -> str:
         return f"{_strongest(answer, bundle)}, {score}, {carried}"
     lesions = _count(len(prediction.findings), "lesion")
     return f"{lesions}, highest {score}, {carried}"
+
+
+def _of_sides(prediction: Prediction, bundle: Bundle, images: int) -> str:
+    answer, exam, read = prediction.answer, bundle.node.exam, f"{_count(images, 'image')} read"
+    present = [side.laterality.meaning.lower() for side in answer.sides if side.presence is Presence.PRESENT]
+    if exam is None or not present:
+        scores = ", ".join(f"{side.laterality.meaning.lower()} {side.score:.3g}" for side in answer.sides)
+        return f"nothing found: {_word(answer)} {scores}, below the threshold {answer.threshold:.3g}, {read}"
+    scores = ", ".join(f"{side.laterality.meaning.lower()} {side.score:.2f}" for side in answer.sides)
+    lesions = "" if exam.lesion_threshold is None else f"{_count(len(prediction.findings), 'lesion')}, "
+    where = f"{' and '.join(present)} {bundle.node.finding_site.meaning.lower()}"
+    return f"{exam.study_class} in the {where}, {_word(answer)} {scores}, {lesions}{read}"
 
 
 def _counted(tally: Tally) -> str:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from dicomnode.dicom.picture import draw_overlay, to_8_bit
-from dicomnode.findings import Finding, Polygon, Result
+from dicomnode.findings import Finding, Polygon, Result, StudyAnswer
 from dicomnode.inference.slice_group import SliceGroup
 from dicomnode.study import SourceReference
 
@@ -40,6 +40,8 @@ class Overlay:
 def draw_result(result: Result, groups: Sequence[SliceGroup]) -> tuple[Overlay, ...]:
     """The images that carry a result, with outlines of its findings; at most twelve, most important first.
 
+    Of an exam every image is drawn, with the patches that the network looked at closely.
+
     Args:
         result: A result with an answer; any other gives nothing.
         groups: The source images that it was made from.
@@ -48,7 +50,7 @@ def draw_result(result: Result, groups: Sequence[SliceGroup]) -> tuple[Overlay, 
         return ()
     pixels = {image: item for group in groups for image, item in zip(group.images, group.pixels, strict=True)}
     positions = {image: number for number, image in enumerate(pixels, start=1)}
-    drawn = [image for image in _images(result, result.answer.carried_by) if image in pixels][:_MOST_IMAGES]
+    drawn = [image for image in _images(result, result.answer) if image in pixels][:_MOST_IMAGES]
     return tuple(Overlay(image, positions[image], _draw(result, image, pixels[image])) for image in drawn)
 
 
@@ -82,11 +84,13 @@ def _coloured(scores: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[
     return picture.repeat(side, axis=0).repeat(side, axis=1)
 
 
-def _images(result: Result, carried_by: Sequence[SourceReference]) -> tuple[SourceReference, ...]:
-    """Key images first, then the other images with outlines; without outlines, those that carried the answer."""
+def _images(result: Result, answer: StudyAnswer) -> tuple[SourceReference, ...]:
+    """Key images, other images with outlines, images of an exam, in this order; without any, the one that carried."""
     keys = [finding.contours[0].image for finding in result.findings if finding.contours]
     others = [contour.image for finding in result.findings for contour in finding.contours]
-    return tuple(dict.fromkeys([*keys, *others] or carried_by[:1]))
+    sides = sorted(answer.sides, key=lambda side: -side.score)
+    of_exam = [image for side in sides for image in side.carried_by]
+    return tuple(dict.fromkeys([*keys, *others, *of_exam] or answer.carried_by[:1]))
 
 
 def _draw(result: Result, image: SourceReference, pixels: npt.NDArray[np.float32]) -> Image.Image:
@@ -94,6 +98,9 @@ def _draw(result: Result, image: SourceReference, pixels: npt.NDArray[np.float32
     outlines = [(finding, contour) for finding in result.findings for contour in finding.contours]
     here = [(finding, contour) for finding, contour in outlines if contour.image == image]
     outlined, labels = [_points(item) for _, item in here], [_label(item) for item, _ in here]
+    looked_at = [item for item in result.attention if item.box.image == image]
+    outlined += [_points(item.box) for item in looked_at]
+    labels += [f"attention {item.weight:.2f}" for item in looked_at]
     return draw_overlay(to_8_bit(shown), outlined, labels, _caption(result))
 
 

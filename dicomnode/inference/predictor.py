@@ -14,7 +14,7 @@ import torch
 
 from dicomnode.bundles import Bundle, Task
 from dicomnode.errors import ImageError
-from dicomnode.findings import Finding, HeatMap, StudyAnswer
+from dicomnode.findings import Attention, Finding, HeatMap, StudyAnswer
 from dicomnode.inference.classification import answer_of_classes
 from dicomnode.inference.detection import answer_of_detections, findings_of
 from dicomnode.inference.devices import prepare_torch
@@ -52,13 +52,15 @@ class Prediction:
         answer: The one answer for the study.
         findings: Regions, strongest first; empty for a classifier.
         boxes: Everything that a detector gave, per image, before linking and threshold; empty for a classifier.
-        heat_maps: Scores over whole images; empty unless tiles were looked at.
+        heat_maps: Scores over whole images; empty unless tiles were looked at, or the network of an exam has them.
+        attention: What the network of an exam looked at closely, the highest weight of each image first.
     """
 
     answer: StudyAnswer
     findings: tuple[Finding, ...]
     boxes: tuple[tuple[Detection, ...], ...] = ()
     heat_maps: tuple[HeatMap, ...] = ()
+    attention: tuple[Attention, ...] = ()
 
 
 class Predictor:

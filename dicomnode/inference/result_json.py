@@ -10,7 +10,18 @@ from typing import TypeAlias
 
 import numpy as np
 
-from dicomnode.findings import Code, Finding, HeatMap, Result, StudyAnswer, Tally
+from dicomnode.findings import (
+    Attention,
+    ClassScore,
+    Code,
+    Finding,
+    HeatMap,
+    Polygon,
+    Result,
+    SideAnswer,
+    StudyAnswer,
+    Tally,
+)
 from dicomnode.study import SourceReference
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
@@ -41,6 +52,7 @@ def result_values(result: Result) -> dict[str, Value]:
         "input_digest": result.input_digest,
         "created": result.created.isoformat(),
         "heat_maps": [_heat_map(heat_map) for heat_map in result.heat_maps],
+        "attention": [_attention(item) for item in result.attention],
     }
 
 
@@ -51,12 +63,27 @@ def _answer(answer: StudyAnswer) -> dict[str, Value]:
         "score": answer.score,
         "calibrated": answer.calibrated,
         "threshold": answer.threshold,
-        "classes": [{"concept": _code(item.concept), "score": item.score} for item in answer.classes],
+        "classes": [_class(item) for item in answer.classes],
         "carried_by": [_image(image) for image in answer.carried_by],
         "method": answer.method,
         "site": None if answer.site is None else _code(answer.site),
         "tally": None if answer.tally is None else _tally(answer.tally),
+        "sides": [_side(side) for side in answer.sides],
     }
+
+
+def _side(side: SideAnswer) -> dict[str, Value]:
+    return {
+        "laterality": _code(side.laterality),
+        "presence": side.presence.value,
+        "score": side.score,
+        "classes": [_class(item) for item in side.classes],
+        "carried_by": [_image(image) for image in side.carried_by],
+    }
+
+
+def _class(item: ClassScore) -> dict[str, Value]:
+    return {"concept": _code(item.concept), "score": item.score}
 
 
 def _tally(tally: Tally) -> dict[str, Value]:
@@ -82,6 +109,10 @@ def _heat_map(heat_map: HeatMap) -> dict[str, Value]:
     }
 
 
+def _attention(item: Attention) -> dict[str, Value]:
+    return {"weight": round(item.weight, 4), **_contour(item.box)}
+
+
 def _finding(finding: Finding) -> dict[str, Value]:
     return {
         "label": finding.label,
@@ -89,18 +120,20 @@ def _finding(finding: Finding) -> dict[str, Value]:
         "score": finding.score,
         "tracking_uid": finding.tracking_uid,
         "site": None if finding.site is None else _code(finding.site),
-        "contours": [
-            {
-                "image": _image(contour.image),
-                "is_box": contour.is_box,
-                "points": [[round(float(x), 2), round(float(y), 2)] for x, y in contour.points],
-            }
-            for contour in finding.contours
-        ],
+        "laterality": None if finding.laterality is None else _code(finding.laterality),
+        "contours": [_contour(contour) for contour in finding.contours],
         "measurements": [
             {"concept": _code(item.concept), "value": round(item.value, 3), "unit": item.unit.value}
             for item in finding.measurements
         ],
+    }
+
+
+def _contour(contour: Polygon) -> dict[str, Value]:
+    return {
+        "image": _image(contour.image),
+        "is_box": contour.is_box,
+        "points": [[round(float(x), 2), round(float(y), 2)] for x, y in contour.points],
     }
 
 

@@ -9,7 +9,7 @@ from dicomnode.archive.records import DeploymentState, Job
 from dicomnode.bundles import Bundle, load_bundle
 from dicomnode.errors import BundleError
 from dicomnode.inference.devices import choose_device
-from dicomnode.inference.predictor import Predictor
+from dicomnode.inference.loaded import LoadedModel, load_model
 from dicomnode.settings import Settings
 
 
@@ -35,7 +35,7 @@ class LoadedModels:
         self._folder = folder
         self._settings = settings
         self._bundles: dict[str, Bundle] = {}
-        self._predictors: dict[str, Predictor] = {}
+        self._predictors: dict[str, LoadedModel] = {}
 
     def bundle(self, name: str, digest: str) -> Bundle:
         """The bundle of that digest.
@@ -56,12 +56,12 @@ class LoadedModels:
         self._bundles[name] = bundle
         return bundle
 
-    def predictor(self, bundle: Bundle) -> Predictor:
+    def predictor(self, bundle: Bundle) -> LoadedModel:
         """The bundle's network, loaded and on its device."""
         known = self._predictors.get(bundle.name)
         if known is None or known.bundle.digest != bundle.digest:
             infer = self._settings.infer
-            known = Predictor(
+            known = load_model(
                 bundle,
                 choose_device(infer.device),
                 infer.batch_size,

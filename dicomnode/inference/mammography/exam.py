@@ -24,7 +24,7 @@ from dicomnode.dicom.mammography import STANDARD_VIEWS, VIEW_KEYWORDS, Kind, Mam
 from dicomnode.dicom.pixels import read_frame
 from dicomnode.dicom.planes import planar_spacing
 from dicomnode.dicom.stored_bits import check_stored_bits
-from dicomnode.errors import IdentityError, ImageError, PixelError
+from dicomnode.errors import IdentityError, ImageError, PixelError, ScopeError
 from dicomnode.inference.mammography.trust import check_chest_wall, check_polarity
 from dicomnode.inference.slices import check_identity, patient_of, readable
 from dicomnode.inference.source_image import SourceImage, planar
@@ -69,11 +69,13 @@ class LeftOut:
         image: Which one.
         reason: One line that names the image.
         refused: True if its header or pixels cannot be trusted, False if it is sound and not needed.
+        laterality: ``L`` or ``R``; empty if its header does not tell.
     """
 
     image: SourceReference
     reason: str
     refused: bool
+    laterality: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ def read_exam(series: Sequence[Series], *, raw: bool = False) -> Exam:
 
     Raises:
         IdentityError: The series belong to several patients or studies.
-        ImageError: No image of the exam can be used.
+        ImageError: No image of the exam can be used, and some cannot be trusted.
+        ScopeError: No image of the exam is of the kind that is needed.
     """
     left_out: list[LeftOut] = []
     groups: dict[str, list[_Candidate]] = defaultdict(list)
@@ -131,7 +134,8 @@ def read_exam(series: Sequence[Series], *, raw: bool = False) -> Exam:
             views[name] = chosen
     notes = (*_missing(views, groups), *_unusual(views, raw), *(item.reason for item in left_out))
     if not views:
-        raise ImageError(f"no mammogram of the exam can be used: {'; '.join(notes[-4:]) or 'there is none'}")
+        reason = f"no mammogram of the exam can be used: {'; '.join(notes[-4:]) or 'there is none'}"
+        raise ImageError(reason) if any(item.refused for item in left_out) else ScopeError(reason)
     return Exam(views, notes, tuple(left_out))
 
 
@@ -284,7 +288,8 @@ def _left_out(instance: Instance, reason: str, *, refused: bool, view: Mammogram
     prefix = f"instance {instance.sop_instance_uid}"
     what = reason.removeprefix(prefix).removeprefix(":").removeprefix(",").strip()
     named = f"{prefix} ({view.name})" if view is not None else prefix
-    return LeftOut(_reference(instance), f"{named} {'refused' if refused else 'left out'}: {what}", refused)
+    line = f"{named} {'refused' if refused else 'left out'}: {what}"
+    return LeftOut(_reference(instance), line, refused, "" if view is None else view.laterality)
 
 
 def _reference(instance: Instance) -> SourceReference:

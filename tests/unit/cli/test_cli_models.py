@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dicomnode.cli.main import main
+from tests.exam_networks import bright_gmic
 
 
 @pytest.fixture
@@ -125,3 +126,13 @@ def test_lines_for_people(make_bundle: Any, tmp_path: Path, capsys: pytest.Captu
     assert "task: classification" in capsys.readouterr().out
     assert main(["models", "set", "small", "live", *options]) == 0
     assert "approved, live" in capsys.readouterr().out
+
+
+def test_a_model_of_exams_is_shown_and_checked(run: Any, make_exam_bundle: Any) -> None:
+    bright_gmic(make_exam_bundle)
+    _, values = run("show", "exams")
+    assert (values["task"], values["aggregation"]["unit"], values["exam"]["unit"]) == ("exam", "breast", "image")
+    status, (checked,) = run("check", "exams")
+    assert status == 0
+    assert "one exam in" in checked["text"]
+    assert checked["text"].endswith("2 class scores")

@@ -10,6 +10,8 @@ from PIL import Image
 from pydicom import dcmread
 
 from dicomnode.cli.main import main
+from tests.exam_networks import bright_gmic
+from tests.mammograms import make_exam
 from tests.mr_slices import write_slice
 from tests.slides import make_slide
 
@@ -183,3 +185,25 @@ def test_a_slide_gives_its_counts_and_a_heat_map(make_colour_bundle: Any, tmp_pa
     assert {"answer.dcm", "text.dcm", "heat-map.dcm", "heat-map-0001.png"} <= {
         Path(name).name for name in result["files"]
     }
+
+
+def test_an_exam_of_several_series_is_one_result(
+    make_exam_bundle: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = bright_gmic(make_exam_bundle, exam={"cc_size": [368, 240], "mlo_size": [368, 240]})
+    drawn = make_exam(tmp_path / "exam", size=(512, 416), lesions={"L-CC": ["malignant"]}, one_series=False)
+    write_slice(tmp_path / "exam" / "other.dcm", 1)
+    paint(tmp_path / "exam" / "scan.png")
+    out = tmp_path / "out"
+    assert main(["predict", str(bundle), str(tmp_path / "exam"), "--out", str(out), "--json"]) == 1
+    output = capsys.readouterr()
+    assert "scan.png: a picture names no breast and no view; give the DICOM files of the exam" in output.err
+    by_study = {item.get("study_instance_uid"): item for item in json.loads(output.out)}
+    assert by_study["1.2"]["outcome"] == "out_of_scope"
+    study = drawn.series[0].study_instance_uid
+    result = by_study[study]
+    assert [side["presence"] for side in result["answer"]["sides"]] == ["present", "absent"]
+    assert result["images"] == 4
+    names = sorted(path.name for path in (out / study).iterdir())
+    assert {"answer.dcm", "text.dcm", "lesions.dcm", "image-0001.png", "image-0004.png"} <= set(names)
+    assert sorted(Path(path).name for path in result["files"]) == names

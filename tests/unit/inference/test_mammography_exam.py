@@ -10,7 +10,7 @@ import pytest
 
 from dicomnode.dicom.mammography import STANDARD_VIEWS
 from dicomnode.dicom.turn import Turn
-from dicomnode.errors import IdentityError, ImageError
+from dicomnode.errors import IdentityError, ImageError, ScopeError
 from dicomnode.inference.mammography.exam import read_exam
 from tests.mammograms import DrawnExam, Mammogram, make_exam, make_mammogram, write_exam
 
@@ -101,7 +101,7 @@ def test_nothing_to_see(tmp_path: Path) -> None:
     blank = _make("L", "CC", lesions=(), PixelData=bytes(2 * SIZE[0] * SIZE[1]))
     with pytest.raises(ImageError, match="all pixels are alike"):
         read_exam(_write(tmp_path, blank).series)
-    with pytest.raises(ImageError, match="L-CC is missing"):
+    with pytest.raises(ScopeError, match="L-CC is missing"):
         read_exam(())
 
 

@@ -1,20 +1,24 @@
 """From boxes and masks on slices to lesions."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from dicomnode.bundles import NodeMetadata, OperatingPoint, OutputClass, Task, load_bundle
-from dicomnode.findings import Code, Presence
+from dicomnode.dicom import codes
+from dicomnode.findings import Code, Finding, Polygon, Presence
 from dicomnode.inference.detection import answer_of_detections, findings_of
+from dicomnode.inference.laterality import with_laterality
 from dicomnode.inference.linking import link, overlap
 from dicomnode.inference.network import Detection
 from dicomnode.inference.outline import outline
 from dicomnode.inference.pixelmap import Region
 from dicomnode.inference.slice_group import SliceGroup
 from dicomnode.study import SourceReference
+from tests.mammograms import make_exam
 
 SHAPE = (60, 80)
 CLASSES = (OutputClass("a", Code("1", "99T", "A")), OutputClass("b", Code("2", "99T", "B")))
@@ -145,3 +149,20 @@ def test_a_negative_answer_names_the_image_that_came_closest(
     answer = answer_of_detections(node, stack(2).images, detections)
     assert (answer.presence, answer.score) == (Presence.ABSENT, scores[1] or 0.0)
     assert [item.sop_instance_uid for item in answer.carried_by] == [carrier]
+
+
+def test_findings_on_mammograms_have_the_side_that_their_image_shows(tmp_path: Path) -> None:
+    drawn = make_exam(tmp_path, size=(64, 52), changed={"L-MLO": {"tagged_side": "R", "seed": 1}})
+    [series] = drawn.series
+    uids = [instance.sop_instance_uid for instance in series.instances]
+    findings = [on_image(uid, number) for number, uid in enumerate(uids)]
+    sided = with_laterality(findings, series)
+    # the third one's Patient Orientation is that of the other breast
+    assert [item.laterality for item in sided] == [codes.LEFT, codes.RIGHT, None, codes.RIGHT]
+    assert with_laterality(findings, replace(series, modality="DX")) == tuple(findings)
+
+
+def on_image(uid: str, number: int) -> Finding:
+    image = SourceReference("1.2.840.10008.5.1.4.1.1.1.2", uid, "1.2")
+    corners = np.array([[1.0, 1.0], [5.0, 1.0], [5.0, 5.0], [1.0, 5.0]])
+    return Finding(Code("1", "99T", "A"), f"Lesion {number}", f"1.2.{number}", 0.9, (Polygon(image, corners, True),))

@@ -1,0 +1,38 @@
+"""A bundle's network, loaded and on its device, as its task needs it."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import torch
+
+from dicomnode.bundles import Bundle, Task
+from dicomnode.inference.mammography.predictor import ExamPredictor
+from dicomnode.inference.predictor import Predictor
+
+LoadedModel: TypeAlias = Predictor | ExamPredictor
+
+
+def load_model(
+    bundle: Bundle,
+    device: torch.device,
+    batch_size: int = 8,
+    deterministic: bool = False,
+    *,
+    allow_code: bool = False,
+) -> LoadedModel:
+    """Build the network of an approved bundle.
+
+    Args:
+        bundle: An approved bundle.
+        device: Where the network stays.
+        batch_size: Images in one forward pass; a model of mammography exams takes one at a time, or one exam.
+        deterministic: True makes scores repeat bit for bit.
+        allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
+
+    Raises:
+        BundleError: It cannot be built.
+    """
+    if bundle.node.task is Task.EXAM:
+        return ExamPredictor(bundle, device, deterministic, allow_code=allow_code)
+    return Predictor(bundle, device, batch_size, deterministic, allow_code=allow_code)
