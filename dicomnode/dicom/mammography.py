@@ -117,7 +117,7 @@ def _view_of(header: Dataset) -> MammogramView:
     laterality = _laterality(header, label, described, position)
     modifiers = _modifiers(header, label, described)
     try:
-        turn = upright_turn(_texts(header, "PatientOrientation"), laterality, position)
+        turn = upright_turn(_orientation(header), laterality, position)
     except GeometryError as error:
         raise GeometryError(f"{name_of(header)}, {laterality}-{position}: {error}") from error
     implant = _text(header, "BreastImplantPresent").upper()
@@ -193,11 +193,22 @@ def _position(header: Dataset, label: Label, described: Label) -> str:
 
 def _description(header: Dataset) -> Label:
     """The first description that names a view."""
-    for keyword in ("AcquisitionDeviceProcessingDescription", "ProtocolName", "SeriesDescription"):
-        label = read_label(_text(header, keyword))
+    for keyword in (
+        "AcquisitionDeviceProcessingDescription",
+        "ProtocolName",
+        "SeriesDescription",
+        "PatientOrientation",
+    ):
+        label = read_label(" ".join(_texts(header, keyword)))
         if label.position:
             return label
     return Label()
+
+
+def _orientation(header: Dataset) -> tuple[str, ...]:
+    """Patient Orientation; none where the view was written into it, as in the files of CBIS-DDSM."""
+    letters = _texts(header, "PatientOrientation")
+    return () if read_label(" ".join(letters)).position else letters
 
 
 def _modifiers(header: Dataset, label: Label, described: Label) -> tuple[str, ...]:

@@ -93,6 +93,7 @@ def test_view_and_modifier_codes(scheme: str) -> None:
         ({"ViewPosition": "", "ImageLaterality": "", "SeriesDescription": "R MLO"}, "R-MLO"),
         ({"ViewPosition": "", "ImageLaterality": "", "AcquisitionDeviceProcessingDescription": "L CC"}, "L-CC"),
         ({"Laterality": "L", "ImageLaterality": ""}, "L-CC"),
+        ({"Laterality": "R", "ImageLaterality": "", "ViewPosition": "", "PatientOrientation": "MLO"}, "R-MLO"),
         ({"SeriesDescription": "R MLO"}, "L-CC"),
         ({"SeriesDescription": "R CC"}, None),
         ({"Laterality": "R"}, None),
