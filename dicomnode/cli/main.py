@@ -47,6 +47,7 @@ COMMANDS = {
     "evaluate": Command("dicomnode.cli.evaluate", "measure a model on a labelled split"),
     "export": Command("dicomnode.cli.export", "write DICOM images as PNG with geometry, for annotation tools"),
     "annotate": Command("dicomnode.cli.annotate", "turn annotations of exported pictures into DICOM SR and SEG"),
+    "bench": Command("dicomnode.cli.bench", "measure what networks cost on this machine"),
 }
 
 

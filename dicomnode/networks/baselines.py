@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import torch
@@ -56,3 +57,12 @@ class FullResolutionResNet(nn.Module):
             logits = logits_of(top_share(answer["saliency"], self.share))
         answer["scores"] = logits.sigmoid()
         return answer | ({"image_logits": logits} if self.training else {})
+
+    @property
+    def architecture(self) -> str:
+        """Torchvision's name of the body."""
+        return self.body.architecture
+
+    def load_body(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take the body from ImageNet; see :class:`dicomnode.networks.pretraining.TakesImageNet`."""
+        self.body.load_body(weights)

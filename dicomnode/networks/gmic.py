@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import torch
@@ -87,3 +88,12 @@ class Gmic(nn.Module):
         features = self.local_network(patches.flatten(0, 1)).mean(dim=(2, 3))
         result: torch.Tensor = features.view(*boxes.shape[:2], -1)
         return result
+
+    @property
+    def architecture(self) -> str:
+        """Torchvision's name of the local network."""
+        return self.local_network.architecture
+
+    def load_body(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take the local network from ImageNet; see :class:`dicomnode.networks.pretraining.TakesImageNet`."""
+        self.local_network.load_body(weights)

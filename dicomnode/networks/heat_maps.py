@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,6 +12,13 @@ from torchvision.models import DenseNet
 from dicomnode.networks.dmv import VIEWS, Answer, DmvCnn
 
 _MALIGNANT, _BENIGN = 0, 1
+# torchvision's DenseNet before 0.2.1 named its layers norm.1 and conv.2; its ImageNet weights still do.
+_OLD_NAMES = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
+
+
+def densenet_name(name: str) -> str:
+    """A DenseNet's tensor by its name of today."""
+    return _OLD_NAMES.sub(r"\1", name)
 
 
 class PatchClassifier(nn.Module):
@@ -44,6 +52,19 @@ class PatchClassifier(nn.Module):
             features = layer(features)
         logits: torch.Tensor = self.body.classifier(nn.functional.relu(features).mean(dim=(2, 3)))
         return logits
+
+    @property
+    def architecture(self) -> str:
+        """Torchvision's name of the body."""
+        return "densenet121"
+
+    def load_body(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take all but the head; see :class:`dicomnode.networks.pretraining.TakesImageNet`."""
+        given = {densenet_name(name): tensor for name, tensor in weights.items()}
+        own = self.body.features.state_dict()
+        # Weights of that time count no batches.
+        kept = {name: given[f"features.{name}"] for name in own if not name.endswith("num_batches_tracked")}
+        self.body.features.load_state_dict(own | kept)
 
 
 def _padded(images: torch.Tensor, kernel: int) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,11 @@ from torch import nn
 
 from dicomnode.errors import UsageError
 from dicomnode.learning.weights.releases import RELEASES, Release
+from dicomnode.networks.heat_maps import densenet_name
 
 Weights: TypeAlias = dict[str, torch.Tensor]
 
 _SHOWN = 5
-# torchvision's DenseNet before 0.2.1 named its layers norm.1 and conv.2; they are norm1 and conv2 since.
-_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
 # PyTorch before 0.4.1 stored no number of batches; batch norm with a fixed momentum does not use it.
 _BATCHES = "num_batches_tracked"
 
@@ -88,7 +86,7 @@ def _read(file: Path, nested: str) -> Weights:
         content = content.get(nested, content)
     if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise UsageError(f"{file}: is no dictionary of tensors by name; give the file as its authors publish it")
-    return {_OLD_DENSENET.sub(r"\1", name): value for name, value in content.items()}
+    return {densenet_name(name): value for name, value in content.items()}
 
 
 def _converted(theirs: Weights, release: Release, network: nn.Module, what: str) -> tuple[Weights, tuple[str, ...]]:

@@ -6,6 +6,7 @@ from torch import nn
 
 from dicomnode.networks import DmvCnn, HeatMappedDmvCnn, PatchClassifier
 from dicomnode.networks.heat_maps import heat_maps
+from dicomnode.networks.pretraining import TakesImageNet
 
 
 class Brightest(nn.Module):
@@ -72,3 +73,22 @@ def test_an_exam_of_images_gets_its_heat_maps_on_the_way() -> None:
         assert torch.allclose(network(exam)["scores"], inner(mapped)["scores"])
     pairs = {name: torch.cat([view, view + 1]) for name, view in exam.items()}
     assert network.train()(pairs)["cc_logits"].requires_grad and not classifier.training
+
+
+def test_the_classifier_takes_imagenets_weights_under_their_old_names() -> None:
+    torch.manual_seed(0)
+    network = PatchClassifier(growth=2, blocks=(1, 1, 1, 1), stem=4)
+    donor = PatchClassifier(growth=2, blocks=(1, 1, 1, 1), stem=4, classes=7).body.state_dict()
+    published = {
+        name.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2."): tensor
+        for name, tensor in donor.items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+    network.load_body(published)
+
+    assert isinstance(network, TakesImageNet) and network.architecture == "densenet121"
+    given = network.body.state_dict()
+    assert all(torch.equal(given[name], donor[name]) for name in donor if name.startswith("features."))
+    with pytest.raises(KeyError):
+        network.load_body({})

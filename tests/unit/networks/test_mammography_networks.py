@@ -1,6 +1,6 @@
 """The networks for mammograms have the published sizes and give what their docstrings say."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from torchvision.models import resnet18
 from dicomnode.networks import BiRadsCnn, DmvCnn, FullResolutionResNet, Gmic
 from dicomnode.networks.dmv import Variant
 from dicomnode.networks.multiple_instance import logits_of, top_share
+from dicomnode.networks.pretraining import TakesImageNet
 from dicomnode.networks.resnet import ResNetBody
 from dicomnode.networks.resnet22 import ResNet22
 
@@ -227,3 +228,19 @@ def test_a_body_takes_torchvisions_weights_and_features() -> None:
 
     with torch.no_grad():
         assert torch.allclose(body(image).mean(dim=(2, 3)), donor(image.expand(-1, 3, -1, -1)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "build", [lambda: Gmic(width=2), lambda: FullResolutionResNet(architecture="resnet18", head="fc")]
+)
+def test_the_body_starts_from_imagenet(build: Callable[[], Gmic | FullResolutionResNet]) -> None:
+    network = build()
+    donor = resnet18(weights=None).state_dict()
+
+    network.load_body(donor)
+
+    assert isinstance(network, TakesImageNet) and network.architecture == "resnet18"
+    body = network.local_network if isinstance(network, Gmic) else network.body
+    assert torch.equal(body.conv1.weight, donor["conv1.weight"])
+    with pytest.raises(KeyError):
+        network.load_body({})
