@@ -13,7 +13,7 @@ from dicomnode.learning.engine.freezing import train_only
 from dicomnode.learning.engine.stages import stages_of
 from dicomnode.learning.engine.training import build_network
 from dicomnode.learning.recipes.recipe import Recipe
-from dicomnode.networks import FasterRcnn, ImageNetClassifier, MaskRcnn
+from dicomnode.networks import FasterRcnn, ImageNetClassifier, MaskRcnn, TiledDetector
 from dicomnode.networks.imagenet import original_parameters
 
 
@@ -59,6 +59,8 @@ def _stages(recipe: Recipe, network: nn.Module) -> list[dict[str, Any]]:
 
 def _original(network: nn.Module) -> dict[str, int]:
     """Size of a network known from ImageNet or COCO with the head it had there."""
+    if isinstance(network, TiledDetector):
+        return _original(network.detector)
     if isinstance(network, ImageNetClassifier):
         return {"parameters_total_original_head": original_parameters(network.architecture)}
     if isinstance(network, MaskRcnn | FasterRcnn):

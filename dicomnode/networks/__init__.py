@@ -11,6 +11,7 @@ from dicomnode.networks.gmic import Gmic
 from dicomnode.networks.heat_maps import HeatMappedDmvCnn, PatchClassifier
 from dicomnode.networks.imagenet import ImageNetClassifier
 from dicomnode.networks.symmetry import SymmetryAveraged
+from dicomnode.networks.tiled import TiledDetector
 from dicomnode.networks.two_stage import FasterRcnn, MaskRcnn
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "PatchClassifier",
     "ResNetClassifier",
     "SymmetryAveraged",
+    "TiledDetector",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from monai.data import MetaTensor
 
+from dicomnode.errors import RecipeError
 from dicomnode.learning.data.pictures import Colour, Transform, read_sample
 from dicomnode.learning.data.samples import Sample
 from dicomnode.learning.recipes.recipe import DataSection
@@ -32,13 +33,29 @@ class StreamedImages:
     def __getitem__(self, chosen: torch.Tensor | slice) -> torch.Tensor:
         """(B, C, h, w) float32 for a slice or (B,) indices."""
         samples = self.samples[chosen] if isinstance(chosen, slice) else [self.samples[int(i)] for i in chosen]
+        return torch.stack(self._images(samples))
+
+    def listed(self, chosen: torch.Tensor) -> list[torch.Tensor]:
+        """(C, h, w) float32 each for (B,) indices; they may be of different sizes."""
+        return self._images([self.samples[int(index)] for index in chosen])
+
+    def places(self) -> tuple[torch.Tensor, tuple[tuple[int, int], ...]]:
+        """Affines and picture sizes as in a store; every picture is read once for it."""
         with ThreadPoolExecutor() as threads:
-            return torch.stack([image.float() for image in threads.map(self._read, samples)])
+            found = list(threads.map(self._place, self.samples))
+        return torch.stack([affine for affine, _ in found]), tuple(size for _, size in found)
+
+    def _images(self, samples: Sequence[Sample]) -> list[torch.Tensor]:
+        with ThreadPoolExecutor() as threads:
+            return list(threads.map(self._read, samples))
 
     def _read(self, sample: Sample) -> torch.Tensor:
+        tensor: torch.Tensor = self.transform(read_sample(sample, self.colour)).as_tensor()
+        return tensor.float()
+
+    def _place(self, sample: Sample) -> tuple[torch.Tensor, tuple[int, int]]:
         picture = read_sample(sample, self.colour)
-        tensor: torch.Tensor = self.transform(picture).as_tensor()
-        return tensor
+        return torch.as_tensor(self.transform(picture).affine, dtype=torch.float64), _size(picture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +74,11 @@ class ImageStore:
     affines: torch.Tensor
     sizes: tuple[tuple[int, int], ...] = ()
 
+    def listed(self, chosen: torch.Tensor) -> list[torch.Tensor]:
+        """(C, h, w) float32 each for (B,) indices."""
+        images = self.images
+        return list(images[chosen].float()) if isinstance(images, torch.Tensor) else images.listed(chosen)
+
     def batches(self, size: int) -> Iterator[torch.Tensor]:
         """The images in order as (B, C, h, w) float32."""
         for start in range(0, len(self.samples), size):
@@ -69,7 +91,10 @@ def open_images(
     """The images of ``samples``, in memory or streamed as the recipe says."""
     if section.in_memory:
         return load_images(samples, transform, dtype, section.colour)
-    return ImageStore(samples, StreamedImages(samples, transform, section.colour), torch.zeros(0, 4, 4))
+    images = StreamedImages(samples, transform, section.colour)
+    if any(sample.boxes for sample in samples):
+        return ImageStore(samples, images, *images.places())
+    return ImageStore(samples, images, torch.zeros(0, 4, 4))
 
 
 def load_images(
@@ -89,6 +114,11 @@ def load_images(
             affines.append(torch.as_tensor(processed.affine, dtype=torch.float64))
     if not samples:
         return ImageStore((), torch.zeros(0, 1, 1, 1, dtype=dtype), torch.zeros(0, 4, 4))
+    if len({image.shape for image in images}) > 1:
+        raise RecipeError(
+            "preprocessing: gives images of different sizes; end it with a resize or a padding to one size, or train a "
+            "detector on tiles with data.in_memory=false"
+        )
     return ImageStore(samples, torch.stack(images), torch.stack(affines), tuple(sizes))
 
 

@@ -13,6 +13,7 @@ from dicomnode.learning.data.augmentation import augment
 from dicomnode.learning.data.lesion_masks import moved_lesions
 from dicomnode.learning.data.pictures import processed_boxes
 from dicomnode.learning.data.store import ImageStore, parts, repeated
+from dicomnode.learning.data.tiles import View, random_tile
 from dicomnode.learning.engine.loops import evaluate
 from dicomnode.learning.engine.ranks import ALONE, Ranks
 from dicomnode.learning.metrics.coco_precision import average_precision
@@ -22,6 +23,7 @@ from dicomnode.learning.recipes.recipe import Recipe
 Target: TypeAlias = dict[str, torch.Tensor]
 DetectionBatch: TypeAlias = tuple[list[torch.Tensor], list[Target]]
 
+_BATCH = 8
 _SMALLEST_SIDE = 3.0
 """Pixels; what augmentation leaves of a box that it pushed out of the image is not a lesion any more."""
 
@@ -54,17 +56,25 @@ class Detection:
         own = self.ranks.own(generator)
         order = repeated(len(self.train.samples), self.recipe.training.batch_size, self.steps_per_epoch, generator)
         for chosen in parts(map(self.ranks.share, order), self.recipe.training.accumulate):
-            images, theta = augment(self.train.images[chosen].float(), self.recipe.augmentation, own)
-            height, width = images.shape[-2:]
-            targets = [self._target(int(index), theta[place], (height, width)) for place, index in enumerate(chosen)]
+            views = self._views(chosen, own)
+            images, theta = augment(torch.stack([view.image for view in views]), self.recipe.augmentation, own)
+            sizes = [self.train.sizes[int(index)] for index in chosen]
+            targets = [self._target(*one) for one in zip(views, theta, sizes, strict=True)]
             moved = [{name: tensor.to(device) for name, tensor in target.items()} for target in targets]
             yield list(images.to(device)), moved
 
-    def _target(self, index: int, theta: torch.Tensor, size: tuple[int, int]) -> Target:
-        store, drawn = self.train, self.recipe.data.masks == "polygon"
-        sample = store.samples[index]
-        boxes, masks = moved_lesions(sample, store.affines[index], theta, size, store.sizes[index], drawn=drawn)
-        labels = torch.tensor(sample.box_labels, dtype=torch.int64) + 1
+    def _views(self, chosen: torch.Tensor, own: torch.Generator) -> list[View]:
+        """The chosen images, or a tile of each."""
+        store, tiles = self.train, self.recipe.data.tiles
+        images = zip(chosen.tolist(), store.listed(chosen), strict=True)
+        views = [View(image, store.affines[index], store.samples[index]) for index, image in images]
+        return views if tiles is None else [random_tile(view, tiles, own) for view in views]
+
+    def _target(self, view: View, theta: torch.Tensor, source: tuple[int, int]) -> Target:
+        size = (view.image.shape[1], view.image.shape[2])
+        drawn = self.recipe.data.masks == "polygon"
+        boxes, masks = moved_lesions(view.sample, view.affine, theta, size, source, drawn=drawn)
+        labels = torch.tensor(view.sample.box_labels, dtype=torch.int64) + 1
         kept = (boxes[:, 2:] - boxes[:, :2] > _SMALLEST_SIDE).all(dim=1)
         return {"boxes": boxes[kept], "labels": labels[kept], "masks": masks[kept]}
 
@@ -81,7 +91,9 @@ class Detection:
 def truths_of(store: ImageStore) -> list[Truth]:
     """Boxes of every image in processed pixels."""
     found = []
-    for sample, affine in zip(store.samples, store.affines, strict=True):
+    # Streamed images without any box have no affines, and need none.
+    affines = store.affines if len(store.affines) else torch.eye(4).expand(len(store.samples), 4, 4)
+    for sample, affine in zip(store.samples, affines, strict=True):
         boxes = torch.tensor(sample.boxes, dtype=torch.float32).reshape(-1, 4)
         labels = torch.tensor(sample.box_labels, dtype=torch.int64)
         found.append(Truth(processed_boxes(boxes, affine), labels))
@@ -91,6 +103,8 @@ def truths_of(store: ImageStore) -> list[Truth]:
 def predict_boxes(model: nn.Module, store: ImageStore, dtype: torch.dtype | None = None) -> list[Target]:
     """Boxes, labels and scores of every image, on the CPU, in processed pixels."""
     found: list[Target] = []
-    for output in evaluate(model, store.batches(8), dtype=dtype):
+    # Streamed images may be large, and of different sizes.
+    size = _BATCH if isinstance(store.images, torch.Tensor) else 1
+    for output in evaluate(model, store.batches(size), dtype=dtype):
         found += [{name: item[name].float().cpu() for name in ("boxes", "labels", "scores")} for item in output]
     return found

@@ -40,6 +40,7 @@ from dicomnode.learning.engine.stages import stage_at, stages_of
 from dicomnode.learning.engine.tasks import Task
 from dicomnode.learning.recipes.hyperparameters import TrainingSection
 from dicomnode.learning.recipes.recipe import Recipe
+from dicomnode.networks import TiledDetector
 from dicomnode.networks.pretraining import TakesCoco, TakesImageNet
 
 Samples: TypeAlias = tuple[Sample, ...]
@@ -223,10 +224,11 @@ def _stepping(
 
 
 def _initialise(model: nn.Module, recipe: Recipe, say: Callable[[str], None]) -> None:
-    if recipe.init == "imagenet" and isinstance(model, TakesImageNet):
-        load_imagenet(model, recipe.init_weights)
-    elif recipe.init == "coco" and isinstance(model, TakesCoco):
-        load_coco(model, recipe.init_weights)
+    inner: nn.Module = model.detector if isinstance(model, TiledDetector) else model
+    if recipe.init == "imagenet" and isinstance(inner, TakesImageNet):
+        load_imagenet(inner, recipe.init_weights)
+    elif recipe.init == "coco" and isinstance(inner, TakesCoco):
+        load_coco(inner, recipe.init_weights)
     elif recipe.init == "checkpoint" and recipe.init_weights is not None:
         load_start(model, recipe.init_weights)
     elif recipe.init == "checkpoint":

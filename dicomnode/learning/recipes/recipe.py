@@ -20,6 +20,18 @@ _KNOWN_FROM_COCO = ("MaskRcnn", "FasterRcnn")
 _KNOWN_FROM_IMAGENET = ("ImageNetClassifier", "DetectNet", *_KNOWN_FROM_COCO)
 
 
+class TilesSection(Section):
+    """Random pieces of an image that a detector is trained on instead of the whole.
+
+    Attributes:
+        size: Rows and columns, pixels of the processed image.
+        lesion_share: Share of tiles drawn around a lesion, where the image has one; the others lie anywhere.
+    """
+
+    size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]]
+    lesion_share: Fraction = 0.7
+
+
 class DataSection(Section):
     """Where the images and labels lie inside the data folder.
 
@@ -39,6 +51,7 @@ class DataSection(Section):
         colour: What a picture is read as.
         masks: What a detector is taught as a lesion's mask: ``polygon`` for the annotation's outline or mask, and where
             it has none the ellipse inscribed in the box; ``ellipse`` for the latter everywhere.
+        tiles: A detector is trained on random tiles of the images; its network must be a ``TiledDetector``.
         in_memory: Keep the preprocessed pictures in memory; else each is read anew whenever it is needed.
         random_split: Shares of the training split, as laid out, that go at random into training, validation and test;
             pictures of one patient stay together. Of cbis_ddsm, all are the training split unless the last share is 0.
@@ -70,6 +83,7 @@ class DataSection(Section):
     ignored: tuple[str, ...] = ()
     colour: Literal["grey", "rgb"] = "grey"
     masks: Literal["polygon", "ellipse"] = "polygon"
+    tiles: TilesSection | None = None
     in_memory: bool = True
     random_split: tuple[Fraction, Fraction, Fraction] | None = None
     with_boxes: bool = False
@@ -271,7 +285,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _start_is_known(self) -> Recipe:
         for init, known in (("imagenet", _KNOWN_FROM_IMAGENET), ("coco", _KNOWN_FROM_COCO)):
-            if self.init == init and str(self.network["_target_"]).rpartition(".")[2] not in known:
+            if self.init == init and _trained(self.network) not in known:
                 raise ValueError(f"init {init} needs the network dicomnode.networks.{' or '.join(known)}")
         if self.init_weights is not None and self.init == "random":
             raise ValueError("init_weights needs init: imagenet, coco or checkpoint")
@@ -293,12 +307,19 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _only_for_classification(self) -> Recipe:
         only = {"training.l1": self.training.l1, "training.class_balance": self.training.class_balance != "none"}
-        only["data.in_memory: false"] = not self.data.in_memory and self.task != "exam"
         only["data.colour: rgb"] = self.data.colour == "rgb"
         only["augmentation.mixup or cutmix"] = bool(self.augmentation.mixup or self.augmentation.cutmix)
         used = [key for key, value in only.items() if value]
         if self.task != "classification" and used:
             raise ValueError(f"{', '.join(used)} needs task classification")
+        return self
+
+    @model_validator(mode="after")
+    def _tiles_are_looked_at(self) -> Recipe:
+        if self.data.tiles is None:
+            return self
+        if self.task != "detection" or not str(self.network["_target_"]).endswith(".TiledDetector"):
+            raise ValueError("data.tiles needs task detection and the network dicomnode.networks.TiledDetector")
         return self
 
     @model_validator(mode="after")
@@ -317,6 +338,12 @@ class Recipe(Section):
             if "_target_" not in component or "$" in repr(component):
                 raise ValueError(f"{component} must have a _target_ and no '$' expression")
         return self
+
+
+def _trained(network: Component) -> str:
+    """Class of the network, or of the detector that it cuts images into tiles for."""
+    inner = network.get("detector")
+    return str((inner if isinstance(inner, dict) else network).get("_target_", "")).rpartition(".")[2]
 
 
 def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:

@@ -210,7 +210,7 @@ def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
         ("classifier", {"training": {"optimizer": "lion"}}, r"training\.optimizer"),
         ("detector", {"training": {"l1": 0.1}}, r"training\.l1 needs task classification"),
         ("detector", {"data": {"colour": "rgb"}}, r"data\.colour: rgb needs task classification"),
-        ("detector", {"data": {"in_memory": False}}, r"in_memory: false needs task classification"),
+        ("detector", {"data": {"tiles": {"size": [32, 32]}}}, r"data\.tiles needs task detection and the network"),
     ],
 )
 def test_what_does_not_go_together_is_refused(
