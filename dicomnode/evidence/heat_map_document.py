@@ -113,7 +113,8 @@ def _place(header: Dataset, plane: SlidePlane) -> None:
 def _segment(draft: Draft, drawn: HeatMaps) -> Any:
     answer, model = draft.result.answer, draft.result.model
     meaning = answer.concept.meaning if answer is not None else "Score"
-    calibrated = answer is not None and answer.calibrated
+    # What is calibrated is a score of tiles or images; the saliency of pixels is not.
+    calibrated = answer is not None and answer.calibrated and drawn.projection is None
     word = "probability" if calibrated else "score"
     description = hd.seg.SegmentDescription(
         segment_number=1,

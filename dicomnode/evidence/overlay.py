@@ -18,7 +18,7 @@ class Shape:
 
     Attributes:
         points: (N, 2) column, row in source pixels; the first point is not repeated.
-        label: Such as ``Lesion 1 87 %``.
+        label: Such as ``Lesion 1: 87 %``.
     """
 
     points: npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ def overlays_of(result: Result, projections: tuple[Projection, ...]) -> tuple[Ov
 
 def _findings(result: Result, projection: Projection) -> tuple[Shape, ...]:
     return tuple(
-        Shape(polygon.points, f"{finding.label} {percent(finding.score):.0f} %")
+        Shape(polygon.points, f"{finding.label}: {percent(finding.score):.0f} %")
         for finding in result.findings
         for polygon in outlines(finding)
         if same_image(polygon.image, projection.image)
@@ -64,7 +64,7 @@ def _findings(result: Result, projection: Projection) -> tuple[Shape, ...]:
 
 def _attention(result: Result, projection: Projection) -> tuple[Shape, ...]:
     return tuple(
-        Shape(attention.box.points, f"Attention {percent(attention.weight):.0f} %")
+        Shape(attention.box.points, f"Attention: {percent(attention.weight):.0f} %")
         for attention in result.attention
         if same_image(attention.box.image, projection.image)
     )

@@ -10,6 +10,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat
 
+from dicomnode.evidence.views import PROJECTION_MODALITIES
 from dicomnode.study import SourceReference
 
 _SAME_PLACE = 1e-3  # mm
@@ -110,8 +111,14 @@ class SlidePlane:
 
 
 def pixel_spacing_of(header: Dataset) -> tuple[float, ...]:
-    """Pixel Spacing of a picture, between rows and between columns, mm; empty if it does not say or makes no sense."""
+    """Pixel Spacing of a picture, between rows and between columns, mm; empty if it does not say or makes no sense.
+
+    A projection that has none states that of its detector, and by how much the part before it is magnified there.
+    """
     spacing = _numbers(header.get("PixelSpacing"), 2)
+    if not spacing and header.get("Modality") in PROJECTION_MODALITIES:
+        factor = _numbers([header.get("EstimatedRadiographicMagnificationFactor") or 1], 1)
+        spacing = tuple(value / max(1.0, *factor) for value in _numbers(header.get("ImagerPixelSpacing"), 2))
     return spacing if spacing and min(spacing) > 0 else ()
 
 

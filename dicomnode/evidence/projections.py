@@ -13,11 +13,9 @@ from pydicom.dataset import Dataset
 
 from dicomnode.evidence.identity import MAXIMUM_PARTS
 from dicomnode.evidence.sources import Sources
-from dicomnode.evidence.views import view_name
+from dicomnode.evidence.views import PROJECTION_MODALITIES, view_name
 from dicomnode.findings import Result
 from dicomnode.study import SourceReference
-
-_MODALITIES = ("MG", "DX", "CR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def is_projection(header: Dataset) -> bool:
     """Whether an image is a mammogram or radiograph of one grey frame, as opposed to a slice or a photograph."""
     single = int(header.get("NumberOfFrames") or 1) == 1
     grey = int(header.get("SamplesPerPixel") or 1) == 1
-    return header.get("Modality") in _MODALITIES and single and grey and "ImagePositionPatient" not in header
+    return header.get("Modality") in PROJECTION_MODALITIES and single and grey and "ImagePositionPatient" not in header
 
 
 def projections_of(result: Result, sources: Sources) -> tuple[Projection, ...]:

@@ -9,6 +9,8 @@ from dicomnode.dicom.mammography import MammogramView, view_of
 from dicomnode.errors import ImageError
 from dicomnode.findings import Code
 
+PROJECTION_MODALITIES = ("MG", "DX", "CR")
+
 _SIDES = {"L": LEFT, "R": RIGHT}
 _VIEWS = {  # View Position (0018,5101) of a mammogram, PS3.3 C.8.11.7
     "CC": Code("399162004", "SCT", "cranio-caudal"),

@@ -56,8 +56,8 @@ def test_one_state_shows_every_view_with_its_outlines_and_words(made: Mapping[st
     uids = [header.SOPInstanceUID for header in headers(paths)]
     assert first.ReferencedImageSequence[0].ReferencedSOPInstanceUID == uids[0]
     words = [text.UnformattedTextValue for text in first.TextObjectSequence]
-    assert words == ["AI brain_mri_lesion_detector 0.1.0: not verified", "Lesion 1 87 %"]
-    assert second.TextObjectSequence[0].UnformattedTextValue == "Attention 25 %"
+    assert words == ["AI brain_mri_lesion_detector 0.1.0: not verified", "Lesion 1: 87 %"]
+    assert second.TextObjectSequence[0].UnformattedTextValue == "Attention: 25 %"
     graphic = first.GraphicObjectSequence[0]
     assert list(graphic.GraphicData) == [4, 5, 9, 5, 9, 11, 4, 11, 4, 5]
     areas = [list(item.DisplayedAreaBottomRightHandCorner) for item in state.DisplayedAreaSelectionSequence]

@@ -83,6 +83,25 @@ def test_a_mask_of_another_size_is_an_error(paths: list[Path]) -> None:
         documents(screened(paths, findings=(wrong,)), paths)
 
 
+@pytest.mark.parametrize(("factor", "expected"), [(None, 0.1), (1.25, 0.08)])
+def test_pixel_spacing_is_that_of_the_detector_less_its_magnification(
+    tmp_path: Path, factor: float | None, expected: float
+) -> None:
+    paths = make_exam(tmp_path, ("L-CC",), EstimatedRadiographicMagnificationFactor=factor)
+    made = documents(screened(paths), paths)
+    for kind in ("segmentation", "heat-map"):
+        measures = made[kind].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        assert [float(value) for value in measures.PixelSpacing] == [expected, expected]
+
+
+def test_saliency_is_never_called_a_calibrated_probability(paths: list[Path]) -> None:
+    result = screened(paths)
+    assert result.answer is not None
+    calibrated = replace(result, answer=replace(result.answer, calibrated=True))
+    words = documents(calibrated, paths)["heat-map"].SegmentSequence[0].SegmentDescription
+    assert "not a calibrated probability" in words and "tissue" not in words
+
+
 def test_parts_follow_the_images_that_were_given(paths: list[Path]) -> None:
     result = screened(paths)
     sources = read_sources(result, paths)
