@@ -46,6 +46,7 @@ COMMANDS = {
     "train": Command("dicomnode.cli.train", "train a model from a recipe"),
     "evaluate": Command("dicomnode.cli.evaluate", "measure a model on a labelled split"),
     "export": Command("dicomnode.cli.export", "write DICOM images as PNG with geometry, for annotation tools"),
+    "review": Command("dicomnode.cli.review", "look through a table of pictures and correct it, in the browser"),
     "annotate": Command("dicomnode.cli.annotate", "turn annotations of exported pictures into DICOM SR and SEG"),
     "bench": Command("dicomnode.cli.bench", "measure what networks cost on this machine"),
 }

@@ -31,10 +31,11 @@ def serve_web(archive: Archive, settings: Settings, ready: Callable[[int], None]
     Raises:
         SettingsError: The address cannot be listened on.
     """
-    with _listen(settings) as listener:
+    host, port = settings.web.host, settings.web.port
+    with listen(host, port, f"web.host {host}, web.port {port}") as listener:
         server = uvicorn.Server(_config(archive, settings))
         if stop is not None:
-            Thread(target=_stop_when_told, args=(server, stop), name="web-stop", daemon=True).start()
+            stop_when_told(server, stop)
         ready(listener.getsockname()[1])
         server.run(sockets=[listener])
 
@@ -51,8 +52,17 @@ def _config(archive: Archive, settings: Settings) -> uvicorn.Config:
     )
 
 
-def _listen(settings: Settings) -> socket.socket:
-    host, port = settings.web.host, settings.web.port
+def listen(host: str, port: int, asked: str) -> socket.socket:
+    """A listening TCP socket.
+
+    Args:
+        host: Address.
+        port: 0 chooses a free one.
+        asked: What asked for it, for the message.
+
+    Raises:
+        SettingsError: The address cannot be listened on.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,11 +72,16 @@ def _listen(settings: Settings) -> socket.socket:
         listener.listen(socket.SOMAXCONN)
     except OSError as error:
         listener.close()
-        raise SettingsError(f"web.host {host}, web.port {port}: cannot listen there: {error.strerror}") from error
+        raise SettingsError(f"{asked}: cannot listen there: {error.strerror}") from error
     return listener
 
 
-def _stop_when_told(server: uvicorn.Server, stop: Event) -> None:
+def stop_when_told(server: uvicorn.Server, stop: Event) -> None:
+    """Let an event end a server, from a thread of its own."""
+    Thread(target=_wait_and_stop, args=(server, stop), name="web-stop", daemon=True).start()
+
+
+def _wait_and_stop(server: uvicorn.Server, stop: Event) -> None:
     while not server.should_exit and not stop.wait(_LOOK_SECONDS):
         pass
     server.should_exit = True

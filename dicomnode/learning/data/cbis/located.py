@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from dicomnode.learning.data.cbis.facts import NOTHING, FileFacts, header_facts, mask_facts
 from dicomnode.learning.data.cbis.files import (
@@ -53,14 +55,40 @@ def locate(rows: Iterable[Abnormality], folder: Path, *, with_regions: bool) -> 
         with_regions: Look for masks and crops too, and take boxes from the masks.
     """
     rows = tuple(rows)
+    shelf = fill_shelf(rows, folder, with_regions=with_regions)
+    return tuple(shelf.locate(row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The files of a folder, and what is known of them.
+
+    Attributes:
+        cases: Files of each case.
+        heads: Of the mammograms.
+        facts: Of masks and crops; None if they are not wanted.
+    """
+
+    cases: Cases
+    heads: Mapping[Path, FileFacts]
+    facts: Mapping[Path, FileFacts] | None
+
+    def locate(self, row: Abnormality) -> Located:
+        """The files of a row."""
+        if self.facts is None:
+            return _image_only(row, self.cases, self.heads)
+        return _with_regions(row, self.cases, self.heads, self.facts)
+
+
+def fill_shelf(rows: Sequence[Abnormality], folder: Path, *, with_regions: bool) -> Shelf:
+    """Look once for everything that the rows may need; see `locate`."""
     wanted = {name for row in rows for name in (row.image_case, row.region_case if with_regions else "") if name}
     cases = find_cases(folder, wanted)
     images = dict.fromkeys(file for row in rows for file in cases.get(row.image_case, ()))
     heads = {file: header_facts(file) for file in images}
     if not with_regions:
-        return tuple(_image_only(row, cases, heads) for row in rows)
-    facts = mask_facts(folder, [file for row in rows for file in cases.get(row.region_case, ())])
-    return tuple(_with_regions(row, cases, heads, facts) for row in rows)
+        return Shelf(cases, heads, None)
+    return Shelf(cases, heads, mask_facts(folder, [file for row in rows for file in cases.get(row.region_case, ())]))
 
 
 def _image_only(row: Abnormality, cases: Cases, heads: Mapping[Path, FileFacts]) -> Located:
@@ -73,7 +101,7 @@ def _with_regions(
 ) -> Located:
     found = _image_only(row, cases, heads)
     files, head = cases.get(row.region_case, ()), heads.get(found.image, NOTHING) if found.image else NOTHING
-    if row.reviewed:
+    if row.reviewed and as_listed(row.mask, files) is not None:
         regions = Regions(as_listed(row.mask, files), as_listed(row.crop, files))
     else:
         regions = pick_regions(row.mask, row.crop, files, facts, head)
@@ -91,8 +119,8 @@ def scaled_box(box: Box, mask: FileFacts, image: FileFacts) -> Box:
         (box[1], box[3], image.rows or mask.rows, mask.rows),
     ):
         index = nearest(length, source)
-        inside = [place for place, value in enumerate(index) if low <= value < high] or [0]
-        sides.append((float(inside[0]), float(inside[-1] + 1)))
+        inside = np.flatnonzero((index >= low) & (index < high))
+        sides.append((float(inside[0]), float(inside[-1] + 1)) if len(inside) else (0.0, 1.0))
     return sides[0][0], sides[1][0], sides[0][1], sides[1][1]
 
 

@@ -16,8 +16,8 @@ MILDEST_FIRST = ("benign_without_callback", "benign", "malignant")
 REVIEWED = "_reviewed"
 """What `dicomnode review` adds to the stem of a table that it writes; such a table goes before the original."""
 
-_IMAGE, _CROP, _MASK = "image file path", "cropped image file path", "ROI mask file path"
-_NEEDED = {"patient_id", "pathology", _IMAGE}
+IMAGE_COLUMN, CROP_COLUMN, MASK_COLUMN = "image file path", "cropped image file path", "ROI mask file path"
+_NEEDED = {"patient_id", "pathology", IMAGE_COLUMN}
 _TRAITS = {  # a column, under each of its names, and what it is called in subgroups
     "abnormality type": "abnormality",
     "left or right breast": "side",
@@ -79,8 +79,8 @@ def read_tables(folder: Path) -> tuple[tuple[Abnormality, ...], tuple[Repair, ..
     for kind in ("mass", "calc"):
         for split in ("train", "test"):
             table = _chosen(folder / f"{kind}_case_description_{split}_set.csv")
-            rows = list(_rows(table))
-            found += [_abnormality(row, table, "train" if split == "train" else "test") for row in rows]
+            rows = list(rows_of(table))
+            found += [abnormality_of(row, table, "train" if split == "train" else "test") for row in rows]
             repairs += _repairs_of(table, rows)
     return tuple(found), tuple(repairs)
 
@@ -92,7 +92,9 @@ def _chosen(table: Path) -> Path:
 
 def _repairs_of(table: Path, rows: list[dict[str, str]]) -> Iterator[Repair]:
     broken = sum(
-        row.get(column, "") != row.get(column, "").strip() for row in rows for column in (_IMAGE, _CROP, _MASK)
+        row.get(column, "") != row.get(column, "").strip()
+        for row in rows
+        for column in (IMAGE_COLUMN, CROP_COLUMN, MASK_COLUMN)
     )
     if broken:
         yield Repair("line breaks", table.name, f"{broken} paths end with a line break, which was taken off")
@@ -103,7 +105,12 @@ def _repairs_of(table: Path, rows: list[dict[str, str]]) -> Iterator[Repair]:
         )
 
 
-def _rows(table: Path) -> Iterator[dict[str, str]]:
+def rows_of(table: Path) -> Iterator[dict[str, str]]:
+    """The rows of one table as they stand there.
+
+    Raises:
+        RecipeError: The table or a column is missing, or a row is cut short.
+    """
     if not table.is_file():
         raise RecipeError(f"data folder {table.parent}: {table.name} is missing; cbis_ddsm needs four tables")
     with table.open(newline="", encoding="utf-8-sig") as lines:
@@ -116,11 +123,16 @@ def _rows(table: Path) -> Iterator[dict[str, str]]:
             yield {key: value for key, value in row.items() if key is not None}
 
 
-def _abnormality(row: Mapping[str, str], table: Path, split: Literal["train", "test"]) -> Abnormality:
+def abnormality_of(row: Mapping[str, str], table: Path, split: Literal["train", "test"]) -> Abnormality:
+    """A row in the tables' own columns.
+
+    Raises:
+        RecipeError: A value is none of those that CBIS-DDSM has.
+    """
     grade = row["pathology"].strip().lower()
     if grade not in MILDEST_FIRST:
         raise RecipeError(f"{table}: pathology {row['pathology']!r} is none of {', '.join(MILDEST_FIRST)}")
-    image, crop, mask = (row.get(column, "").strip() for column in (_IMAGE, _CROP, _MASK))
+    image, crop, mask = (row.get(column, "").strip() for column in (IMAGE_COLUMN, CROP_COLUMN, MASK_COLUMN))
     return Abnormality(
         table=table.name,
         split=split,
@@ -131,11 +143,16 @@ def _abnormality(row: Mapping[str, str], table: Path, split: Literal["train", "t
         mask=mask,
         traits=tuple((name, row[column].strip()) for column, name in _TRAITS.items() if column in row),
         reviewed=bool(row.get("reviewed")),
-        box=_box(row.get("box") or "", table),
+        box=box_of(row.get("box") or "", table),
     )
 
 
-def _box(text: str, table: Path) -> Box | None:
+def box_of(text: str, table: Path) -> Box | None:
+    """The box that a reviewer drew; None if the text is empty.
+
+    Raises:
+        RecipeError: It is not four numbers.
+    """
     if not text.strip():
         return None
     try:
