@@ -17,7 +17,7 @@ def augment(
     """Changed copies of the images and the affine maps that moved them.
 
     Args:
-        images: (B, C, h, w) float, values about 0..1.
+        images: (B, C, h, w) float, values about 0..1; standardised ones are only moved, never changed in intensity.
         section: Which changes, how large.
         generator: Source of all randomness.
 
@@ -27,7 +27,11 @@ def augment(
     theta = random_affine(len(images), section, generator)
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
     moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode=section.border, align_corners=False)
-    return _change_intensity(moved, section, generator), theta
+    return (_change_intensity(moved, section, generator) if _changes_intensity(section) else moved), theta
+
+
+def _changes_intensity(section: AugmentationSection) -> bool:
+    return any(getattr(section, name) for name in ("gamma", "gain", "contrast", "bias", "noise", "blur", "hue"))
 
 
 def mixers(section: AugmentationSection, classes: int) -> tuple[v2.Transform, ...]:

@@ -115,8 +115,9 @@ def _placed(section: DataSection, sample: Sample) -> BreastImage:
         named = (sample.patient, match["side"][0], match["view"])
     else:
         raise RecipeError(f"{sample.name}: nothing says which exam, breast and view it is; task exam needs that")
+    labels = (sample.label, *sample.box_labels)
     truth = tuple(
-        columns.get(name, "1" if sample.label == index else "0") == "1" for index, name in enumerate(section.classes)
+        columns.get(name, "1" if index in labels else "0") == "1" for index, name in enumerate(section.classes)
     )
     exam, laterality, position = named
     return BreastImage(sample, exam, cast(Literal["L", "R"], laterality), cast(Literal["CC", "MLO"], position), truth)

@@ -23,7 +23,7 @@ from tests.factories import as_study, make_micrograph, make_slide, write_instanc
 TRAINING = Path(__file__).parents[3] / "training"
 BLOOD = [f"blood_{network}_{size}" for network in ("cnn", "resnet18", "resnet34") for size in (32, 400)]
 CHEST = [f"chest_ct_{name}" for name in ("cnn", "resnet50_fc", "resnet50_last", "inception_fc", "inception_last")]
-RECIPES = ["brain_mri_cnn", *CHEST, "idc_cnn", "idc_efficientnet_b0", *BLOOD, "mammo_resnet18"]
+RECIPES = ["brain_mri_cnn", *CHEST, "idc_cnn", "idc_efficientnet_b0", *BLOOD, "mammo_resnet18", "dmv_patches"]
 FAMILIES = ["brain_mri_cnn", "chest_ct_cnn", "idc_cnn", "blood_cnn_32", "blood_resnet18_32"]
 EVERY_RECIPE = pytest.mark.skipif(
     not os.environ.get("DICOMNODE_TEST_RECIPES"), reason="set DICOMNODE_TEST_RECIPES=1, or call make test-recipes"
