@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from dicomnode.errors import TrainingError
 from dicomnode.learning.benchmarks.candidates import CANDIDATES, PUBLISHED_SIZE, Candidate, Size, inputs_of, loss_of
 from dicomnode.learning.engine.memory import peak_memory
 from dicomnode.networks import Gmic
@@ -87,12 +89,35 @@ def default_conditions(device: torch.device) -> Conditions:
     return Conditions(str(device), small, images=1, repeats=3, threads=torch.get_num_threads())
 
 
-def measure_all(names: Sequence[str], conditions: Conditions) -> Iterator[Measurement]:
-    """Measure one network after the other."""
+def measure_apart(name: str, conditions: Conditions) -> Measurement:
+    """Measure a network in a new process."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
+        return process.submit(measure, name, conditions).result()
+
+
+def measure_all(
+    names: Sequence[str], conditions: Conditions, measured: Callable[[str, Conditions], Measurement] = measure_apart
+) -> Iterator[Measurement]:
+    """Measure one network after the other.
+
+    Args:
+        names: Keys of `CANDIDATES`.
+        conditions: The same for all.
+        measured: Measures one.
+
+    Raises:
+        TrainingError: If a network needs more memory than there is.
+    """
     for name in names:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
-            yield process.submit(measure, name, conditions).result()
+        try:
+            yield measured(name, conditions)
+        except (BrokenProcessPool, torch.OutOfMemoryError) as error:
+            rows, columns = conditions.size
+            raise TrainingError(
+                f"bench {name}: ended early, most likely for want of memory at {conditions.images} images of "
+                f"{rows}x{columns}; give a smaller --size or fewer --images"
+            ) from error
 
 
 def measure(name: str, conditions: Conditions) -> Measurement:

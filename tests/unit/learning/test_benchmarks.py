@@ -1,6 +1,7 @@
 """What networks cost, ours beside the published figures."""
 
 import json
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 
 from dicomnode.cli import bench
 from dicomnode.cli.main import main
+from dicomnode.errors import TrainingError
 from dicomnode.learning.benchmarks import (
     CANDIDATES,
     PUBLISHED,
@@ -16,6 +18,7 @@ from dicomnode.learning.benchmarks import (
     Measurement,
     Spread,
     default_conditions,
+    measure_all,
 )
 from dicomnode.learning.benchmarks.candidates import inputs_of, loss_of
 from dicomnode.learning.benchmarks.measuring import _counts, multiply_adds
@@ -83,6 +86,15 @@ def test_the_command_measures_in_a_process_of_its_own(capsys: pytest.CaptureFixt
     assert row["published"]["memory_gb"] == 2.4 and row["memory_gb"] > 0.01
     assert 0 < row["forward"]["least"] <= row["forward"]["median"] <= row["forward"]["greatest"]
     assert values["conditions"]["size"] == [192, 192] and "2002.07613" in values["published_source"]
+
+
+@pytest.mark.parametrize("error", [BrokenProcessPool("killed"), torch.OutOfMemoryError("CUDA out of memory")])
+def test_a_network_too_large_for_the_memory_is_named(error: Exception) -> None:
+    def measured(name: str, conditions: Conditions) -> Measurement:
+        raise error
+
+    with pytest.raises(TrainingError, match=r"bench dmv_cnn: ended early.*192x192; give a smaller --size"):
+        list(measure_all(["dmv_cnn"], SMALL, measured))
 
 
 def test_the_table_says_on_what_it_stands() -> None:
