@@ -104,5 +104,5 @@ def reader_lines(report: dict[str, Any], value: Callable[[float | None, list[flo
             f"    {who:32} {value(study[who][name], study[who]['intervals'][name])}"
             for who in ("readers", "model", "hybrid")
         ]
-        lines += [f"    {'published':32} {study['published'][name]}"]
+        lines += [f"    {'published, mammography':32} {study['published'][name]}"]
     return [*lines, f"  published: {study['published']['source']}; figures are means over readers"]

@@ -149,4 +149,4 @@ def _from_report(document: Dataset, observer: str) -> Iterator[Reading]:
 
 def table_of_likelihoods() -> str:
     """The table by which BI-RADS categories become probabilities, in one line."""
-    return ", ".join(f"{category} {probability:g}" for category, probability in LIKELIHOOD.items())
+    return ", ".join(f"{category}: {probability:g}" for category, probability in LIKELIHOOD.items())

@@ -42,6 +42,7 @@ def froc_plot(boxes: Boxes, figures: Mapping[str, Any]) -> Plot:
     found, false = found_boxes(boxes.truths, boxes.found, boxes.hit).curve()
     with canvas() as (figure, (axes,)):
         axes.step(np.maximum(false, _LEAST_FALSE), found, where="post", color=series(0)[0])
+        axes.plot([false[-1], _MOST_FALSE], [found[-1], found[-1]], color=series(0)[0], linestyle=":")  # no more boxes
         _froc_points(axes, figures["froc"])
         if figures["sensitivity"] is not None:
             rate = min(max(figures["false_positives_per_image"], _LEAST_FALSE), _MOST_FALSE)

@@ -62,7 +62,7 @@ def reader_tables(figures: Mapping[str, Any]) -> tuple[Table, ...]:
     """Means over readers beside what was published, and every reader's own figures."""
     names = ("auc", "pr_auc", "specificity")
     means = [Row(who, tuple(cell(figures[who], name) for name in names)) for who in ("readers", "model", "hybrid")]
-    means.append(Row("published", tuple(Cell(figures["published"][name]) for name in names)))
+    means.append(Row("published, mammography", tuple(Cell(figures["published"][name]) for name in names)))
     own = ("cases", "sensitivity", "specificity", "auc", "pr_auc", "hybrid_auc", "hybrid_pr_auc", "hybrid_specificity")
     single = tuple(Row(reader, tuple(cell(one, name) for name in own)) for reader, one in figures["by_reader"].items())
     return (

@@ -1,5 +1,6 @@
 """The recipes of the mammography studies say what was published and run on generated exams."""
 
+import csv
 import json
 import os
 from pathlib import Path
@@ -101,6 +102,26 @@ def test_a_small_run_learns_and_ends_with_a_bundle(name: str, tmp_path: Path) ->
         sizes = {view: shown.cc_size if view.endswith("CC") else shown.mlo_size for view in STANDARD_VIEWS}
         scores = network({view: torch.randn(1, 1, *size) for view, size in sizes.items()})["scores"]
     assert scores.shape == (1, 2, 2)
+
+
+def test_readers_stand_beside_an_exam_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train("resnet34_1x1conv", tmp_path, "training.epochs=1")
+    data = next(path.parent for path in tmp_path.rglob("labels.csv"))
+    rows = list(csv.DictReader((data / "labels.csv").read_text().splitlines()))
+    breasts = {(row["exam"], row["laterality"], row["malignant"]): None for row in rows if row["split"] == "test"}
+    lines = [
+        f"{reader},{exam},{side},{'4C' if found == '1' else 2}" for reader in "ab" for exam, side, found in breasts
+    ]
+    table = tmp_path / "readers.csv"
+    table.write_text("\n".join(["reader,exam,breast,birads", *lines]))
+    capsys.readouterr()
+
+    command = ["evaluate", str(tmp_path / "bundle" / "resnet34_1x1conv"), "--data", str(data), "--device", "cpu"]
+    assert main([*command, "--readers", str(table), "--report", str(tmp_path / "report")]) == 0
+    assert "2 readers, 8 cases (unit: breast, by exam)" in capsys.readouterr().out
+    study = json.loads((tmp_path / "report" / "report.json").read_text())["readers"]
+    assert (study["readers"]["auc"], study["sensitivity"], study["resampled"]) == (1, 1, "patient")
+    assert "The reader beside the model" in (tmp_path / "report" / "report.html").read_text()
 
 
 @EVERY_RECIPE

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError
 from dicomnode.learning.data.readings import Reading, read_readings
+from dicomnode.learning.data.store import ImageStore
 from dicomnode.learning.metrics.exam_metrics import BreastScores
-from dicomnode.learning.reader_study import Case, beside, cases_of
+from dicomnode.learning.reader_study import Case, beside, cases_of, named_by_study
 
 WriteRecipe = Callable[..., Path]
 
@@ -122,8 +124,11 @@ BREASTS = BreastScores(
 )
 
 
+NOTHING_SHOWN = ImageStore((), torch.zeros(0, 1, 1, 1), torch.zeros(0, 4, 4))
+
+
 def _beside(*readings: Reading, cases: tuple[Case, ...] | None = None) -> Any:
-    return beside(cases or cases_of(BREASTS, ()), readings, averaged=False, recall_above=0.02)
+    return beside(cases or cases_of(BREASTS, NOTHING_SHOWN), readings, averaged=False, recall_above=0.02)
 
 
 def test_breasts_of_exams() -> None:
@@ -155,6 +160,28 @@ def test_readings_that_fit_nothing_are_refused() -> None:
     twice = tuple(Case({"image": "", "exam": exam, "patient": "p"}, "L", 0.5, True, "p") for exam in ("e1", "e2"))
     with pytest.raises(RecipeError, match="a patient of this split has several exams"):
         _beside(Reading("a", 0.8, patient="p"), cases=twice)
+    with pytest.raises(RecipeError, match="a has assessed a patient twice"):
+        _beside(Reading("a", 0.8, exam="x", patient="p1"), Reading("a", 0.1, exam="y", patient="p1"))
+    pictures = (Case({"image": "1.png", "exam": "", "patient": ""}, "", 0.5, True, "1.png"),)
+    with pytest.raises(RecipeError, match="the data set does not say which breast"):
+        _beside(Reading("a", 0.8, image="1.png", side="L"), cases=pictures)
+
+
+def test_readings_of_other_splits_may_be_of_another_kind() -> None:
+    found = _beside(Reading("a", 0.8, exam="e1", side="L"), Reading("a", 0.8, exam="other"))
+
+    assert (found.unit, found.unmatched) == ("breast, by exam", 1)
+
+
+def test_exams_of_dicom_files_are_named_by_their_study_too(tmp_path: Path) -> None:
+    _report(tmp_path / "image.dcm", "1.2.840.7", "any", "397140005", "7771000")
+    cases = tuple(
+        Case({"image": "", "exam": "e1", "patient": "p"}, s, 0.5, s == "L", "p", tmp_path / "image.dcm") for s in "LR"
+    )
+    drawn = Case({"image": "", "exam": "e2", "patient": "q"}, "L", 0.5, True, "q", tmp_path / "image.png")
+
+    found = _beside(Reading("a", 0.3, exam="1.2.840.7", side="R"), cases=named_by_study((*cases, drawn)))
+    assert (found.unit, found.study.positive.tolist(), found.unread) == ("breast, by exam", [False], 2)
 
 
 def _readers(pictures: Path, out: Path) -> Path:
@@ -183,7 +210,7 @@ def test_the_command_prints_readers_model_and_hybrid(
 
     assert main([*command, "--report", str(report), "--lambda", "0.75"]) == 0
     printed = capsys.readouterr().out
-    assert "2 readers, 8 cases (unit: image), 4 positive" in printed and "4B 0.3" in printed
+    assert "2 readers, 8 cases (unit: image), 4 positive" in printed and "4B: 0.3" in printed
     assert "hybrid: 0.75 x reader + 0.25 x model; lambda given" in printed and "hybrid 0.891" in printed
     study = json.loads((report / "report.json").read_text())["readers"]
     assert study["by_reader"]["sure"]["auc"] == 1 and study["unmatched"] == 2 * 8
