@@ -14,7 +14,7 @@ from dicomnode.findings import Result
 
 
 def write_evidence(result: Result, sources: Sequence[Path], folder: Path, node: NodeIdentity) -> tuple[Path, ...]:
-    """Write ``answer.dcm``, ``text.dcm`` and, where there are regions, ``lesions.dcm`` and ``segmentation.dcm``.
+    """Write ``answer.dcm``, ``text.dcm`` and what else there is: ``lesions.dcm``, ``heat-map.dcm``, ``heat-map-2.dcm``.
 
     Args:
         result: What the model said of the study.

@@ -1,4 +1,4 @@
-"""Every kind of document, before dicom3tools' dciodvfy, DCMTK's dsrdump, and highdicom's reader."""
+"""Every kind of document, before dicom3tools' dciodvfy, DCMTK's dsrdump and dcmpschk, and highdicom's reader."""
 
 from __future__ import annotations
 
@@ -78,6 +78,11 @@ def judge(made: dict[str, Dataset], paths: Sequence[Path], folder: Path) -> None
         assert check(dcmread(file), headers, companions=list(made.values())) == ()
         if dataset.Modality == "SEG":
             hd.seg.segread(file)
+        elif dataset.Modality == "PR":
+            verdict = subprocess.run(["dcmpschk", file], capture_output=True, text=True, check=False)
+            words = verdict.stdout + verdict.stderr
+            # A name is Type 2, but this judge insists on one.
+            assert "Test passed" in words or not dataset.PatientName, words
         elif dataset.Modality == "SR":
             dump = subprocess.run(["dsrdump", file], capture_output=True, text=True, check=False)
             assert dump.returncode == 0, dump.stderr
