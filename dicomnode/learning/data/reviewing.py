@@ -169,8 +169,10 @@ class TableReview:
 
     def _change(self, row: ReviewRow, what: str, values: Mapping[str, str]) -> ReviewRow:
         _, mask, crop = self._reading.columns
-        # A reviewed row says where its files are: nobody has to guess again which of them is the mask.
-        files = {mask: self._reading.place(row.mask), crop: self._reading.place(row.crop)}
+        # A reviewed row says where its files are: nobody has to guess again which of them is the mask. Of files that
+        # are not here the table's own words stay.
+        named = ((mask, row.mask), (crop, row.crop))
+        files = {column: self._reading.place(file) for column, file in named if file is not None or what == _SWAPPED}
         with self._lock:
             changes = {*row.changes, what} if what != _SWAPPED else {*row.changes} ^ {what}
             marks = {CHANGES_COLUMN: ", ".join(sorted(changes))}

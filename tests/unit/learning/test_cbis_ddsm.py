@@ -4,18 +4,20 @@ import csv
 import json
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError
 from dicomnode.learning.data.cbis.facts import CACHE_FILE
 from dicomnode.learning.data.cbis.tables import read_tables
 from dicomnode.learning.data.shapes import MaskFile, mask_box, shape_mask
 from dicomnode.learning.data.sources import list_repairs, list_samples, load_samples
 from dicomnode.learning.datacheck import check_data
-from dicomnode.learning.recipes.recipe import DataSection
+from dicomnode.learning.recipes.recipe import DataSection, load_recipe
 from tests.cbis import COLUMNS, FAULTY, ROWS, TABLES, WIDTH, Case, sound, uids, write_cbis
 from tests.factories import make_instance, write_instance
 
@@ -184,6 +186,20 @@ def test_the_check_lists_repairs_in_its_json(tmp_path: Path) -> None:
     texts = [problem.text for problem in found.problems]
     assert any(text.startswith("1 repair of swapped: Mass-Training_P_00001_LEFT_CC_2: crop and mask") for text in texts)
     assert not found.wrong_boxes and not found.unlisted
+
+
+def test_a_detector_takes_boxes_and_its_check_prints_every_repair(
+    tmp_path: Path, write_recipe: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cbis(tmp_path / "cbis")
+    recipe = write_recipe("detector", data={"layout": "cbis_ddsm", "classes": list(CLASSES), "valid": "train"})
+
+    assert load_recipe(recipe).data.with_boxes
+    assert main(["train", "--check", str(recipe), "--data", str(tmp_path / "cbis")]) == 0
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("repair (")]
+    assert len(lines) == len(list_repairs(BOXED, tmp_path / "cbis")) == 7
+    assert any(line.startswith("repair (swapped): Mass-Training_P_00001_LEFT_CC_2: crop and mask") for line in lines)
 
 
 def test_a_bad_box_of_a_review_is_named(tmp_path: Path) -> None:

@@ -175,15 +175,23 @@ def test_a_table_of_paths_and_labels_is_reviewed_too(tmp_path: Path) -> None:
     assert change(client, 0, action="box", box=[1, 2, 3, 4])["box"] == [1, 2, 3, 4]
     assert get(client, "/rows/1")["pictures"]["image"] is None
     assert client.get("/rows/2/image.png", headers=HOST).status_code == 404
-    assert rows_of(review.reviewed_table)[0] | {} == {
+    assert rows_of(review.reviewed_table)[0] == {
         "path": "a.png",
         "label": "mass",
-        "mask": "",
-        "crop": "",
         "box": "1 2 3 4",
         "reviewed": "box, relabelled",
     }
     assert client.request("POST", "/rows/0", json={"action": "swap"}, headers=HOST).status_code == 400
+
+
+def test_paths_of_files_that_are_not_here_stay_as_they_were(cbis: Path, tmp_path: Path) -> None:
+    for path in (cbis / "CBIS-DDSM" / "Mass-Training_P_00001_LEFT_CC_1").rglob("*.dcm"):
+        path.unlink()
+    review = open_review(cbis / TABLES[0], cbis)
+    review.relabel(0, "BENIGN")
+
+    before, after = rows_of(cbis / TABLES[0])[0], rows_of(review.reviewed_table)[0]
+    assert {column for column, value in after.items() if before.get(column) != value} == {"pathology", "reviewed"}
 
 
 def test_a_foreign_table_and_a_missing_folder_are_named(tmp_path: Path) -> None:
