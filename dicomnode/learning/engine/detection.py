@@ -102,9 +102,17 @@ def truths_of(store: ImageStore) -> list[Truth]:
 
 def predict_boxes(model: nn.Module, store: ImageStore, dtype: torch.dtype | None = None) -> list[Target]:
     """Boxes, labels and scores of every image, on the CPU, in processed pixels."""
-    found: list[Target] = []
+    return [without_masks(answer) for answer in answers_of(model, store, dtype)]
+
+
+def answers_of(model: nn.Module, store: ImageStore, dtype: torch.dtype | None = None) -> Iterator[Target]:
+    """What the network answers for every image in order, on its own device, with masks if it draws any."""
     # Streamed images may be large, and of different sizes.
     size = _BATCH if isinstance(store.images, torch.Tensor) else 1
     for output in evaluate(model, store.batches(size), dtype=dtype):
-        found += [{name: item[name].float().cpu() for name in ("boxes", "labels", "scores")} for item in output]
-    return found
+        yield from output
+
+
+def without_masks(answer: Target) -> Target:
+    """Boxes, labels and scores of one answer, on the CPU."""
+    return {name: answer[name].float().cpu() for name in ("boxes", "labels", "scores")}

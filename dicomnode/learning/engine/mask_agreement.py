@@ -10,8 +10,7 @@ from torch import nn
 from dicomnode.learning.data.lesion_masks import moved_lesions
 from dicomnode.learning.data.samples import Sample
 from dicomnode.learning.data.store import ImageStore
-from dicomnode.learning.engine.detection import Target, truths_of
-from dicomnode.learning.engine.loops import evaluate
+from dicomnode.learning.engine.detection import Target, answers_of, truths_of, without_masks
 from dicomnode.learning.metrics.detection_metrics import Dice
 from dicomnode.learning.metrics.lesions import Hit, Truth, claims_of
 
@@ -38,24 +37,19 @@ def predict_lesions(model: nn.Module, store: ImageStore, threshold: float, hit: 
     found: list[Target] = []
     agreements: list[tuple[float, ...]] = []
     truths = truths_of(store)
-    for output in evaluate(model, store.batches(8)):
-        for item in output:
-            place = len(found)
-            found.append({name: item[name].float().cpu() for name in ("boxes", "labels", "scores")})
-            drawn = item["masks"] if "masks" in item and any(store.samples[place].shapes) else None
-            above = found[-1]["scores"] >= threshold
-            if drawn is None or not above.any():
-                agreements.append(())
-                continue
-            claims = _claims(truths[place], found[-1], above, hit)
-            masks = {lesion: drawn[index, 0].cpu() >= _INSIDE for lesion, index in claims.items()}
-            agreements.append(_agreements(store, place, masks))
+    for place, answer in enumerate(answers_of(model, store)):
+        found.append(without_masks(answer))
+        claims: dict[int, int] = {}
+        if "masks" in answer and any(store.samples[place].shapes):
+            claims = _claims(truths[place], found[-1], threshold, hit)
+        masks = {lesion: answer["masks"][index, 0].cpu() >= _INSIDE for lesion, index in claims.items()}
+        agreements.append(_agreements(store, place, masks))
     return found, tuple(agreements)
 
 
-def _claims(truth: Truth, item: Target, above: torch.Tensor, hit: Hit) -> dict[int, int]:
-    """For each lesion found, the index of the box that claimed it."""
-    kept = above.nonzero().flatten()
+def _claims(truth: Truth, item: Target, threshold: float, hit: Hit) -> dict[int, int]:
+    """For each lesion found at the operating point, the index of the box that claimed it."""
+    kept = (item["scores"] >= threshold).nonzero().flatten()
     strong = {name: value[kept] for name, value in item.items()}
     order = kept[strong["scores"].argsort(descending=True, stable=True)].tolist()
     _, claims = claims_of(truth, strong, hit)
