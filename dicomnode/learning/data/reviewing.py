@@ -5,76 +5,23 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
 
 from dicomnode.errors import NotFoundError, RecipeError, UsageError
-from dicomnode.learning.data.cbis.located import Shelf, fill_shelf
-from dicomnode.learning.data.cbis.tables import (
-    CROP_COLUMN,
-    IMAGE_COLUMN,
-    MASK_COLUMN,
-    MILDEST_FIRST,
-    REVIEWED,
-    abnormality_of,
-    box_of,
-    rows_of,
+from dicomnode.learning.data.cbis.tables import CROP_COLUMN, IMAGE_COLUMN, MASK_COLUMN, REVIEWED, rows_of
+from dicomnode.learning.data.review_rows import (
+    BOX_COLUMN,
+    CHANGES_COLUMN,
+    CbisReading,
+    ListReading,
+    Reading,
+    ReviewRow,
 )
 from dicomnode.learning.data.samples import Box
 
-BOX_COLUMN, CHANGES_COLUMN = "box", "reviewed"
 _SWAPPED, _RELABELLED, _BOXED = "swapped", "relabelled", "box"
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewRow:
-    """A row as a reviewer sees it.
-
-    Attributes:
-        number: Its place in the table, counted from 0.
-        title: What it is about.
-        label: Its class.
-        image: The picture, or None if it is not in the data folder.
-        mask: The mask of the region, likewise.
-        crop: The piece of the picture with the region, likewise.
-        box: xyxy in pixels of the picture, as drawn or from the mask.
-        notes: What the reading of the row had to put right.
-        changes: What a reviewer changed: ``swapped``, ``relabelled``, ``box``.
-    """
-
-    number: int
-    title: str
-    label: str
-    image: Path | None
-    mask: Path | None
-    crop: Path | None
-    box: Box | None
-    notes: tuple[str, ...]
-    changes: tuple[str, ...]
-
-
-class Reading(Protocol):
-    """What the columns of a kind of table mean."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The classes, as the table writes them."""
-        ...
-
-    @property
-    def columns(self) -> tuple[str, str, str]:
-        """Names of the columns of the label, the mask and the crop."""
-        ...
-
-    def row(self, number: int, values: Mapping[str, str]) -> ReviewRow:
-        """A row with its files."""
-        ...
-
-    def place(self, file: Path | None) -> str:
-        """How the table names a file."""
-        ...
 
 
 class TableReview:
@@ -218,83 +165,11 @@ def open_review(table: Path, data: Path) -> TableReview:
         columns = set(csv.DictReader(lines).fieldnames or ())
     if {IMAGE_COLUMN, MASK_COLUMN, CROP_COLUMN} <= columns:
         rows = list(rows_of(table))
-        return TableReview(table, rows, _Cbis.of(table, rows, data))
+        return TableReview(table, rows, CbisReading.of(table, rows, data))
     if {"path", "label"} <= columns:
         with table.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.DictReader(lines))
-        return TableReview(table, rows, _Listed(table, data, tuple(sorted({row["label"] for row in rows}))))
+        return TableReview(table, rows, ListReading(table, data, tuple(sorted({row["label"] for row in rows}))))
     raise RecipeError(
         f"{table}: has neither the columns of CBIS-DDSM nor path and label; nothing in it can be reviewed"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Cbis:
-    """A case description table: files are found and told apart as for training."""
-
-    table: Path
-    shelf: Shelf
-
-    @classmethod
-    def of(cls, table: Path, rows: Sequence[Mapping[str, str]], data: Path) -> _Cbis:
-        found = [abnormality_of(row, table, "train") for row in rows]
-        return cls(table, fill_shelf(found, data, with_regions=True))
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(label.upper() for label in MILDEST_FIRST)
-
-    @property
-    def columns(self) -> tuple[str, str, str]:
-        return "pathology", MASK_COLUMN, CROP_COLUMN
-
-    def row(self, number: int, values: Mapping[str, str]) -> ReviewRow:
-        row = abnormality_of(values, self.table, "train")
-        found = self.shelf.locate(row)
-        return ReviewRow(
-            number=number,
-            title=row.region_case or row.image_case,
-            label=row.grade.upper(),
-            image=found.image,
-            mask=found.mask,
-            crop=found.crop,
-            box=found.box,
-            notes=tuple(repair.text for repair in found.repairs),
-            changes=_changes(values),
-        )
-
-    def place(self, file: Path | None) -> str:
-        """From the case's folder on, as the tables write it."""
-        if file is None:
-            return ""
-        start = next(index for index, part in enumerate(file.parts) if part in self.shelf.cases)
-        return "/".join(file.parts[start:])
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """A table with ``path`` and ``label``, and ``mask`` and ``crop`` if it has them."""
-
-    table: Path
-    data: Path
-    labels: tuple[str, ...]
-
-    @property
-    def columns(self) -> tuple[str, str, str]:
-        return "label", "mask", "crop"
-
-    def row(self, number: int, values: Mapping[str, str]) -> ReviewRow:
-        image, mask, crop = (self._file(values.get(column) or "") for column in ("path", "mask", "crop"))
-        box = box_of(values.get(BOX_COLUMN) or "", self.table)
-        return ReviewRow(number, values["path"], values["label"], image, mask, crop, box, (), _changes(values))
-
-    def place(self, file: Path | None) -> str:
-        return "" if file is None else file.relative_to(self.data).as_posix()
-
-    def _file(self, name: str) -> Path | None:
-        path = self.data / name
-        return path if name and path.resolve().is_relative_to(self.data.resolve()) and path.is_file() else None
-
-
-def _changes(values: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(word for word in (values.get(CHANGES_COLUMN) or "").split(", ") if word)

@@ -8,6 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from pydicom.uid import SegmentationStorage
+
+from dicomnode.dicom.header import read_header
+from dicomnode.dicom.kinds import is_image
 from dicomnode.errors import DicomNodeError
 from dicomnode.learning.data.annotations import (
     AnnotatedImage,
@@ -18,8 +22,8 @@ from dicomnode.learning.data.annotations import (
     write_kitti,
 )
 from dicomnode.learning.exchange.geometry import Geometry
-from dicomnode.learning.exchange.pictures import export_image, is_image_file
-from dicomnode.learning.exchange.segments import Place, is_segmentation_file, read_segments
+from dicomnode.learning.exchange.pictures import export_image
+from dicomnode.learning.exchange.segments import Place, read_segments
 
 Format = Literal["coco", "kitti", "masks"]
 FORMATS: tuple[Format, ...] = ("coco", "kitti", "masks")
@@ -54,11 +58,16 @@ def export_files(files: Sequence[Path], out: Path, kind: Format | None, classes:
     pictures: list[Geometry] = []
     found: dict[Place, list[Region]] = {}
     problems: list[tuple[Path, str]] = []
+    seen: set[str] = set()
     for file in files:
         try:
-            if is_image_file(file):
+            header = read_header(file)
+            if header.sop_instance_uid in seen:
+                problems.append((file, f"is instance {header.sop_instance_uid} again, which was exported already"))
+            elif is_image(header.sop_class_uid):
                 pictures += export_image(file, out)
-            elif kind is not None and is_segmentation_file(file):
+                seen.add(header.sop_instance_uid)
+            elif kind is not None and header.sop_class_uid == SegmentationStorage:
                 for place, region in read_segments(file):
                     found.setdefault(place, []).append(region)
             else:

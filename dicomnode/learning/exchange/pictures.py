@@ -17,7 +17,6 @@ from dicomnode.dicom.decoding import DECODE_ERRORS, name_of, number_of_frames, s
 from dicomnode.dicom.display import read_window
 from dicomnode.dicom.frames import frame_attribute
 from dicomnode.dicom.header import read_header
-from dicomnode.dicom.kinds import is_image
 from dicomnode.dicom.mammography import view_of
 from dicomnode.dicom.pixels import MONOCHROME, check_photometric, read_frame, stored_range
 from dicomnode.dicom.planes import planar_spacing, read_plane
@@ -27,15 +26,6 @@ from dicomnode.learning.exchange.geometry import Geometry, write_geometry
 
 IMAGES, GEOMETRY = "images", "geometry"
 _MOST_BITS = 16
-
-
-def is_image_file(path: Path) -> bool:
-    """Whether a DICOM file is an image, as opposed to a document about images.
-
-    Raises:
-        NotDicomError: It is no DICOM file.
-    """
-    return is_image(read_header(path).sop_class_uid)
 
 
 def export_image(path: Path, out: Path) -> Iterator[Geometry]:

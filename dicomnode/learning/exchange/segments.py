@@ -8,21 +8,14 @@ from pathlib import Path
 import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import SegmentationStorage
 
 from dicomnode.dicom.decoding import DECODE_ERRORS, stored_frames
-from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError
 from dicomnode.learning.data.annotations import Region
 from dicomnode.learning.data.shapes import encode_runs, mask_box
 
 Place = tuple[str, int | None]
 """SOP Instance UID of an image, and its frame counted from 1; None for a single-frame image."""
-
-
-def is_segmentation_file(path: Path) -> bool:
-    """Whether a DICOM file is a segmentation."""
-    return read_header(path).sop_class_uid == SegmentationStorage
 
 
 def read_segments(path: Path) -> Iterator[tuple[Place, Region]]:

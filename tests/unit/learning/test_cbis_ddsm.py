@@ -107,6 +107,20 @@ def test_files_are_told_apart_by_size_where_both_have_two_values(tmp_path: Path)
     assert sample.shapes == (MaskFile(mask),) and kinds(tmp_path) == {"line breaks": 1}
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_mask_and_crop_in_folders_of_their_own(tmp_path: Path, swapped: bool) -> None:
+    write_cbis(tmp_path, sound((Case("P_00001"),)), dated=True)
+    crop, mask = sorted((tmp_path / "CBIS-DDSM" / "Mass-Training_P_00001_LEFT_CC_1").rglob("*.dcm"))
+    names = ("1.000000-ROI mask images-2", "1.000000-cropped images-3")
+    for file, name in zip((crop, mask) if swapped else (mask, crop), names, strict=True):
+        place = file.parents[2] / "10-04-2016-DDSM-NA-1" / name
+        place.mkdir(parents=True)
+        file.rename(place / "1-1.dcm")
+
+    assert load_samples(BOXED, tmp_path)[0].boxes == ((10, 20, 18, 30),)
+    assert kinds(tmp_path)["swapped"] == int(swapped)
+
+
 def test_a_smoothed_mask_is_known_by_its_size(tmp_path: Path) -> None:
     write_cbis(tmp_path, sound((Case("P_00001"),)))
     mask, _ = _files(tmp_path / "Mass-Training_P_00001_LEFT_CC_1")

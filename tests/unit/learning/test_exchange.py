@@ -282,6 +282,18 @@ def test_what_does_not_belong_together_is_named(
     assert complaint in capsys.readouterr().err
 
 
+def test_a_file_that_is_there_twice_is_exported_once(
+    slices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = min(slices.iterdir())
+    (slices / "copy.dcm").write_bytes(first.read_bytes())
+
+    assert main(["export", str(slices), "--out", str(tmp_path / "out"), "--format", "kitti"]) == 1
+
+    assert f"is instance {first.stem} again" in capsys.readouterr().err
+    assert len(list((tmp_path / "out" / "labels").iterdir())) == 3
+
+
 def test_a_geometry_survives_its_file(slices: Path, tmp_path: Path) -> None:
     export(slices, tmp_path / "out")
     geometry = min(read_geometries(tmp_path / "out" / "geometry").values(), key=lambda g: g.image_position_patient[2])
