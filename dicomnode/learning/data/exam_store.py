@@ -14,6 +14,7 @@ from pydicom import dcmread
 from dicomnode.dicom.mammography import MammogramView
 from dicomnode.dicom.turn import UPRIGHT, Turn, upright_turn
 from dicomnode.errors import GeometryError, RecipeError
+from dicomnode.inference.files import PICTURE_SUFFIXES
 from dicomnode.inference.mammography.preparation import Prepared, prepare
 from dicomnode.learning.data.exams import BreastImage, Exam, Unit, breast_images, whole_exams
 from dicomnode.learning.data.pictures import read_sample
@@ -117,7 +118,7 @@ def write_maps(folder: Path, image: BreastImage, maps: torch.Tensor) -> None:
 
 def _turn(image: BreastImage) -> Turn:
     """What makes the stored pixels upright; research sets often hold no orientation, or none that can be meant."""
-    if image.sample.path.suffix.lower() != ".dcm":
+    if image.sample.path.suffix.lower() in PICTURE_SUFFIXES:
         return UPRIGHT
     header = dcmread(image.sample.path, specific_tags=["PatientOrientation"], stop_before_pixels=True)
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dicomnode.errors import RecipeError
+from dicomnode.inference.files import PICTURE_SUFFIXES
 from dicomnode.learning.data.samples import Sample
 from dicomnode.learning.data.tables import TABLE, table_text
 from dicomnode.learning.recipes.recipe import DataSection
@@ -59,6 +60,7 @@ def _sample(section: DataSection, folder: Path, row: Mapping[str, str], where: s
         path=folder / row["path"],
         split=row.get("split", section.train),
         label=_label(section, row, where),
+        frame=None if Path(row["path"]).suffix.lower() in PICTURE_SUFFIXES else 0,
         patient=row.get(section.patient_column, ""),
         columns=tuple((column, value) for column, value in row.items() if column not in known),
     )

@@ -30,20 +30,21 @@ def peak_memory(device: torch.device) -> float:
 def keep_no_activations(model: nn.Module, prefixes: tuple[str, ...]) -> None:
     """Have the modules whose names begin with one of ``prefixes`` compute their activations anew when going backward.
 
-    Of modules inside each other the outermost does it. Names of weights stay as they are, and batch norms count each
-    batch once.
+    Of modules inside each other the outermost does it, so that ``stages.`` means each stage by itself, and ``stages``
+    all together, which saves nothing at the peak. Names of weights stay as they are, and batch norms count each batch
+    once.
 
     Raises:
         RecipeError: If no module has such a name.
     """
     chosen: list[str] = []
     for name, module in model.named_modules():
-        is_meant = name and f"{name}.".startswith(prefixes)
-        if prefixes and is_meant and not any(name.startswith(f"{outer}.") for outer in chosen):
+        is_meant = prefixes and name.startswith(prefixes) and not isinstance(module, nn.ModuleList | nn.ModuleDict)
+        if is_meant and not any(name.startswith(f"{outer}.") for outer in chosen):
             chosen.append(name)
             module.forward = partial(_recomputed, module, module.forward)
     for prefix in prefixes:
-        if not any(f"{name}.".startswith(prefix) for name in chosen):
+        if not any(name.startswith(prefix) for name in chosen):
             known = ", ".join(name for name, _ in model.named_children())
             raise RecipeError(f"training.checkpointing: no part of the network begins with {prefix!r}; it has {known}")
 

@@ -57,8 +57,8 @@ class TrainingSection(Section):
         smote_epochs: Passes over the embeddings, the best of which is kept.
         accumulate: Parts in which each batch is computed one after the other, their gradients added up: memory has to
             hold one part only. Batch norms see one part at a time.
-        checkpointing: Parts of the network whose names begin with one of these keep no activations for the backward
-            pass but compute them anew: a third more time for much less memory.
+        checkpointing: Parts of the network whose names begin with one of these (``stages.``: each of the stages) keep
+            no activations for the backward pass but compute them anew: a third more time for much less memory.
         mixed_precision: Compute in bfloat16 what bears it, where the hardware multiplies it natively.
         compile: Translate the network with ``torch.compile`` before training; pays on long runs only.
         warmup_epochs: Epochs (fractions allowed) of linear rise.

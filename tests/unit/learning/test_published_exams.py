@@ -12,6 +12,8 @@ import torch
 from dicomnode.bundles import build_network, load_bundle
 from dicomnode.cli.main import main
 from dicomnode.dicom.mammography import STANDARD_VIEWS
+from dicomnode.learning.engine.memory import keep_no_activations
+from dicomnode.learning.engine.training import build_network as build_recipe_network
 from dicomnode.learning.recipes.recipe import load_recipe
 
 TRAINING = Path(__file__).parents[3] / "training"
@@ -73,6 +75,15 @@ def test_input_sizes_are_as_published(capsys: pytest.CaptureFixture[str]) -> Non
     views = describe("dmv_cnn", capsys)
     assert (views["input_size"], views["input_size_mlo"]) == ([1, 2677, 1942], [1, 2974, 1748])
     assert describe("dmv_cnn_heatmaps", capsys)["input_size"] == [3, 2677, 1942]
+
+
+@pytest.mark.parametrize("name", ["gmic_resnet50", "resnet34_fc", "dmv_cnn_joint"])
+def test_a_run_in_little_memory_is_a_variant(name: str) -> None:
+    recipe = load_recipe(TRAINING / f"{name}.yaml", ("smoke=true", "variant=little_memory", "training.batch_size=12"))
+
+    keep_no_activations(build_recipe_network(recipe), recipe.training.checkpointing)
+
+    assert recipe.training.accumulate > 1 and recipe.training.checkpointing
 
 
 @pytest.mark.parametrize("name", EXAMS)
