@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 from torchvision.transforms import v2
 
-from dicomnode.learning.recipes.recipe import AugmentationSection
+from dicomnode.learning.recipes.augmentation import AugmentationSection
 
 
 def augment(

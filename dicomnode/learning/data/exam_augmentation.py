@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from dicomnode.learning.data.augmentation import random_affine
-from dicomnode.learning.recipes.recipe import AugmentationSection
+from dicomnode.learning.recipes.augmentation import AugmentationSection
 
 
 def augment_views(images: torch.Tensor, section: AugmentationSection, generator: torch.Generator) -> torch.Tensor:

@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dicomnode.errors import RecipeError
+from dicomnode.learning.recipes.augmentation import AugmentationSection
 from dicomnode.learning.recipes.exam import ExamSection, PartSection
 from dicomnode.learning.recipes.hyperparameters import Fraction, Section, TrainingSection
 from dicomnode.learning.recipes.layers import read_layers
+from dicomnode.learning.recipes.publication import BundleSection, PublishedSection
 
 Component: TypeAlias = dict[str, Any]
 """A MONAI bundle component: ``_target_`` names the class, the other keys are its arguments."""
@@ -110,49 +112,6 @@ class DataSection(Section):
         return self
 
 
-class AugmentationSection(Section):
-    """Random changes of a training image; every range is drawn uniformly, symmetric around no change.
-
-    Attributes:
-        flip: Probability of a left-right flip.
-        flip_vertical: Probability of an upside-down flip.
-        rotation_degrees: Largest rotation.
-        quarter_turns: Besides, turn by a random multiple of 90 degrees; for images without an up and down.
-        border: What lies outside the image: ``zeros`` or the image mirrored at its edge.
-        scale: Smallest and largest magnification.
-        shift: Largest shift as a fraction of the image.
-        stretch: Largest relative change of the aspect ratio.
-        gamma: Largest change of ln(gamma).
-        gain: Largest relative change of brightness.
-        contrast: Largest relative change of the distance from the image's mean.
-        bias: Largest relative change of brightness from one edge to the other, as a coil's bias field makes it.
-        noise: Largest standard deviation of added noise, for pixels in 0..1.
-        blur: Probability of a 3x3 blur.
-        hue: Largest relative change of each colour channel's optical density (stain and illumination); colour only.
-        mixup: Parameter of the beta distribution that mixes pairs of images and labels (Zhang et al., "mixup",
-            ICLR 2018); 0 for none. Classification only.
-        cutmix: Likewise for patches pasted from one image into another (Yun et al., "CutMix", ICCV 2019).
-    """
-
-    flip: Fraction = 0.0
-    flip_vertical: Fraction = 0.0
-    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
-    quarter_turns: bool = False
-    border: Literal["zeros", "reflection"] = "zeros"
-    scale: tuple[float, float] = (1.0, 1.0)
-    shift: Fraction = 0.0
-    stretch: Fraction = 0.0
-    gamma: Annotated[float, Field(ge=0)] = 0.0
-    gain: Fraction = 0.0
-    contrast: Fraction = 0.0
-    bias: Fraction = 0.0
-    noise: Fraction = 0.0
-    blur: Fraction = 0.0
-    hue: Fraction = 0.0
-    mixup: Annotated[float, Field(ge=0)] = 0.0
-    cutmix: Annotated[float, Field(ge=0)] = 0.0
-
-
 class OperatingPointSection(Section):
     """How the threshold is chosen on the validation split.
 
@@ -166,58 +125,6 @@ class OperatingPointSection(Section):
     rule: Literal["sensitivity", "f1"]
     value: Fraction = 0.99
     hit: Annotated[str, Field(pattern=r"^(centre|iou=(0?\.\d*[1-9]\d*|1|1\.0))$")] = "iou=0.5"
-
-
-class CardSection(Section):
-    """What the model card says besides figures; each is Markdown.
-
-    Attributes:
-        summary: What the model does.
-        data: Data, source and licence.
-        split: How the splits were made, and what leaks.
-        method: Network, training, choice of checkpoint and threshold.
-        intended_use: What it may be used for.
-        not_for: What it must not be used for.
-        limits: Known weaknesses.
-    """
-
-    summary: str
-    data: str
-    split: str
-    method: str
-    intended_use: str
-    not_for: str
-    limits: str
-
-
-class BundleSection(Section):
-    """What goes into the bundle as it is.
-
-    Attributes:
-        version: Version of the bundle.
-        metadata: MONAI metadata fields that the run cannot know (description, authors, references, ...).
-        dicomnode: The node's block (classes with codes, accepts, aggregation, ...), without what the run fits.
-        license_file: Licence of the weights, relative to the recipe.
-        card: Text of the model card.
-    """
-
-    version: str
-    license_file: Path
-    metadata: dict[str, Any]
-    dicomnode: dict[str, Any]
-    card: CardSection
-
-
-class PublishedSection(Section):
-    """What the study reported.
-
-    Attributes:
-        result: In words.
-        figures: By name.
-    """
-
-    result: str
-    figures: dict[str, int | float] = Field(default_factory=dict)
 
 
 class Recipe(Section):

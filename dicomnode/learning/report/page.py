@@ -17,7 +17,7 @@ from dicomnode.learning.evaluation import Evaluation
 from dicomnode.learning.metrics.classification_metrics import Predictions
 from dicomnode.learning.metrics.exam_metrics import BreastScores
 from dicomnode.learning.reader_study import Beside
-from dicomnode.learning.recipes.recipe import PublishedSection
+from dicomnode.learning.recipes.publication import PublishedSection
 from dicomnode.learning.report.classification_plots import classification_plots, confusion_plot
 from dicomnode.learning.report.data_check import CheckView, read_check
 from dicomnode.learning.report.detection_plots import detection_plots

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dicomnode.learning.data.augmentation import augment, ellipses, mixers, random_affine
-from dicomnode.learning.recipes.recipe import AugmentationSection
+from dicomnode.learning.recipes.augmentation import AugmentationSection
 
 IDENTITY = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 MOVES = AugmentationSection(flip=0.5, rotation_degrees=25, scale=(0.8, 1.25), shift=0.08, stretch=0.1)

@@ -20,8 +20,9 @@ from dicomnode.learning.engine.exam_losses import category_loss, exam_loss, imag
 from dicomnode.learning.engine.exams import ExamTask, predict_rows
 from dicomnode.learning.engine.heat_maps import draw_missing
 from dicomnode.learning.engine.pretrained import load_parts
+from dicomnode.learning.recipes.augmentation import AugmentationSection
 from dicomnode.learning.recipes.exam import ExamSection, PartSection
-from dicomnode.learning.recipes.recipe import AugmentationSection, Recipe, load_recipe
+from dicomnode.learning.recipes.recipe import Recipe, load_recipe
 from dicomnode.networks import BiRadsCnn, DmvCnn
 
 TRAINING = Path(__file__).parents[3] / "training"

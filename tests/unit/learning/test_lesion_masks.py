@@ -15,7 +15,8 @@ from dicomnode.learning.data.plane_maps import augmented_to_processed, processed
 from dicomnode.learning.data.samples import Sample
 from dicomnode.learning.data.shapes import Outline, Shape, encode_runs, shape_mask
 from dicomnode.learning.engine.training import load_task
-from dicomnode.learning.recipes.recipe import AugmentationSection, load_recipe
+from dicomnode.learning.recipes.augmentation import AugmentationSection
+from dicomnode.learning.recipes.recipe import load_recipe
 
 WriteRecipe = Callable[..., Path]
 HALF = torch.diag(torch.tensor([2.0, 2.0, 1.0, 1.0], dtype=torch.float64))

@@ -20,8 +20,9 @@ from dicomnode.learning.engine.classification import Classification, macro_auc, 
 from dicomnode.learning.engine.freezing import to_training, train_only
 from dicomnode.learning.engine.optimisation import make_optimizer, make_schedule
 from dicomnode.learning.engine.pretrained import load_imagenet
+from dicomnode.learning.recipes.augmentation import AugmentationSection
 from dicomnode.learning.recipes.hyperparameters import TrainingSection
-from dicomnode.learning.recipes.recipe import AugmentationSection, DataSection, load_recipe
+from dicomnode.learning.recipes.recipe import DataSection, load_recipe
 from dicomnode.networks import ImageNetClassifier
 
 WriteRecipe = Callable[..., Path]
