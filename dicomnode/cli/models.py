@@ -53,6 +53,8 @@ def _add_import(commands: Any) -> None:
     parser.add_argument("file", type=Path, help="PyTorch state dictionary as its authors publish it")
     parser.add_argument("--as", dest="release", required=True, metavar="NAME", help=", ".join(_RELEASES))
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors", help="file to write")
+    text = "of the same authors, to draw the heat maps for a network that looks at them; both go into one file"
+    parser.add_argument("--patch-classifier", type=Path, metavar="FILE", help=text)
 
 
 def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -155,12 +157,12 @@ def import_model(args: argparse.Namespace) -> int:
 
     if args.release not in _RELEASES:
         raise UsageError(f"--as {args.release}: is none of {', '.join(_RELEASES)}")
-    imported = import_weights(args.file, args.release, args.out)
+    imported = import_weights(args.file, args.release, args.out, args.patch_classifier)
     if args.json:
         print(json.dumps(imported.values(), indent=2))
         return 0
     release = imported.release
-    print(f"{imported.file}: {imported.parameters} parameters of {json.dumps(dict(release.component))}")
+    print(f"{imported.file}: {imported.parameters} parameters of {json.dumps(imported.values()['network'])}")
     print(f"left out: {len(imported.left_out)} tensors that no answer comes from or that are stored twice")
     print(f"source: {release.source}")
     print(

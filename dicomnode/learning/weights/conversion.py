@@ -19,6 +19,8 @@ from dicomnode.networks.heat_maps import densenet_name
 Weights: TypeAlias = dict[str, torch.Tensor]
 
 _SHOWN = 5
+_PATCHES = "dmv_patch_classifier"
+_WITH_MAPS = "dicomnode.networks.HeatMappedDmvCnn"
 # PyTorch before 0.4.1 stored no number of batches; batch norm with a fixed momentum does not use it.
 _BATCHES = "num_batches_tracked"
 
@@ -30,12 +32,14 @@ class Imported:
     Attributes:
         file: The new file.
         release: What it was made from.
-        parameters: Trained values of our network.
+        component: Our network, as a bundle or a recipe names it.
+        parameters: Its values, but for the statistics of batch norm.
         left_out: Their tensors that no answer comes from, and second copies.
     """
 
     file: Path
     release: Release
+    component: Mapping[str, object]
     parameters: int
     left_out: tuple[str, ...]
 
@@ -43,7 +47,7 @@ class Imported:
         """For JSON."""
         return {
             "file": str(self.file),
-            "network": dict(self.release.component),
+            "network": dict(self.component),
             "parameters": self.parameters,
             "left_out": list(self.left_out),
             "source": self.release.source,
@@ -51,28 +55,47 @@ class Imported:
         }
 
 
-def import_weights(file: Path, name: str, out: Path) -> Imported:
+def import_weights(file: Path, name: str, out: Path, patch_file: Path | None = None) -> Imported:
     """Write the authors' weights under the names of our network.
 
     Args:
         file: State dictionary as the authors published it; nothing but tensors is unpickled.
         name: Which release it is, a key of `RELEASES`.
         out: Safetensors file to write.
+        patch_file: The patch classifier's, for a network that is to draw its heat maps itself.
 
     Raises:
-        UsageError: If the file is no such dictionary: tensors missing, too many or of another shape; or ``out`` is
-            there already or is no ``.safetensors``.
+        UsageError: If a file is no such dictionary: tensors missing, too many or of another shape; or ``out`` is
+            there already or is no ``.safetensors``; or the network looks at no heat maps.
     """
     if out.suffix != ".safetensors":
         raise UsageError(f"--out {out}: weights are written as safetensors; let its name end in .safetensors")
     if out.exists():
         raise UsageError(f"--out {out}: is there already; name another file or remove it")
     release = RELEASES[name]
+    if patch_file is not None and not release.component.get("heatmaps"):
+        raise UsageError(f"--patch-classifier {patch_file}: {name} looks at no heat maps; leave it out")
+    component, (weights, left_out, parameters) = release.component, _translated(file, name)
+    if patch_file is not None:
+        maps, unread, more = _translated(patch_file, _PATCHES)
+        weights = _under("network", weights) | _under("classifier", maps)
+        component = {"_target_": _WITH_MAPS, "classifier": RELEASES[_PATCHES].component, "network": component}
+        left_out, parameters = left_out + unread, parameters + more
+    save_file(weights, out, metadata={"format": "pt", "source": release.source, "license": release.license})
+    return Imported(out, release, component, parameters, left_out)
+
+
+def _under(part: str, weights: Weights) -> Weights:
+    return {f"{part}.{name}": value for name, value in weights.items()}
+
+
+def _translated(file: Path, name: str) -> tuple[Weights, tuple[str, ...], int]:
+    """Weights under our names, names of what is left out, and our parameters."""
+    release = RELEASES[name]
     with torch.device("meta"):  # names and shapes alone
         network = release.build()
     weights, left_out = _converted(_read(file, release.nested), release, network, f"{file} as {name}")
-    save_file(weights, out, metadata={"format": "pt", "source": release.source, "license": release.license})
-    return Imported(out, release, sum(parameter.numel() for parameter in network.parameters()), left_out)
+    return weights, left_out, sum(parameter.numel() for parameter in network.parameters())
 
 
 def _read(file: Path, nested: str) -> Weights:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from monai.bundle import ConfigParser
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torchvision.models import densenet121
@@ -14,7 +15,7 @@ from dicomnode.cli.models import _RELEASES
 from dicomnode.errors import RecipeError, UsageError
 from dicomnode.learning.engine.pretrained import load_start
 from dicomnode.learning.weights import RELEASES, import_weights
-from dicomnode.networks import DmvCnn, Gmic, PatchClassifier
+from dicomnode.networks import DmvCnn, Gmic, HeatMappedDmvCnn, PatchClassifier
 from dicomnode.networks.patches import cut_patches
 from tests.released_networks import Tensors, dmv_scores, gmic_answer, released_dmv, released_gmic
 
@@ -22,6 +23,16 @@ from tests.released_networks import Tensors, dmv_scores, gmic_answer, released_d
 @pytest.fixture(scope="module")
 def gmic_tensors() -> Tensors:
     return released_gmic()
+
+
+def hollow(tensors: Tensors) -> Tensors:
+    """The same names and shapes at almost no bytes."""
+    return {name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _dense_tensors() -> Tensors:
+    with torch.device("meta"):
+        return densenet121(weights=None, num_classes=4).state_dict()
 
 
 def saved(folder: Path, content: object) -> Path:
@@ -94,8 +105,25 @@ def test_the_patch_classifier_takes_old_and_new_names_of_its_layers(tmp_path: Pa
     assert all(torch.equal(given[name], tensors[name]) for name in tensors if not name.endswith("_tracked"))
 
 
+def test_a_network_with_its_patch_classifier_draws_its_heat_maps_itself(tmp_path: Path) -> None:
+    (tmp_path / "patches").mkdir()
+    patches = saved(tmp_path / "patches", hollow(_dense_tensors()))
+    file = saved(tmp_path, {"model": hollow(released_dmv(heatmaps=True))})
+    imported = import_weights(file, "dmv_cnn_heatmaps", tmp_path / "ours.safetensors", patches)
+
+    with torch.device("meta"):
+        network = HeatMappedDmvCnn(classifier=PatchClassifier(), network=DmvCnn(heatmaps=True))
+        built = ConfigParser({"net": dict(imported.component)}).get_parsed_content("net")
+    network.load_state_dict(load_file(imported.file), assign=True)
+
+    assert imported.parameters == sum(parameter.numel() for parameter in network.parameters())
+    assert list(built.state_dict()) == list(network.state_dict())
+    with pytest.raises(UsageError, match="dmv_cnn looks at no heat maps"):
+        import_weights(file, "dmv_cnn", tmp_path / "other.safetensors", patches)
+
+
 def test_the_file_says_where_it_comes_from(gmic_tensors: Tensors, tmp_path: Path) -> None:
-    imported = import_weights(saved(tmp_path, gmic_tensors), "gmic_resnet18", tmp_path / "ours.safetensors")
+    imported = import_weights(saved(tmp_path, hollow(gmic_tensors)), "gmic_resnet18", tmp_path / "ours.safetensors")
 
     with safe_open(imported.file, framework="pt") as file:
         assert file.metadata()["license"] == "AGPL-3.0-or-later"
@@ -125,7 +153,7 @@ def test_imported_weights_start_a_training(gmic_tensors: Tensors, tmp_path: Path
 def test_another_networks_file_is_refused(
     change: dict[str, torch.Tensor | None], said: str, gmic_tensors: Tensors, tmp_path: Path
 ) -> None:
-    changed = {name: value for name, value in {**gmic_tensors, **change}.items() if value is not None}
+    changed = {name: value for name, value in {**hollow(gmic_tensors), **change}.items() if value is not None}
 
     with pytest.raises(UsageError, match=said):
         import_weights(saved(tmp_path, changed), "gmic_resnet18", tmp_path / "ours.safetensors")
@@ -134,7 +162,7 @@ def test_another_networks_file_is_refused(
 
 def test_a_file_of_another_release_lists_a_few_of_what_it_lacks(gmic_tensors: Tensors, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"released\.p as dmv_cnn: lacks four_view_resnet.* and \d+ more"):
-        import_weights(saved(tmp_path, gmic_tensors), "dmv_cnn", tmp_path / "ours.safetensors")
+        import_weights(saved(tmp_path, hollow(gmic_tensors)), "dmv_cnn", tmp_path / "ours.safetensors")
 
 
 def test_sides_that_do_not_share_their_column_are_refused(tmp_path: Path) -> None:
@@ -176,7 +204,7 @@ def test_no_file_is_overwritten(tmp_path: Path) -> None:
 def test_the_command_says_whose_weights_they_are(
     gmic_tensors: Tensors, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["models", "import", str(saved(tmp_path, gmic_tensors)), "--as", "gmic_resnet18", "--out"]
+    words = ["models", "import", str(saved(tmp_path, hollow(gmic_tensors))), "--as", "gmic_resnet18", "--out"]
 
     assert main([*words, str(tmp_path / "one.safetensors")]) == 0
     said = capsys.readouterr().out
