@@ -24,7 +24,7 @@ test: $(STAMP)
 
 test-recipes: $(STAMP)
 	DICOMNODE_TEST_RECIPES=1 $(BIN)/python -m pytest tests/unit/learning/test_published_recipes.py \
-	  tests/unit/learning/test_published_exams.py $(PYTEST_ARGS)
+	  tests/unit/learning/test_published_exams.py tests/unit/learning/test_published_detectors.py $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

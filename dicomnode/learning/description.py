@@ -19,7 +19,8 @@ from dicomnode.networks.imagenet import original_parameters
 
 def describe(recipe: Recipe) -> dict[str, Any]:
     """Network, its size, input size, data, hyper-parameters and published result, for printing or JSON."""
-    network = build_network(recipe)
+    with torch.device("meta"):  # counting needs no weights
+        network = build_network(recipe)
     parameters = list(network.parameters())
     return {
         "name": recipe.name,

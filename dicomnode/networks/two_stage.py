@@ -34,6 +34,7 @@ class _TwoStage(nn.Module):
         min_score: Boxes with a lower score are not returned.
         max_detections: Boxes returned per image at most.
         proposals: Regions per image that are looked at closely, before and after overlapping ones are dropped.
+        lessons: Regions per image that the heads learn from in a training step.
     """
 
     _model: ClassVar[type[FasterRCNN]]
@@ -53,6 +54,7 @@ class _TwoStage(nn.Module):
         min_score: float = 0.05,
         max_detections: int = 100,
         proposals: int = 1000,
+        lessons: int = 512,
     ) -> None:
         super().__init__()
         self._backbone: Backbone = backbone
@@ -65,6 +67,7 @@ class _TwoStage(nn.Module):
             "image_std": list(std),
             "box_score_thresh": min_score,
             "box_detections_per_img": max_detections,
+            "box_batch_size_per_image": lessons,
             "rpn_pre_nms_top_n_test": proposals,
             "rpn_post_nms_top_n_test": proposals,
         }

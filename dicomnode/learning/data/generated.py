@@ -1,4 +1,4 @@
-"""Generated pictures, on which a recipe for classification or for exams can be tried without data."""
+"""Generated pictures, on which any recipe can be tried without data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from dicomnode.errors import RecipeError
 from dicomnode.learning.data.generated_exams import generate_exams
+from dicomnode.learning.data.generated_lesions import generate_lesions
 from dicomnode.learning.recipes.recipe import Recipe
 
 _COUNTS = (12, 4, 4)
@@ -23,7 +24,9 @@ def generate_data(recipe: Recipe, folder: Path) -> Path:
     Raises:
         RecipeError: If nothing can be generated for the recipe as it is.
     """
-    return generate_exams(recipe, folder) if recipe.task == "exam" else generate_pictures(recipe, folder)
+    if recipe.task == "exam":
+        return generate_exams(recipe, folder)
+    return generate_lesions(recipe, folder) if recipe.task == "detection" else generate_pictures(recipe, folder)
 
 
 def generate_pictures(recipe: Recipe, folder: Path, size: int = 64) -> Path:

@@ -14,6 +14,7 @@ from dicomnode.learning.data.lesion_masks import moved_lesions
 from dicomnode.learning.data.pictures import processed_boxes
 from dicomnode.learning.data.store import ImageStore, parts, repeated
 from dicomnode.learning.data.tiles import View, random_tile
+from dicomnode.learning.engine.classification import weights_l1
 from dicomnode.learning.engine.loops import evaluate
 from dicomnode.learning.engine.ranks import ALONE, Ranks
 from dicomnode.learning.metrics.coco_precision import average_precision
@@ -79,9 +80,10 @@ class Detection:
         return {"boxes": boxes[kept], "labels": labels[kept], "masks": masks[kept]}
 
     def loss(self, model: nn.Module, batch: DetectionBatch) -> torch.Tensor:
-        """Sum of Mask R-CNN's five losses."""
+        """Sum of the detector's losses, with the recipe's L1 of the weights."""
         losses: Target = model(*batch)
-        return torch.stack([value.float() for value in losses.values()]).sum()
+        loss, l1 = torch.stack([value.float() for value in losses.values()]).sum(), self.recipe.training.l1
+        return loss + l1 * weights_l1(model) if l1 else loss
 
     def validate(self, model: nn.Module, dtype: torch.dtype | None) -> dict[str, float]:
         """Average precision of the boxes."""

@@ -213,7 +213,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _only_for_classification(self) -> Recipe:
-        only = {"training.l1": self.training.l1, "training.class_balance": self.training.class_balance != "none"}
+        only = {"training.class_balance": self.training.class_balance != "none"}
+        only["training.l1"] = bool(self.training.l1) and self.task != "detection"
         only["data.colour: rgb"] = self.data.colour == "rgb"
         only["augmentation.mixup or cutmix"] = bool(self.augmentation.mixup or self.augmentation.cutmix)
         used = [key for key, value in only.items() if value]

@@ -209,7 +209,6 @@ def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
         ("classifier", {"init": "imagenet"}, "init imagenet needs the network"),
         ("classifier", {"init_weights": "w.pth"}, "init_weights needs init: imagenet"),
         ("classifier", {"training": {"optimizer": "lion"}}, r"training\.optimizer"),
-        ("detector", {"training": {"l1": 0.1}}, r"training\.l1 needs task classification"),
         ("detector", {"data": {"colour": "rgb"}}, r"data\.colour: rgb needs task classification"),
         ("detector", {"data": {"tiles": {"size": [32, 32]}}}, r"data\.tiles needs task detection and the network"),
     ],
