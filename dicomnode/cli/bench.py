@@ -97,8 +97,8 @@ def _lines(conditions: Conditions, measured: Iterable[Measurement]) -> Iterator[
     yield ""
     yield "multiply-adds: of an exam of four images at the published size, ours too"
     yield "parameters, theirs: with the statistics of batch norm and, for GMIC, a convolution that nothing reads;"
-    yield "  the number behind it is ours so counted"
-    yield "~ printed in the paper, with no second source to confirm it; theirs of faster_rcnn has a larger body"
+    yield "  in brackets ours counted the same way"
+    yield "~ of the paper's table, but checked against no second source; theirs of faster_rcnn has a larger body"
 
 
 def _row(one: Measurement, theirs: PublishedCost) -> Iterator[str]:
