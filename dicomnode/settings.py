@@ -89,7 +89,7 @@ class OutcomeSwitches(Section):
         True, description="Send presentation states that draw the findings over mammograms and radiographs."
     )
     picture: bool = Field(
-        False, description="Send pictures of mammograms and radiographs with the findings burnt in (Secondary Capture)."
+        True, description="Send pictures of mammograms and radiographs with the findings burnt in (Secondary Capture)."
     )
 
 
