@@ -49,7 +49,7 @@ def build_evidence(
     sources = read_sources(result, source_paths)
     desk = _Desk(result, sources, previous, node)
     masks, heat_maps = masks_of(result, sources), heat_maps_of(result, sources)
-    overlays = overlays_of(result, projections_of(result, sources))
+    overlays = _overlays(desk)
     pictures, without_picture = _pictures(desk, overlays)
     documents = [
         *_reports(desk, (*_remarks(masks, heat_maps, sources), *without_picture)),
@@ -130,6 +130,13 @@ def _heat_maps(desk: _Desk, heat_maps: tuple[HeatMaps, ...] | str | None) -> Ite
         yield draft, heat_map_document(draft, drawn)
 
 
+def _overlays(desk: _Desk) -> tuple[Overlay, ...]:
+    """What is drawn over projections; nothing where nothing was found: nobody wants boxes on a negative exam."""
+    overlays = overlays_of(desk.result, projections_of(desk.result, desk.sources))
+    positive = desk.result.outcome is Outcome.FINDINGS or any(overlay.findings for overlay in overlays)
+    return overlays if positive else ()
+
+
 def _presentations(desk: _Desk, overlays: tuple[Overlay, ...]) -> Iterator[_Document]:
     for group in alike(overlays, desk.sources):
         draft = desk.draft("presentation", replace(group[0].projection, view=""))
@@ -137,15 +144,14 @@ def _presentations(desk: _Desk, overlays: tuple[Overlay, ...]) -> Iterator[_Docu
 
 
 def _pictures(desk: _Desk, overlays: tuple[Overlay, ...]) -> tuple[list[_Document], list[str]]:
-    """Pictures of the images with something found; and of each that cannot be read again, a sentence.
+    """Pictures of the images with outlines; and of each that cannot be read again, a sentence.
 
     A model that finds something but outlines nothing has pictures of what it looked at.
     """
     drawn: list[_Document] = []
     remarks = []
     outlined = tuple(overlay for overlay in overlays if overlay.findings)
-    positive = desk.result.outcome is Outcome.FINDINGS
-    for overlay in outlined or (overlays if positive else ()):
+    for overlay in outlined or overlays:
         draft = desk.draft("picture", overlay.projection)
         try:
             drawn.append((draft, picture_document(draft, overlay)))

@@ -113,9 +113,12 @@ def test_pictures_are_of_the_views_with_findings_only(made: Mapping[str, Dataset
 
 def test_a_model_without_outlines_has_pictures_of_what_it_attended_to(paths: list[Path]) -> None:
     assert len(_kinds(documents(screened(paths, findings=()), paths), "picture")) == 4
-    negative = screened(paths, findings=(), outcome=Outcome.NO_FINDINGS)
-    assert _kinds(documents(negative, paths), "picture") == []
-    assert _kinds(documents(replace(negative, attention=()), paths), "presentation") == []
+
+
+def test_nothing_is_drawn_over_a_negative_exam(paths: list[Path]) -> None:
+    made = documents(screened(paths, findings=(), outcome=Outcome.NO_FINDINGS), paths)
+    assert _kinds(made, "picture") == _kinds(made, "presentation") == []
+    assert _kinds(made, "attention") == ["attention"]
 
 
 @pytest.mark.parametrize(("stated", "expected"), [("YES", "YES"), ("NO", "NO"), (None, None)])
