@@ -13,6 +13,8 @@ from dicomnode.cli.main import main
 from dicomnode.errors import RecipeError
 from dicomnode.learning.data.generated_lesions import generate_lesions
 from dicomnode.learning.data.sources import load_samples
+from dicomnode.learning.engine import training
+from dicomnode.learning.engine.memory import keep_no_activations
 from dicomnode.learning.recipes.recipe import load_recipe
 
 TRAINING = Path(__file__).parents[3] / "training"
@@ -80,8 +82,8 @@ def test_the_four_runs(
 ) -> None:
     description = describe(f"mammo_mask_rcnn_{number}", capsys)
 
-    training, augmentation = description["training"], description["augmentation"]
-    assert (training["batch_size"], training["epochs"], training["steps_per_epoch"]) == (batch, epochs, epochs)
+    section, augmentation = description["training"], description["augmentation"]
+    assert (section["batch_size"], section["epochs"], section["steps_per_epoch"]) == (batch, epochs, epochs)
     assert description["network"]["min_score"] == score
     assert description["published"]["figures"]["loss_lowest"] == loss
     changed = [augmentation[name] > 0 for name in ("flip", "blur", "noise", "gain", "contrast")]
@@ -91,12 +93,32 @@ def test_the_four_runs(
         assert stopped["training"]["epochs"] == {2: 27, 3: 26}[number]
 
 
-def test_detectnet_has_the_published_schedule(capsys: pytest.CaptureFixture[str]) -> None:
-    training = describe("detectnet_resnet18", capsys)["training"]
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("mask_rcnn_resnet50_fpn", 16),
+        ("mask_rcnn_resnet101_fpn", 33),
+        ("mask_rcnn_mobilenet_v3_fpn", 17),
+        ("faster_rcnn_resnet50_fpn", 16),
+        ("detectnet_resnet18", 8),
+    ],
+)
+def test_a_lean_run_computes_each_block_again(name: str, blocks: int) -> None:
+    recipe = load_recipe(TRAINING / f"{name}.yaml", ("variant=lean",))
+    with torch.device("meta"):
+        network = training.build_network(recipe)
 
-    assert training["schedule"] == "soft_start_annealing"
-    assert (training["soft_start"], training["annealing"]) == (0.1, 0.7)
-    assert (training["lowest_learning_rate"], training["learning_rate"], training["l1"]) == (5e-6, 5e-4, 3e-9)
+    keep_no_activations(network, recipe.training.checkpointing)
+
+    assert sum("forward" in vars(module) for module in network.modules()) == blocks
+
+
+def test_detectnet_has_the_published_schedule(capsys: pytest.CaptureFixture[str]) -> None:
+    section = describe("detectnet_resnet18", capsys)["training"]
+
+    assert section["schedule"] == "soft_start_annealing"
+    assert (section["soft_start"], section["annealing"]) == (0.1, 0.7)
+    assert (section["lowest_learning_rate"], section["learning_rate"], section["l1"]) == (5e-6, 5e-4, 3e-9)
 
 
 def test_generated_lesions_are_outlined(tmp_path: Path) -> None:
