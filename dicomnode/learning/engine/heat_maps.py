@@ -26,7 +26,7 @@ def build_classifier(section: HeatMapSection, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     network: nn.Module = ConfigParser({"network_def": dict(section.classifier)}).get_parsed_content("network_def")
     if section.weights is not None:
-        load_start(network, section.weights)
+        load_start(network, section.weights, "exam.heat_maps.weights")
     return network.eval()
 
 

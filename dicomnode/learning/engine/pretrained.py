@@ -74,17 +74,22 @@ def load_coco(network: TakesCoco, file: Path | None = None, fetch: Callable[[Any
         raise RecipeError(f"{file or 'init coco'}: does not hold torchvision's COCO weights of {name}") from error
 
 
-def load_start(network: nn.Module, file: Path) -> None:
+def load_start(network: nn.Module, file: Path, key: str = "init_weights") -> None:
     """Put all weights of another run's ``best.pt``, or of a safetensors file, into the same network.
+
+    Args:
+        network: Changed in place.
+        file: Holds the weights.
+        key: Of the recipe, which named the file.
 
     Raises:
         RecipeError: If there are none, or they belong to another network.
     """
-    content = _from_file(file)
+    content = _from_file(file, key)
     try:
         network.load_state_dict(content if file.suffix == ".safetensors" else content["model"])
     except (KeyError, RuntimeError, TypeError) as error:
-        raise RecipeError(f"init_weights {file}: is no best.pt of this network; train the recipe before it") from error
+        raise RecipeError(f"{key} {file}: is no best.pt of this network; train the recipe before it") from error
 
 
 def load_parts(network: nn.Module, parts: Mapping[str, PartSection]) -> tuple[str, ...]:
@@ -104,7 +109,7 @@ def load_parts(network: nn.Module, parts: Mapping[str, PartSection]) -> tuple[st
     """
     own, taken, lines = network.state_dict(), set[str](), list[str]()
     for name, part in parts.items():
-        content = _from_file(part.weights)
+        content = _from_file(part.weights, f"init_parts.{name}.weights")
         given: Weights = content.get("model", content) if isinstance(content, dict) else {}
         named = {f"{part.target}{key[len(part.source) :]}": key for key in given if key.startswith(part.source)}
         if not named or not named.keys() <= own.keys():
@@ -132,13 +137,14 @@ def _summary(keys: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(".".join(key.split(".")[:2]) for key in keys)) or "nothing"
 
 
-def _from_file(file: Path) -> Any:
+def _from_file(file: Path, key: str = "init_weights") -> Any:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        raise RecipeError(f"init_weights {file}: holds no readable weights; name others or set init=random") from error
+        way_out = "name others or set init=random" if key == "init_weights" else f"name others with --set {key}=FILE"
+        raise RecipeError(f"{key} {file}: holds no readable weights; {way_out}") from error
 
 
 def _fetched(init: str, name: str, version: str, fetch: Callable[[Any], Weights]) -> Weights:

@@ -18,7 +18,7 @@ from dicomnode.learning.data.generated_exams import generate_exams
 from dicomnode.learning.data.sources import load_samples, of_split, unlisted_files
 from dicomnode.learning.engine.exam_losses import category_loss, exam_loss, image_loss
 from dicomnode.learning.engine.exams import ExamTask, predict_rows
-from dicomnode.learning.engine.heat_maps import draw_missing
+from dicomnode.learning.engine.heat_maps import build_classifier, draw_missing
 from dicomnode.learning.engine.pretrained import load_parts
 from dicomnode.learning.recipes.augmentation import AugmentationSection
 from dicomnode.learning.recipes.exam import ExamSection, PartSection
@@ -220,6 +220,18 @@ def test_heat_maps_are_drawn_once(exams: Path) -> None:
     channels = images.read(images.images[:1])
     assert channels.shape == (1, 3, 96, 72) and 0 <= channels[:, 1:].min() <= channels[:, 1:].max() <= 1
     assert images.maps is not None and map_path(images.maps, images.images[0]).is_file()
+
+
+def test_the_patch_classifier_has_the_weights_of_its_run(tmp_path: Path) -> None:
+    section = section_of(smoke("dmv_cnn_heatmaps")).heat_maps
+    assert section is not None
+    donor = build_classifier(section, seed=7)
+
+    kept = build_classifier(section.model_copy(update={"weights": save(donor, tmp_path / "best.pt")}), seed=8)
+
+    assert all(torch.equal(kept.state_dict()[name], value) for name, value in donor.state_dict().items())
+    with pytest.raises(RecipeError, match=r"exam\.heat_maps\.weights .*none\.pt: holds no readable weights"):
+        build_classifier(section.model_copy(update={"weights": tmp_path / "none.pt"}), seed=8)
 
 
 @pytest.mark.parametrize(
