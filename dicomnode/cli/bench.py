@@ -98,7 +98,7 @@ def _lines(conditions: Conditions, measured: Iterable[Measurement]) -> Iterator[
     yield "multiply-adds: of an exam of four images at the published size, ours too"
     yield "parameters, theirs: with the statistics of batch norm and, for GMIC, a convolution that nothing reads;"
     yield "  in brackets ours counted the same way"
-    yield "~ of the paper's table, but checked against no second source; theirs of faster_rcnn has a larger body"
+    yield "~ quoted at second hand, not checked against the paper itself; theirs of faster_rcnn has a larger body"
 
 
 def _row(one: Measurement, theirs: PublishedCost) -> Iterator[str]:

@@ -10,7 +10,7 @@ SOURCE = "Shen et al., Medical Image Analysis 68 (2021) 101908, arXiv:2002.07613
 
 @dataclass(frozen=True, slots=True)
 class PublishedCost:
-    """One row of the table.
+    """One row of the table, quoted at second hand: the paper itself was not at hand to compare with.
 
     Attributes:
         parameters_millions: As the paper counts, with the running means and variances of batch norm, and for GMIC with
@@ -20,7 +20,7 @@ class PublishedCost:
         backward_ms: Time of a backward pass.
         multiply_adds_billions: Of a forward pass; the paper calls them FLOPs. None: not printed.
         is_confirmed: True if memory and times agree with the ratios in the authors' README (78.43 % less memory, 4.1
-            times faster forward, 5.6 times backward); the others could be compared with no second source.
+            times faster forward, 5.6 times backward); the others could be compared with nothing.
     """
 
     parameters_millions: float
