@@ -25,9 +25,11 @@ LIMITS = {  # MB
     "brain_mri_lesion_detector": 60,
     "brain_mri_tumor_classifier": 30,
     "histology_idc_classifier": 30,
+    "mammography_lesion_detector": 60,
 }
 UNSHIPPED = {  # runs that another goes on from; pictures of doubtful licence
     "blood_cell_start",
+    "brain_mri_lesion_start",
     "brain_mri_tumor_start",
     "chest_ct_classifier",
     "histology_idc_start",
