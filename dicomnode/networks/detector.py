@@ -12,6 +12,7 @@ from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
@@ -105,15 +106,28 @@ class LesionDetector(nn.Module):
             In training the five losses by name. Else one dictionary per image: boxes in pixels of that image, labels
             from 1, scores 0..1, strongest first, and ``masks`` (N, 1, h, w) of 0..1.
         """
-        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
-        batch, targets = self.rcnn.transform(list(images), targets)
-        features = self.rcnn.backbone(batch.tensors)
-        # Half precision rounds box coordinates to whole pixels: autocast may speed up the backbone only.
-        with torch.autocast(batch.tensors.device.type, enabled=False):
-            features = {name: level.float() for name, level in features.items()}
-            proposals, rpn_losses = self.rcnn.rpn(batch, features, targets)
-            found, losses = self.rcnn.roi_heads(features, proposals, batch.image_sizes, targets)
-        if self.training:
-            return {**rpn_losses, **losses}
-        detections: Detections = self.rcnn.transform.postprocess(found, batch.image_sizes, sizes)
-        return detections
+        return answer_of(self.rcnn, images, targets)
+
+
+def answer_of(
+    rcnn: GeneralizedRCNN, images: Sequence[torch.Tensor], targets: list[Target] | None
+) -> Target | Detections:
+    """Losses of torchvision's two-stage detector in training, else its detections, under autocast too.
+
+    Args:
+        rcnn: Faster or Mask R-CNN.
+        images: (C, h, w) each, with as many channels as it takes.
+        targets: In training only.
+    """
+    sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+    batch, targets = rcnn.transform(list(images), targets)
+    features = rcnn.backbone(batch.tensors)
+    # Half precision rounds box coordinates to whole pixels: autocast may speed up the backbone only.
+    with torch.autocast(batch.tensors.device.type, enabled=False):
+        features = {name: level.float() for name, level in features.items()}
+        proposals, rpn_losses = rcnn.rpn(batch, features, targets)
+        found, losses = rcnn.roi_heads(features, proposals, batch.image_sizes, targets)
+    if rcnn.training:
+        return {**rpn_losses, **losses}
+    detections: Detections = rcnn.transform.postprocess(found, batch.image_sizes, sizes)
+    return detections

@@ -10,7 +10,7 @@ from torch import nn
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-from dicomnode.networks.detector import Detections, Target
+from dicomnode.networks.detector import Detections, Target, answer_of
 from dicomnode.networks.pyramids import COUNTER, LEVELS, Backbone, Norm, feature_pyramid, load_pyramid_body
 
 _ANCHORS = ((32,), (64,), (128,), (256,), (512,))
@@ -84,18 +84,7 @@ class _TwoStage(nn.Module):
             In training the losses. Else one dictionary per image: boxes in pixels of that image, labels from 1,
             scores 0..1, strongest first, and from Mask R-CNN ``masks`` (N, 1, h, w) of 0..1.
         """
-        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
-        batch, targets = self.rcnn.transform([image.expand(3, -1, -1) for image in images], targets)
-        features = self.rcnn.backbone(batch.tensors)
-        # Half precision rounds box coordinates to whole pixels: autocast may speed up the backbone only.
-        with torch.autocast(batch.tensors.device.type, enabled=False):
-            features = {name: level.float() for name, level in features.items()}
-            proposals, rpn_losses = self.rcnn.rpn(batch, features, targets)
-            found, losses = self.rcnn.roi_heads(features, proposals, batch.image_sizes, targets)
-        if self.training:
-            return {**rpn_losses, **losses}
-        detections: Detections = self.rcnn.transform.postprocess(found, batch.image_sizes, sizes)
-        return detections
+        return answer_of(self.rcnn, [image.expand(3, -1, -1) for image in images], targets)
 
     @property
     def architecture(self) -> str:
