@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -42,6 +43,8 @@ studies = Table(
     Column("last_arrival", UtcDateTime, nullable=False),
     Column("completed_at", UtcDateTime),
     Column("identity_conflict", Text),
+    Column("quarantined", Text),  # why no model is given this study any more
+    Column("replay_priority", Integer),  # of the jobs that the next routing makes; empty for live work
     Column("patient_id", Text, nullable=False, index=True),
     Column("patient_name", Text, nullable=False),
     Column("patient_name_key", Text, nullable=False, index=True),
@@ -86,6 +89,7 @@ instances = Table(
     Column("rows", Integer),
     Column("columns", Integer),
     Column("received_at", UtcDateTime, nullable=False),
+    Column("size", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(
         ["study_instance_uid", "series_instance_uid"], ["series.study_instance_uid", "series.series_instance_uid"]
     ),
@@ -144,6 +148,7 @@ jobs = Table(
     Column("series_instance_uids", Text, nullable=False),  # JSON list
     Column("targets", Text, nullable=False),  # JSON list
     Column("silent", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),  # higher first; replayed work is below 0
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("lease_owner", String(255)),
@@ -183,6 +188,7 @@ evidence = Table(
     Column("reason", Text, nullable=False),
     Column("job_id", Integer, ForeignKey(jobs.c.job_id), nullable=False),
     Column("created", UtcDateTime, nullable=False),
+    Column("recall_id", Integer),  # withdrawn by this recall
 )
 
 deliveries = Table(
@@ -198,8 +204,17 @@ deliveries = Table(
     Column("lease_until", UtcDateTime),
     Column("status", Text, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("answer", Text, nullable=False, server_default=""),  # what the target said at length, such as a HTTP body
+    Column("sent_sop_instance_uid", _UID),  # sent in place of the object; a row of substitutes
+    Column("sent_at", UtcDateTime),
+    Column("proof", String(16), nullable=False, server_default="none"),
+    Column("proof_status", Text, nullable=False, server_default=""),
+    Column("proof_attempts", Integer, nullable=False, server_default="0"),
+    Column("next_proof_at", UtcDateTime),
+    Column("transaction_uid", _UID, index=True),  # of the storage commitment under way
     UniqueConstraint("sop_instance_uid", "target"),
     Index("ix_deliveries_due", "target", "state", "next_attempt_at"),
+    Index("ix_deliveries_proof", "target", "proof", "next_proof_at"),
 )
 
 watermarks = Table(
@@ -225,4 +240,123 @@ audit = Table(
     Column("event", String(64), nullable=False),
     Column("detail", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("kind", String(32), nullable=False, server_default=""),
+    Column("actor", Text, nullable=False, server_default=""),
+    Column("outcome", Integer, nullable=False, server_default="0"),  # PS3.15 A.5.2: 0, 4, 8 or 12
+    Column("objects", Text, nullable=False, server_default="[]"),  # JSON list of UIDs
+    Column("digest", String(64), nullable=False, server_default=""),  # over this row and the digest of the one before
+)
+
+substitutes = Table(
+    "substitutes",
+    metadata,
+    Column("sop_instance_uid", _UID, primary_key=True),
+    Column("original_sop_instance_uid", _UID, ForeignKey(evidence.c.sop_instance_uid), nullable=False, index=True),
+    Column("sop_class_uid", _UID, nullable=False),
+    Column("transfer_syntax_uid", _UID, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+capabilities = Table(
+    "capabilities",
+    metadata,
+    Column("target", String(64), primary_key=True),
+    Column("address", Text, nullable=False),  # what was probed; another address is probed anew
+    Column("content", Text, nullable=False),  # JSON
+    Column("probed_at", UtcDateTime, nullable=False),
+)
+
+study_checks = Table(
+    "study_checks",
+    metadata,
+    Column("study_instance_uid", _UID, ForeignKey(studies.c.study_instance_uid), primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("pacs", String(64), nullable=False),
+    Column("expected", Integer),
+    Column("held", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime, nullable=False),
+    Column("status", Text, nullable=False),
+    Index("ix_study_checks_due", "state", "next_attempt_at"),
+)
+
+priors = Table(
+    "priors",
+    metadata,
+    Column("study_instance_uid", _UID, ForeignKey(studies.c.study_instance_uid), primary_key=True),
+    Column("prior_study_instance_uid", _UID, primary_key=True),
+    Column("model_name", String(255), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("status", Text, nullable=False),
+)
+
+recalls = Table(
+    "recalls",
+    metadata,
+    Column("recall_id", Integer, primary_key=True),
+    Column("model_name", String(255), nullable=False),
+    Column("first", UtcDateTime, nullable=False),
+    Column("last", UtcDateTime, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+intake_tallies = Table(
+    "intake_tallies",
+    metadata,
+    Column("peer", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),  # YYYY-MM-DD, UTC
+    Column("size", BigInteger, nullable=False),
+    Column("instances", Integer, nullable=False),
+)
+
+node_leases = Table(
+    "node_leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("folder", String(64), nullable=False),  # names the data folder that the owner keeps files in
+    Column("lease_until", UtcDateTime, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("password_hash", Text, nullable=False),  # argon2; empty where another provider signs in
+    Column("must_change", Boolean, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", UtcDateTime),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("token_id", Integer, primary_key=True),
+    Column("account", String(255), ForeignKey(accounts.c.name), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("created", UtcDateTime, nullable=False),
+    Column("expires", UtcDateTime),
+    Column("revoked", Boolean, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("account", String(255), ForeignKey(accounts.c.name), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("last_used", UtcDateTime, nullable=False),
+    Column("expires", UtcDateTime, nullable=False),
 )

@@ -9,10 +9,24 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from dicomnode.settings import PollerSettings, RuleSettings, Settings, TargetSettings, load_settings
+from dicomnode.settings import (
+    PacsSettings,
+    PeerSettings,
+    PollerSettings,
+    RuleSettings,
+    Settings,
+    TargetSettings,
+    load_settings,
+)
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "dicomnode.toml"
-LISTS = {"targets": TargetSettings, "pollers": PollerSettings, "rules": RuleSettings}
+LISTS = {
+    "peers": PeerSettings,
+    "pacs": PacsSettings,
+    "targets": TargetSettings,
+    "pollers": PollerSettings,
+    "rules": RuleSettings,
+}
 
 
 def switched_on() -> str:

@@ -1,0 +1,1 @@
+"""Who may do what, and how it is proven: certificates, audit messages, passwords."""

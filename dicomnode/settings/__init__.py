@@ -1,0 +1,45 @@
+"""Every setting of the node, one module per part of the settings file."""
+
+from dicomnode.settings.network import PacsSettings, PeerSettings, ReceiveSettings
+from dicomnode.settings.section import AETitle, Section, read_secret
+from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
+from dicomnode.settings.targets import OutcomeSwitches, PollerSettings, RuleSettings, TargetSettings
+from dicomnode.settings.tls import TlsClientSettings, TlsServerSettings
+from dicomnode.settings.web import AccountsSettings, OidcSettings, WebSettings
+from dicomnode.settings.whole import (
+    ArchiveSettings,
+    CompletionSettings,
+    InferSettings,
+    ModelsSettings,
+    NodeSettings,
+    Settings,
+    load_settings,
+)
+
+__all__ = [
+    "AETitle",
+    "AccountsSettings",
+    "ArchiveSettings",
+    "AuditSettings",
+    "CompletionSettings",
+    "InferSettings",
+    "ModelsSettings",
+    "NodeSettings",
+    "OidcSettings",
+    "OutcomeSwitches",
+    "PacsSettings",
+    "PeerSettings",
+    "PollerSettings",
+    "ReceiveSettings",
+    "RetentionSettings",
+    "RuleSettings",
+    "Section",
+    "Settings",
+    "StorageSettings",
+    "TargetSettings",
+    "TlsClientSettings",
+    "TlsServerSettings",
+    "WebSettings",
+    "load_settings",
+    "read_secret",
+]

@@ -1,0 +1,59 @@
+"""The HTTP listener and who may use it."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from dicomnode.settings.section import Port, Secret, Section
+from dicomnode.settings.tls import TlsServerSettings
+
+
+class OidcSettings(Section):
+    """Sign-in by an OpenID Connect provider, beside the node's own accounts."""
+
+    issuer: str = Field(description="Issuer URL; its discovery document tells the rest.", pattern=r"^https?://")
+    client_id: str = Field(description="The node's client ID there.")
+    client_secret: Secret = Field(description="Where the client secret is: file:PATH or env:NAME.")
+    role_claim: str = Field("roles", description="Claim of the ID token that lists roles.")
+    roles: dict[str, str] = Field(
+        default_factory=dict, description="Value of the claim = viewer, operator or admin; others may not sign in."
+    )
+
+
+class AccountsSettings(Section):
+    """Who may use the pages and the interfaces."""
+
+    required: bool = Field(True, description="false: no login. Allowed only while web.host is a loopback address.")
+    session_hours: float = Field(8.0, gt=0, description="A login ends after this.")
+    idle_minutes: float = Field(30.0, gt=0, description="A login without use ends after this.")
+    oidc: OidcSettings | None = Field(None, description="Sign-in by an OpenID Connect provider.")
+
+
+class WebSettings(Section):
+    """The HTTP listener: DICOMweb, pages, health."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port = Field(8080, description="TCP port; 0 chooses a free one.")
+    maximum_request_bytes: int = Field(4 * 1024**3, ge=1024, description="Largest STOW-RS request body.")
+    tls: TlsServerSettings = Field(default_factory=lambda: TlsServerSettings.model_validate({}), description="HTTPS.")
+    accounts: AccountsSettings = Field(
+        default_factory=lambda: AccountsSettings.model_validate({}), description="Who may use it."
+    )
+
+    @model_validator(mode="after")
+    def _nobody_outside_without_login(self) -> Self:
+        if not self.accounts.required and not _is_loopback(self.host):
+            raise ValueError(f"web.accounts.required = false is for loopback addresses, and web.host is {self.host}")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
