@@ -7,6 +7,7 @@ from dicomnode.networks.cnn import BloodCellCnn, BrainMriCnn, ChestCtCnn, Histol
 from dicomnode.networks.detectnet import DetectNet
 from dicomnode.networks.detector import LesionDetector
 from dicomnode.networks.dmv import BiRadsCnn, DmvCnn
+from dicomnode.networks.ensemble import ClassifierEnsemble, DetectorEnsemble
 from dicomnode.networks.gmic import Gmic
 from dicomnode.networks.heat_maps import HeatMappedDmvCnn, PatchClassifier
 from dicomnode.networks.imagenet import ImageNetClassifier
@@ -20,7 +21,9 @@ __all__ = [
     "BrainMriCnn",
     "CentreDetector",
     "ChestCtCnn",
+    "ClassifierEnsemble",
     "DetectNet",
+    "DetectorEnsemble",
     "DmvCnn",
     "FasterRcnn",
     "FullResolutionResNet",

@@ -23,7 +23,7 @@ def stages_of(section: TrainingSection) -> tuple[TrainingSection, ...]:
         for stage in section.stages
     ]
     left = section.epochs - sum(stage.epochs for stage in stages)
-    return (*stages, section.model_copy(update={"epochs": left})) if left > 0 else tuple(stages)
+    return (*stages, section.model_copy(update={"epochs": left})) if left > 0 or not stages else tuple(stages)
 
 
 def stage_at(section: TrainingSection, epoch: int) -> int:

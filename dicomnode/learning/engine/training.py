@@ -158,9 +158,11 @@ def train(run: Run, task: Task, reporter: Reporter) -> RunState:
             if (stage := stage_at(section, state.epoch)) != state.stage:
                 _enter(run, task, state, stage)
             loss = _train_epoch(run, task, state, budget, _reports(run, task, state, reporter, board))
-            _close_epoch(run, task, state, loss, is_last=budget.is_over or state.epoch == section.epochs)
+            _close_epoch(run, task, state, {"loss": loss}, is_last=budget.is_over or state.epoch == section.epochs)
             board.epoch(state.steps, state.history[-1])
             reporter.say(f"epoch {state.epoch}: " + ", ".join(f"{k} {v:.4f}" for k, v in state.history[-1].items()))
+        if section.epochs == 0:
+            _close_epoch(run, task, state, {}, is_last=True)
     if section.class_balance == "smote" and isinstance(task, Classification) and run.ranks.is_first:
         reporter.say(refit_head(task, build_network(run.recipe).to(run.device), run.out))
     reporter.say(f"peak memory {peak_memory(run.device):.0f} MiB on {run.device}")
@@ -278,10 +280,10 @@ def _type(run: Run) -> torch.dtype | None:
     return fast_type(run.device, wanted=run.recipe.training.mixed_precision)
 
 
-def _close_epoch(run: Run, task: Task, state: RunState, loss: float, *, is_last: bool) -> None:
+def _close_epoch(run: Run, task: Task, state: RunState, losses: dict[str, float], *, is_last: bool) -> None:
     """Validate where it is due, and save."""
     section, identity = run.recipe.training, _identity(run.recipe)
-    entry = {"epoch": float(state.epoch), "images": float(state.steps * section.batch_size), "loss": loss}
+    entry = {"epoch": float(state.epoch), "images": float(state.steps * section.batch_size)} | losses
     is_better = False
     if state.epoch % section.validate_every == 0 or is_last:
         figures = _validate(run, task, state)

@@ -33,7 +33,7 @@ class TrainingSection(Section):
     """The hyper-parameters of the loop.
 
     Attributes:
-        epochs: Passes over the training split at most.
+        epochs: Passes over the training split at most; 0 only puts the parts of ``init_parts`` together.
         batch_size: Images per step; one only for detection and exams, since batch norm wants more.
         steps_per_epoch: Batches of an epoch; one pass over the split if not given. Detection only.
         optimizer: ``adamw`` decays weights of convolutions and linear layers only; ``adam`` and ``sgd`` decay all.
@@ -70,7 +70,7 @@ class TrainingSection(Section):
         monitor: Validation figure that picks the best checkpoint, higher is better.
     """
 
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=0)
     batch_size: int = Field(ge=1)
     steps_per_epoch: int | None = Field(None, ge=1)
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from dicomnode.bundles import load_bundle
 from dicomnode.cli.main import main
@@ -212,3 +213,18 @@ def test_describe_trains_nothing(write_recipe: WriteRecipe, capsys: pytest.Captu
 def test_train_without_data_says_what_is_missing(write_recipe: WriteRecipe, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(write_recipe())]) == 2
     assert "--data" in capsys.readouterr().err
+
+
+def test_no_epochs_put_trained_parts_together(write_recipe: WriteRecipe, pictures: Path, tmp_path: Path) -> None:
+    _train(write_recipe(), pictures, tmp_path / "first")
+    weights = str(tmp_path / "first" / "best.pt")
+    parts = {f"member_{n}": {"weights": weights, "target": f"members.{n}."} for n in range(2)}
+    pair = write_recipe(training={"epochs": 0}, init="checkpoint", init_parts=parts)
+    content = yaml.safe_load(pair.read_text())
+    content["network"] = {"_target_": "dicomnode.networks.ClassifierEnsemble", "members": [content["network"]] * 2}
+    pair.write_text(yaml.safe_dump(content))
+    state = _train(pair, pictures, tmp_path / "pair")
+    assert state.epoch == 0 and state.best is not None
+    kept = torch.load(tmp_path / "pair" / "best.pt", weights_only=True)["model"]
+    for name, weight in torch.load(weights, weights_only=True)["model"].items():
+        assert torch.equal(kept[f"members.0.{name}"], weight) and torch.equal(kept[f"members.1.{name}"], weight)
