@@ -186,6 +186,9 @@ class Orthanc:
             "DicomCheckCalledAet": False,
             "DicomAlwaysAllowStore": True,
             "DicomAlwaysAllowFind": True,
+            "DefaultEncoding": "Utf8",  # it answers in this; Latin-1 otherwise, which loses letters
+            "DicomAlwaysAllowGet": True,
+            "DicomAlwaysAllowMove": True,
             "HttpPort": self.http_port,
             "HttpServerEnabled": True,
             "RemoteAccessAllowed": False,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Origin, Way
@@ -17,11 +17,11 @@ from dicomnode.errors import ArchiveError, InputError, PeerError, PeerRefusedErr
 from dicomnode.intake.sending import Sending
 from dicomnode.intake.storing import Announced, store_stream
 from dicomnode.peers.dicomweb import InstanceSummary, StudySummary
+from dicomnode.peers.paging import pages
 from dicomnode.settings import PollerSettings
 
 _LOG = logging.getLogger(__name__)
 _MOST_FAILURES_IN_A_ROUND = 3
-Row = TypeVar("Row", StudySummary, InstanceSummary)
 
 
 class Peer(Protocol):
@@ -131,7 +131,7 @@ class Poller:
         """Every study in the window once, page by page."""
         given: set[str] = set()
         for filters in self._searches():
-            for study in _pages(partial(self._peer.search_studies, filters, self._settings.page_size)):
+            for study in pages(partial(self._peer.search_studies, filters, self._settings.page_size)):
                 if study.study_instance_uid not in given:
                     given.add(study.study_instance_uid)
                     yield study
@@ -152,7 +152,7 @@ class Poller:
             How many instances the PACS holds, None if some of them have to be asked for again; and how
             many were fetched.
         """
-        held = list(_pages(partial(self._peer.search_instances, uid, self._settings.page_size)))
+        held = list(pages(partial(self._peer.search_instances, uid, self._settings.page_size)))
         known = self._archive.instances.known(uid)
         missing = [item for item in held if item.sop_instance_uid not in known]
         complete, new = True, 0
@@ -222,17 +222,6 @@ def pause_seconds(settings: PollerSettings, failures: int, random: Random) -> fl
     longest = max(settings.maximum_backoff_seconds, settings.interval_seconds)
     pause = min(settings.interval_seconds * 2.0 ** min(failures, 30), longest)
     return pause * random.uniform(0.5, 1.0)
-
-
-def _pages(ask: Callable[[int], list[Row]]) -> Iterator[Row]:
-    """Every row once: from the given offset on until a page brings nothing new.
-
-    Peers may give fewer rows than asked for at any time, and some ignore the offset.
-    """
-    given: dict[Row, None] = {}
-    while fresh := [row for row in ask(len(given)) if row not in given]:
-        given |= dict.fromkeys(fresh)
-        yield from fresh
 
 
 def _requests(held: list[InstanceSummary], missing: list[InstanceSummary]) -> Iterator[tuple[str | None, str | None]]:

@@ -1,1 +1,1 @@
-"""What other systems are asked: echo, QIDO-RS, WADO-RS."""
+"""What other systems are asked: echo, C-FIND, QIDO-RS, and to give what they hold."""

@@ -19,6 +19,8 @@ class HeldStudy:
         patient_birth_date: (0010,0030).
         accession_number: (0008,0050).
         number_of_instances: (0020,1208), None if it does not tell.
+        study_date: (0008,0020).
+        modalities: (0008,0061).
     """
 
     study_instance_uid: str
@@ -28,14 +30,28 @@ class HeldStudy:
     patient_birth_date: str
     accession_number: str
     number_of_instances: int | None
+    study_date: str = ""
+    modalities: tuple[str, ...] = ()
+
+    def is_of(self, patient_id: str, issuer_of_patient_id: str = "") -> bool:
+        """Whether the patient is this one: same Patient ID, and no other issuer where both are told."""
+        issuers = {issuer_of_patient_id, self.issuer_of_patient_id} - {""}
+        return self.patient_id == patient_id and len(issuers) < 2
 
 
 @dataclass(frozen=True, slots=True)
 class HeldInstance:
-    """An instance that a PACS holds."""
+    """An instance that a PACS holds.
+
+    Attributes:
+        series_instance_uid: (0020,000E).
+        sop_instance_uid: (0008,0018).
+        sop_class_uid: (0008,0016), empty where it does not tell.
+    """
 
     series_instance_uid: str
     sop_instance_uid: str
+    sop_class_uid: str = ""
 
 
 class Pacs(Protocol):
@@ -49,7 +65,10 @@ class Pacs(Protocol):
         ...
 
     def studies_of_patient(self, patient_id: str, issuer_of_patient_id: str = "") -> list[HeldStudy]:
-        """Every study of a patient."""
+        """Every study whose Patient ID is this one, letter for letter.
+
+        Studies that name another issuer are left out where an issuer is given; those that name none are not.
+        """
         ...
 
     def instances(self, study_instance_uid: str) -> list[HeldInstance]:

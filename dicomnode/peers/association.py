@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from dicomnode.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -40,15 +42,29 @@ class DimsePeer:
         return f"{self.ae_title} at {self.host}:{self.port}"
 
 
+Handler = tuple[evt.EventType, Callable[[evt.Event], Any]]
+
+
 @contextmanager
-def associated(peer: DimsePeer, contexts: Sequence[PresentationContext]) -> Iterator[Association]:
+def associated(
+    peer: DimsePeer,
+    contexts: Sequence[PresentationContext],
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    handlers: Sequence[Handler] = (),
+) -> Iterator[Association]:
     """Open an association, release it at the end, abort it on an error.
+
+    Args:
+        peer: Whom to call.
+        contexts: What to propose, 128 at most.
+        roles: Classes for which the node offers to be the SCP (PS3.7 D.3.3.4).
+        handlers: Called for events of the association.
 
     Raises:
         PeerUnavailableError: Nothing listens, the peer rejected the association or did not answer.
         PeerRefusedError: The peer accepted none of the presentation contexts.
     """
-    association, connected = _associate(peer, contexts)
+    association, connected = _associate(peer, contexts, roles, handlers)
     if not association.is_established:
         _raise_reason(peer, association, connected)
     try:
@@ -60,7 +76,12 @@ def associated(peer: DimsePeer, contexts: Sequence[PresentationContext]) -> Iter
         association.release()
 
 
-def _associate(peer: DimsePeer, contexts: Sequence[PresentationContext]) -> tuple[Association, bool]:
+def _associate(
+    peer: DimsePeer,
+    contexts: Sequence[PresentationContext],
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
+    handlers: Sequence[Handler],
+) -> tuple[Association, bool]:
     entity = AE(ae_title=peer.calling_ae_title)
     entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -79,7 +100,8 @@ def _associate(peer: DimsePeer, contexts: Sequence[PresentationContext]) -> tupl
             peer.port,
             contexts=list(contexts),
             ae_title=peer.ae_title,
-            evt_handlers=[(evt.EVT_CONN_OPEN, on_open)],
+            ext_neg=list(roles),
+            evt_handlers=[(evt.EVT_CONN_OPEN, on_open), *handlers],
         )
     except OSError as error:
         raise PeerUnavailableError(f"{peer}: {error.strerror or error}") from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import requests
 from dicomweb_client.web import DICOMwebClient
@@ -15,9 +15,14 @@ from requests.adapters import HTTPAdapter
 from dicomnode.dicom.uids import valid_uid
 from dicomnode.errors import InputError, PeerRefusedError, PeerUnavailableError
 from dicomnode.peers.multipart import parse_content_type, parse_multipart
+from dicomnode.peers.paging import pages
 
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _CHUNK_BYTES = 256 * 1024
+_PAGE_SIZE = 1000
+_NOT_FOUND = 404
+Item = Mapping[str, Any]
+Row = TypeVar("Row", bound=Hashable)
 # Statuses by which a server says "not now"; every other failure is an answer.
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 
@@ -88,7 +93,7 @@ class DicomWebPeer:
             found = self._client.search_for_studies(
                 limit=limit, offset=offset, fields=["NumberOfStudyRelatedInstances"], search_filters=dict(filters)
             )
-            pairs = [(_uid(item, "0020000D"), _number(item, "00201208")) for item in found]
+            pairs = [(uid_of(item, "0020000D"), number_of(item, "00201208")) for item in found]
         return [StudySummary(uid, count) for uid, count in pairs if uid is not None]
 
     def search_instances(self, study_instance_uid: str, limit: int, offset: int) -> list[InstanceSummary]:
@@ -100,8 +105,41 @@ class DicomWebPeer:
         """
         with self._translated("QIDO-RS search for instances"):
             found = self._client.search_for_instances(study_instance_uid, limit=limit, offset=offset)
-            pairs = [(_uid(item, "0020000E"), _uid(item, "00080018")) for item in found]
+            pairs = [(uid_of(item, "0020000E"), uid_of(item, "00080018")) for item in found]
         return [InstanceSummary(series, sop) for series, sop in pairs if series is not None and sop is not None]
+
+    def search(
+        self, within: str | None, filters: Mapping[str, str], fields: Sequence[str], read: Callable[[Item], Row | None]
+    ) -> list[Row]:
+        """Everything that matches, however many pages it takes; nothing where the server says that it is not there.
+
+        Args:
+            within: A study, to search its instances; None searches studies.
+            filters: Matches: keyword = value.
+            fields: Keywords of what is returned besides.
+            read: Makes a value of an item (PS3.18 F.2), or None of one that cannot be used.
+
+        Raises:
+            PeerUnavailableError: The peer is away.
+            PeerRefusedError: It refused the search.
+        """
+
+        def ask(offset: int) -> list[Row]:
+            options: dict[str, Any] = {"fields": list(fields), "search_filters": dict(filters)}
+            options |= {"limit": _PAGE_SIZE, "offset": offset}
+            with self._translated("QIDO-RS search"):
+                if within is None:
+                    found = self._client.search_for_studies(**options)
+                else:
+                    found = self._client.search_for_instances(within, **options)
+                return [row for row in map(read, found) if row is not None]
+
+        try:
+            return list(pages(ask))
+        except PeerRefusedError as error:
+            if error.status == _NOT_FOUND:
+                return []
+            raise
 
     def retrieve(
         self, study_instance_uid: str, series_instance_uid: str | None = None, sop_instance_uid: str | None = None
@@ -183,17 +221,22 @@ def _contents(response: requests.Response) -> Iterator[Iterator[bytes]]:
         raise InputError(f"media type {media_type} instead of multipart/related")
 
 
-def _text(item: Mapping[str, Any], tag: str) -> str | None:
+def text_of(item: Item, tag: str) -> str | None:
+    """First value of an attribute in the DICOM JSON Model, a name with all its component groups."""
     values = item.get(tag, {}).get("Value") or [None]
+    if isinstance(values[0], Mapping):
+        groups = [str(values[0].get(group) or "") for group in ("Alphabetic", "Ideographic", "Phonetic")]
+        return "=".join(groups).rstrip("=")
     return str(values[0]) if values[0] is not None else None
 
 
-def _uid(item: Mapping[str, Any], tag: str) -> str | None:
+def uid_of(item: Item, tag: str) -> str | None:
     """A UID that may become part of a URL, None for anything else."""
-    text = _text(item, tag)
+    text = text_of(item, tag)
     return text if text is not None and valid_uid(text) else None
 
 
-def _number(item: Mapping[str, Any], tag: str) -> int | None:
-    text = _text(item, tag)
+def number_of(item: Item, tag: str) -> int | None:
+    """A whole number, None for anything else."""
+    text = text_of(item, tag)
     return int(text) if text is not None and text.isdigit() else None

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset
-from pynetdicom import build_context
-from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
+from dicomnode.peers.association import DimsePeer
+from dicomnode.peers.query import Match, inquiry, require_keywords
 
-from dicomnode.errors import PeerRefusedError, PeerUnavailableError, UsageError
-from dicomnode.peers.association import DimsePeer, associated
-
-_SUCCESS = 0x0000
-_CANCELLED = 0xFE00
-_PENDING = (0xFF00, 0xFF01)
 _RETURNED = (
     "StudyInstanceUID",
     "StudyDate",
@@ -66,60 +58,20 @@ def find_studies(peer: DimsePeer, match: Mapping[str, str], limit: int | None = 
         PeerUnavailableError: No association, or it ended before the answer was whole.
         PeerRefusedError: The peer answered with a failure.
     """
-    identifier = _identifier(match)
-    found: list[FoundStudy] = []
-    with associated(peer, [build_context(StudyRootQueryRetrieveInformationModelFind)]) as association:
-        answers = association.send_c_find(identifier, StudyRootQueryRetrieveInformationModelFind, msg_id=1)
-        for answer in _matches(peer, answers):
-            if limit is None or len(found) < limit:
-                found.append(_found(answer))
-                if len(found) == limit:
-                    association.send_c_cancel(1, query_model=StudyRootQueryRetrieveInformationModelFind)
-    return found
+    require_keywords(match)
+    with inquiry(peer) as asked:
+        return [_found(answer) for answer in asked.ask("STUDY", match, _RETURNED, limit)]
 
 
-def _identifier(match: Mapping[str, str]) -> Dataset:
-    unknown = [keyword for keyword in match if tag_for_keyword(keyword) is None]
-    if unknown:
-        raise UsageError(f"{unknown[0]!r} is no keyword of PS3.6; write it like StudyDate or PatientID")
-    identifier = Dataset()
-    identifier.QueryRetrieveLevel = "STUDY"
-    for keyword in _RETURNED:
-        setattr(identifier, keyword, None)
-    for keyword, value in match.items():
-        setattr(identifier, keyword, value)
-    if not all(value.isascii() for value in match.values()):
-        identifier.SpecificCharacterSet = "ISO_IR 192"
-    return identifier
-
-
-def _matches(peer: DimsePeer, answers: Iterable[tuple[Dataset, Dataset | None]]) -> Iterator[Dataset]:
-    for status, identifier in answers:
-        if "Status" not in status:
-            raise PeerUnavailableError(
-                f"{peer}: the association ended before the answer was whole; may {peer.calling_ae_title} search there?"
-            )
-        if status.Status in _PENDING:
-            if identifier is not None:
-                yield identifier
-        elif status.Status not in (_SUCCESS, _CANCELLED):
-            raise PeerRefusedError(f"{peer}: refused the search with status 0x{status.Status:04X}", status.Status)
-
-
-def _found(answer: Dataset) -> FoundStudy:
-    modalities = answer.get("ModalitiesInStudy") or ()
+def _found(answer: Match) -> FoundStudy:
+    modalities = answer["ModalitiesInStudy"]
     return FoundStudy(
-        study_instance_uid=_text(answer, "StudyInstanceUID"),
-        study_date=_text(answer, "StudyDate"),
-        modalities=(modalities,) if isinstance(modalities, str) else tuple(modalities),
-        description=_text(answer, "StudyDescription"),
-        patient_id=_text(answer, "PatientID"),
-        patient_name=_text(answer, "PatientName"),
-        accession_number=_text(answer, "AccessionNumber"),
-        number_of_instances=_text(answer, "NumberOfStudyRelatedInstances"),
+        study_instance_uid=answer["StudyInstanceUID"],
+        study_date=answer["StudyDate"],
+        modalities=tuple(modality.strip() for modality in modalities.split("\\")) if modalities else (),
+        description=answer["StudyDescription"],
+        patient_id=answer["PatientID"],
+        patient_name=answer["PatientName"],
+        accession_number=answer["AccessionNumber"],
+        number_of_instances=answer["NumberOfStudyRelatedInstances"],
     )
-
-
-def _text(answer: Dataset, keyword: str) -> str:
-    value = answer.get(keyword)
-    return "" if value is None else str(value)

@@ -76,3 +76,8 @@ class PacsSettings(Section):
         if (self.retrieve == "wado" and self.url is None) or (self.retrieve in ("c-get", "c-move") and self.url):
             raise ValueError(f"pacs {self.name}: retrieve = wado goes with url, c-get and c-move with ae_title")
         return self
+
+    @property
+    def fetched_by(self) -> Literal["wado", "c-get", "c-move", "none"]:
+        """How the node fetches from it."""
+        return self.retrieve or ("c-get" if self.url is None else "wado")
