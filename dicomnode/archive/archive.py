@@ -15,6 +15,7 @@ from dicomnode.archive.files import FileStore, full_disk_is_refusal
 from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
+from dicomnode.archive.replays import ReplayStore
 from dicomnode.archive.studies import StudyStore
 from dicomnode.archive.traces import TraceStore
 from dicomnode.archive.watermarks import WatermarkStore
@@ -32,6 +33,7 @@ class Archive:
         associations: Associations that may still bring instances.
         traces: What happened to each study, and why.
         jobs: Work for the models.
+        replays: Old studies that run again.
         evidence: What the models answered.
         deliveries: Evidence on its way out.
         watermarks: How far pollers have come.
@@ -47,6 +49,7 @@ class Archive:
         self.associations = AssociationStore(database, files)
         self.traces = TraceStore(database)
         self.jobs = JobStore(database, files)
+        self.replays = ReplayStore(database)
         self.evidence = EvidenceStore(database, files)
         self.deliveries = DeliveryStore(database, files)
         self.watermarks = WatermarkStore(database)

@@ -27,15 +27,16 @@ class DeliveryStore:
         self._files = files
 
     def due(self, target: str, now: datetime, limit: int) -> list[Delivery]:
-        """What may be sent to a target now, in the order in which it was queued.
+        """What may be sent to a target now: answers to live studies first, then in the order in which it was queued.
 
         An object waits while an older one of its series is on the way, so that a superseding object
         never arrives before its predecessor. What a dead process was sending is due again when its
         lease ends.
         """
-        query = _joined().where(_ROWS.target == target, _is_due(now), ~_has_predecessor_in_flight())
+        query = _joined().join(tables.jobs, _JOBS.job_id == _EVIDENCE.job_id)
+        query = query.where(_ROWS.target == target, _is_due(now), ~_has_predecessor_in_flight())
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(_ROWS.delivery_id).limit(limit)).all()
+            rows = connection.execute(query.order_by(_JOBS.priority.desc(), _ROWS.delivery_id).limit(limit)).all()
         return [self._delivery(row) for row in rows]
 
     def lease(self, delivery_id: int, owner: str, until: datetime, now: datetime) -> Delivery | None:

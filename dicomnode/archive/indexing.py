@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -17,6 +19,9 @@ from dicomnode.dicom.header import InstanceHeader
 from dicomnode.dicom.kinds import is_derived_document
 from dicomnode.dicom.uids import NODE_MANUFACTURER
 from dicomnode.study import Instance
+
+# What a study is told that is not to be replayed, or not any more
+NO_REPLAY: Mapping[str, None] = MappingProxyType({"replay_priority": None, "replay_model": None, "replay_silent": None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,11 @@ def open_study(connection: Connection, study_instance_uid: str, now: datetime) -
     """Note an arrival that makes the study wait for more; re-opens a complete one."""
     rows = tables.studies
     study = connection.execute(select(rows).where(rows.c.study_instance_uid == study_instance_uid)).one()
-    values: dict[str, object] = {"arrivals": study.arrivals + 1, "last_arrival": max(now, study.last_arrival)}
+    values: dict[str, object] = {
+        "arrivals": study.arrivals + 1,
+        "last_arrival": max(now, study.last_arrival),
+        **NO_REPLAY,  # a study that something new belongs to is live work
+    }
     if study.state == StudyState.COMPLETE:
         values |= {"state": StudyState.OPEN, "first_arrival": now, "last_arrival": now}
         if study.generation > 0:

@@ -13,6 +13,7 @@ from dicomnode.archive import tables
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.finishing import Answer, add_answer
+from dicomnode.archive.indexing import NO_REPLAY
 from dicomnode.archive.records import Job, JobKind, JobState, NewEvidence, NewJob, StudyState, TraceEntry
 from dicomnode.archive.traces import add_trace
 from dicomnode.errors import ArchiveError, NotFoundError
@@ -28,14 +29,23 @@ class JobStore:
         self._database = database
         self._files = files
 
-    def unrouted(self) -> list[tuple[str, int]]:
-        """Complete studies with the generation that routing has yet to decide on."""
+    def unrouted(self, replays: int = 16) -> list[tuple[str, int]]:
+        """Complete studies with the generation that routing has yet to decide on, live ones first.
+
+        Args:
+            replays: Most replayed studies wanted, so that a long list of them does not keep live ones waiting.
+        """
         rows = tables.studies.c
-        query = select(rows.study_instance_uid, rows.generation).where(
+        waiting = select(rows.study_instance_uid, rows.generation).where(
             rows.state == StudyState.COMPLETE, rows.generation > rows.routed_generation
         )
+        live, replayed = rows.replay_priority.is_(None), rows.replay_priority.is_not(None)
         with self._database.read() as connection:
-            return [(row.study_instance_uid, row.generation) for row in connection.execute(query)]
+            found = [
+                *connection.execute(waiting.where(live)),
+                *connection.execute(waiting.where(replayed).limit(replays)),
+            ]
+        return [(row.study_instance_uid, row.generation) for row in found]
 
     def add_all(
         self,
@@ -62,21 +72,22 @@ class JobStore:
         rows = tables.studies
         with self._database.write() as connection:
             study = rows.c.study_instance_uid == study_instance_uid
-            routed = connection.execute(select(rows.c.routed_generation).where(study)).scalar_one_or_none()
-            if routed is None:
+            known = connection.execute(select(rows).where(study)).one_or_none()
+            if known is None:
                 raise NotFoundError(f"study {study_instance_uid} is not in the archive")
-            if routed >= generation:
+            if known.routed_generation >= generation:
                 return False
-            connection.execute(update(rows).where(study).values(routed_generation=generation))
+            connection.execute(update(rows).where(study).values(routed_generation=generation, **NO_REPLAY))
             _supersede(connection, study_instance_uid, generation, now)
             for job in jobs:
-                connection.execute(insert(tables.jobs).values(_new_row(study_instance_uid, generation, job, now)))
+                row = _new_row(study_instance_uid, generation, job, now) | {"priority": known.replay_priority or 0}
+                connection.execute(insert(tables.jobs).values(row))
             for model_name, text in lines:
                 add_trace(connection, TraceEntry(study_instance_uid, generation, "routing", model_name, text, now))
         return True
 
     def lease(self, owner: str, now: datetime, lease_seconds: float) -> Job | None:
-        """Take the next job that is due, or whose worker fell silent; None if there is none.
+        """Take the next job that is due, or whose worker fell silent; None if there is none. Live work goes first.
 
         Args:
             owner: Name of the worker, unique among processes and restarts.
@@ -87,7 +98,9 @@ class JobStore:
             and_(_JOBS.state == JobState.WAITING, _JOBS.next_attempt_at <= now),
             and_(_JOBS.state == JobState.LEASED, _JOBS.lease_until < now),
         )
-        query = select(tables.jobs).where(due).order_by(_JOBS.next_attempt_at, _JOBS.job_id).limit(1)
+        query = (
+            select(tables.jobs).where(due).limit(1).order_by(_JOBS.priority.desc(), _JOBS.next_attempt_at, _JOBS.job_id)
+        )
         with self._database.read() as connection:
             if connection.execute(query).first() is None:
                 return None  # an idle worker asks often, and must not queue with the writers for it

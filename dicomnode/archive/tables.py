@@ -45,6 +45,8 @@ studies = Table(
     Column("identity_conflict", Text),
     Column("quarantined", Text),  # why no model is given this study any more
     Column("replay_priority", Integer),  # of the jobs that the next routing makes; empty for live work
+    Column("replay_model", Text),  # the only model that the next routing asks; empty for all
+    Column("replay_silent", Boolean),
     Column("patient_id", Text, nullable=False, index=True),
     Column("patient_name", Text, nullable=False),
     Column("patient_name_key", Text, nullable=False, index=True),

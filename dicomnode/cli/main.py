@@ -37,6 +37,7 @@ COMMANDS = {
     "status": Command("dicomnode.cli.status", "what is here, what waits, which roles run"),
     "trace": Command("dicomnode.cli.trace", "what happened to a study, and why"),
     "retry": Command("dicomnode.cli.retry", "repeat a failed job or delivery"),
+    "replay": Command("dicomnode.cli.replay", "run old studies again, behind live work"),
     "echo": Command("dicomnode.cli.echo", "ask a PACS whether it answers (C-ECHO)"),
     "send": Command("dicomnode.cli.send", "send DICOM files to a PACS (C-STORE or STOW-RS)"),
     "query": Command("dicomnode.cli.query", "ask a PACS which studies it holds (C-FIND)"),

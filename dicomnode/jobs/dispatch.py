@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from dicomnode.archive import Archive
+from dicomnode.archive.records import DeploymentState
+from dicomnode.archive.replays import Replay
 from dicomnode.jobs.routing import DeployedModel, route
 from dicomnode.settings import Settings
 
@@ -35,8 +38,23 @@ def route_unrouted(
         if study.generation != generation:
             continue  # a late image re-opened and closed it in between; the next round sees the newer one
         record = archive.studies.record(study_instance_uid)
-        decision = route(study, record, models, settings)
+        asked = _asked(models, archive.replays.asked(study_instance_uid))
+        decision = route(study, record, asked, settings)
         if archive.jobs.add_all(study_instance_uid, generation, decision.jobs, decision.lines, clock()):
             routed += 1
             _log.info("study %s generation %d: %d job(s)", study_instance_uid, generation, len(decision.jobs))
     return routed
+
+
+def _asked(models: Sequence[DeployedModel], replay: Replay | None) -> tuple[DeployedModel, ...]:
+    """The models that are asked about a study: all of them, unless a replay names one or wants silence."""
+    asked = tuple(models)
+    if replay is not None and replay.model_name:
+        asked = tuple(model for model in asked if model.name == replay.model_name)
+    if replay is not None and replay.silent:
+        asked = tuple(_silenced(model) for model in asked)
+    return asked
+
+
+def _silenced(model: DeployedModel) -> DeployedModel:
+    return replace(model, state=DeploymentState.SILENT) if model.state is DeploymentState.LIVE else model

@@ -199,3 +199,21 @@ def test_a_destination_may_be_an_address_or_a_url():
     dimse = find_destination("::1:104:PACS", Settings())
     assert (dimse.host, dimse.port, dimse.ae_title) == ("::1", 104, "PACS")
     assert find_destination("https://pacs/dicom-web", Settings()).url == "https://pacs/dicom-web"
+
+
+def test_replay_chooses_by_day_and_says_how_many(run, archive, history):
+    status, text = run("replay", "--from", "2026-11-21", "--to", "2026-11-21", "--model", "brain", "--json")
+    assert (status, json.loads(text)) == (0, {"studies": [STUDY], "skipped": 0})
+    assert archive.replays.asked(STUDY).model_name == "brain"
+    assert run("replay", "--study", STUDY)[1].count("1 left out") == 1
+    assert run("replay", "--from", "2026-11-22", "--json")[1].count('"studies": []') == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [((), "say which studies"), (("--from", "2026-11-21", "--model", "unheard"), "was never approved")],
+)
+def test_replay_says_what_is_wrong(run, archive, words, said):
+    status, text = run("replay", *words)
+    assert status in (1, 2)
+    assert said in text

@@ -153,3 +153,5 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("priority", sa.Integer(), server_default="0", nullable=False))
     op.add_column("studies", sa.Column("quarantined", sa.Text(), nullable=True))
     op.add_column("studies", sa.Column("replay_priority", sa.Integer(), nullable=True))
+    op.add_column("studies", sa.Column("replay_model", sa.Text(), nullable=True))
+    op.add_column("studies", sa.Column("replay_silent", sa.Boolean(), nullable=True))
