@@ -23,8 +23,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until stopped by SIGTERM or SIGINT."""
-    set_up_logging()
     settings = load_settings(arguments.settings)
+    set_up_logging(settings.log)
     if arguments.role is None:
         return _supervise(settings, arguments.settings)
     from dicomnode.node.roles import run_role
@@ -42,11 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _supervise(settings: Settings, settings_path: Path | None) -> int:
     from dicomnode.node.presence import Presence
+    from dicomnode.node.service import READY, tell_service_manager
     from dicomnode.node.stopping import Stopper
     from dicomnode.node.supervisor import ROLES, role_command, supervise
 
     def on_ready(present: dict[str, Presence]) -> None:
         _log.info("%s", ready_line(settings, present["receive"].port, present["web"].port))
+        tell_service_manager(READY, os.environ)
 
     stopper = Stopper()
     stopper.on_signals()

@@ -1,5 +1,6 @@
 """Every setting of the node, one module per part of the settings file."""
 
+from dicomnode.settings.log import LogSettings
 from dicomnode.settings.network import PacsSettings, PeerSettings, ReceiveSettings
 from dicomnode.settings.section import AETitle, Section, read_secret
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
@@ -23,6 +24,7 @@ __all__ = [
     "AuditSettings",
     "CompletionSettings",
     "InferSettings",
+    "LogSettings",
     "ModelsSettings",
     "NodeSettings",
     "OidcSettings",

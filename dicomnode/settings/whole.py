@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from dicomnode.errors import SettingsError
+from dicomnode.settings.log import LogSettings
 from dicomnode.settings.network import PacsSettings, PeerSettings, ReceiveSettings
 from dicomnode.settings.section import SECRET_FILE, AETitle, Name, Section
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
@@ -73,6 +74,7 @@ class Settings(Section):
     storage: StorageSettings = Field(default_factory=lambda: StorageSettings.model_validate({}))
     retention: RetentionSettings = Field(default_factory=lambda: RetentionSettings.model_validate({}))
     audit: AuditSettings = Field(default_factory=lambda: AuditSettings.model_validate({}))
+    log: LogSettings = Field(default_factory=lambda: LogSettings.model_validate({}))
     peers: tuple[PeerSettings, ...] = Field((), description="Who may call the node by DIMSE.")
     pacs: tuple[PacsSettings, ...] = Field((), description="Archives that can be asked.")
     targets: tuple[TargetSettings, ...] = ()
