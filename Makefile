@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-recipes lint types install clean
+.PHONY: demo test test-crash test-recipes lint types install clean
 
 install: $(STAMP)
 
@@ -21,6 +21,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-crash: $(STAMP)
+	DICOMNODE_CRASH_FATES=10 $(BIN)/python -m pytest --timeout 0 tests/faults/test_crash_model.py $(PYTEST_ARGS)
 
 test-recipes: $(STAMP)
 	DICOMNODE_TEST_RECIPES=1 $(BIN)/python -m pytest tests/unit/learning/test_published_recipes.py \

@@ -18,6 +18,7 @@ PEERS = {
     "orthanc": lambda: ORTHANC.is_file() and ORTHANC_DICOMWEB.is_file(),
     "dcmtk": lambda: all(shutil.which(tool) for tool in ("storescu", "echoscu", "findscu", "dsrdump")),
     "dciodvfy": lambda: bool(shutil.which("dciodvfy")),
+    "strace": lambda: bool(shutil.which("strace")),
     "data": lambda: Path(os.environ.get("DICOMNODE_TEST_DATA", "/nonexistent")).is_dir(),
 }
 REQUIRE = "DICOMNODE_REQUIRE_PEERS"

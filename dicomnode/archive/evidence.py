@@ -33,7 +33,9 @@ class EvidenceStore:
         """
         name = hashlib.sha256(sop_instance_uid.encode()).hexdigest()[:32]
         relative = Path(EVIDENCE, name[:2], f"{name}-{hashlib.sha256(data).hexdigest()[:32]}.dcm")
-        if not (self._files.root / relative).exists():
+        if (self._files.root / relative).exists():
+            self._files.settle(relative)
+        else:
             self._files.write(data, relative)
         return self._files.root / relative
 

@@ -116,8 +116,9 @@ class FileStore:
         self._lock: int | None = None
         self._guard = threading.Lock()
         self._durable: set[Path] = set()
+        make_folder(self.root)
         for name in (INSTANCES, EVIDENCE, CONFLICTS, QUARANTINE, STAGING):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
+            (self.root / name).mkdir(exist_ok=True)
         sync_folder(self.root)
 
     def stage_arrival(self) -> StagedFile:
@@ -146,6 +147,12 @@ class FileStore:
         relative = Path(folder, staged.sha256[:2], f"{staged.sha256}.dcm")
         self._rename(staged.path, self.root / relative)
         return relative
+
+    def settle(self, relative: Path) -> None:
+        """Make the name of a file survive a power cut whose process was killed before it could do that itself."""
+        with full_disk_is_refusal():
+            self._make_parent(self.root / relative)
+            sync_folder((self.root / relative).parent)
 
     def move(self, relative: Path, folder: str) -> Path:
         """Move a kept file to another folder, durably."""
@@ -216,13 +223,28 @@ class FileStore:
 
     def _rename(self, source: Path, target: Path) -> None:
         with full_disk_is_refusal():
-            if target.parent not in self._durable:
-                # Another thread or process may have made it a moment ago, and not be done with the rest.
-                target.parent.mkdir(parents=True, exist_ok=True)
-                sync_folder(target.parent.parent)
-                self._durable.add(target.parent)
+            self._make_parent(target)
             source.replace(target)
             sync_folder(target.parent)
+
+    def _make_parent(self, target: Path) -> None:
+        if target.parent not in self._durable:
+            # Another thread or process may have made it a moment ago, and not be done with the rest.
+            target.parent.mkdir(parents=True, exist_ok=True)
+            sync_folder(target.parent.parent)
+            self._durable.add(target.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and what is missing above it, so that its name survives a power cut.
+
+    One that is there may have been made by a process that was killed before it synced, so its name is synced too.
+    """
+    if not folder.exists():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    with suppress(PermissionError):  # not made by this node, which may not even look into the folder above
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

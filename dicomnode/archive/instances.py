@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_audit
 from dicomnode.archive.database import Database, IndexRow
-from dicomnode.archive.files import CONFLICTS, INSTANCES, QUARANTINE, FileStore, StagedFile
+from dicomnode.archive.files import CONFLICTS, INSTANCES, QUARANTINE, FileStore, StagedFile, file_sha256
 from dicomnode.archive.indexing import (
     Kept,
     add_instance,
@@ -62,7 +62,7 @@ class InstanceStore:
             ArchiveFullError: The disk is full; nothing was kept.
         """
         known = self._row(header.sop_instance_uid)
-        if known is not None and known.sha256 == staged.sha256:
+        if known is not None and known.sha256 == staged.sha256 and (self._files.root / known.path).exists():
             # Same bytes once more: nothing to write, however long the sender goes on repeating.
             return self._keep(Kept(header, Path(known.path), staged.sha256, Kind(known.kind)), origin, now)
         path = self._files.keep(staged, INSTANCES)
@@ -77,16 +77,20 @@ class InstanceStore:
             How many files were indexed.
         """
         self._files.remove_dead_staging()
-        recovered = 0
-        for path in unknown_files(self._database, self._files.root):
-            try:
-                header = read_header(self._files.root / path)
-                self._keep(Kept(header, path, path.stem, Kind.SOURCE), origin, now)
-                recovered += 1
-            except InputError:
-                # Kept aside and audited where it conflicts; an unreadable file was never acknowledged.
-                continue
-        return recovered
+        return sum(self._adopt(path, origin, now) for path in unknown_files(self._database, self._files.root))
+
+    def _adopt(self, path: Path, origin: Origin, now: datetime) -> bool:
+        """Index a file that has its name and no row; one that was never whole is not named as its content says."""
+        if file_sha256(self._files.root / path) != path.stem:
+            return False
+        try:
+            header = read_header(self._files.root / path)
+            self._files.settle(path)
+            self._keep(Kept(header, path, path.stem, Kind.SOURCE), origin, now)
+        except InputError:
+            # Kept aside and audited where it conflicts; an unreadable file was never acknowledged.
+            return False
+        return True
 
     def get(self, sop_instance_uid: str) -> Instance:
         """The instance of that UID.
@@ -153,13 +157,19 @@ class InstanceStore:
 
     def _repeated(self, connection: Connection, known: IndexRow, kept: Kept, origin: Origin, now: datetime) -> Stored:
         if kept.path.as_posix() != known.path:
-            # Other file meta, same data set: one copy is enough, and the first one is in use.
-            (self._files.root / kept.path).unlink(missing_ok=True)
+            self._drop_copy(known, kept)
         if known.kind == Kind.OWN:
             return self._stored(connection, known, StoredStatus.OWN)
         if known.kind == Kind.SOURCE and add_origin(connection, known.study_instance_uid, origin, now):
             note_repetition(connection, known.study_instance_uid, origin, now)
         return self._stored(connection, known, StoredStatus.DUPLICATE)
+
+    def _drop_copy(self, known: IndexRow, kept: Kept) -> None:
+        """Other file meta, same data set: one copy is enough, and the first one is in use, unless it was lost."""
+        if known.sha256 == kept.sha256 and not (self._files.root / known.path).exists():
+            self._files.move(kept.path, Path(known.path).parts[0])
+        else:
+            (self._files.root / kept.path).unlink(missing_ok=True)
 
     def _same_content(self, known: IndexRow, kept: Kept) -> bool:
         root = self._files.root

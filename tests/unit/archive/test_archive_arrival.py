@@ -57,6 +57,18 @@ def test_the_same_bytes_again_are_kept_once(archive: Archive, tmp_path: Path) ->
     assert len(list((tmp_path / "data" / "instances").rglob("*.dcm"))) == 1
 
 
+@pytest.mark.parametrize("patient", ["P1", "P2"], ids=["in use", "kept aside"])
+def test_the_same_bytes_again_heal_a_lost_file(archive: Archive, tmp_path: Path, patient: str) -> None:
+    put(archive, make_file("1.2.3.5"))
+    data = make_file(PatientID=patient)
+    path = put(archive, data).instance.path
+    path.unlink()
+    again = put(archive, data, at(1))
+    assert (again.status, again.instance.path) == (StoredStatus.DUPLICATE, path)
+    assert path.read_bytes() == data
+    assert len(list((tmp_path / "data").rglob("*.dcm"))) == 2
+
+
 def test_the_same_content_with_other_file_meta_is_kept_once(archive: Archive, tmp_path: Path) -> None:
     first = put(archive, make_file(source="CT1"))
     again = put(archive, make_file(source="PACS"))
