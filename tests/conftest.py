@@ -10,9 +10,18 @@ import pytest
 
 from tests.node_fixtures import node_factory
 from tests.peers_fixtures import ORTHANC, ORTHANC_DICOMWEB, orthanc, store_scp
+from tests.tls import certificates, made_certificates
 from tests.unit.conftest import make_bundle, make_exam_bundle
 
-__all__ = ["make_bundle", "make_exam_bundle", "node_factory", "orthanc", "store_scp"]
+__all__ = [
+    "certificates",
+    "made_certificates",
+    "make_bundle",
+    "make_exam_bundle",
+    "node_factory",
+    "orthanc",
+    "store_scp",
+]
 
 PEERS = {
     "orthanc": lambda: ORTHANC.is_file() and ORTHANC_DICOMWEB.is_file(),

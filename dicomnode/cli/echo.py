@@ -8,6 +8,7 @@ import json
 from dicomnode.cli.destination import find_destination
 from dicomnode.errors import UsageError
 from dicomnode.peers.echo import echo
+from dicomnode.security.tls import client_context
 from dicomnode.settings import load_settings
 
 
@@ -25,7 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
     peer = find_destination(arguments.peer, settings)
     if peer.host is None or peer.port is None or peer.ae_title is None:
         raise UsageError(f"{arguments.peer} is reached by DICOMweb; C-ECHO needs a host, port and AE title")
-    result = echo(peer.host, peer.port, peer.ae_title, settings.node.ae_title, arguments.timeout)
+    tls = client_context(peer.tls, f"targets.{peer.name}.tls")
+    result = echo(peer.host, peer.port, peer.ae_title, settings.node.ae_title, arguments.timeout, tls)
     if arguments.json:
         print(json.dumps({"answered": result.answered, "text": result.text, "seconds": round(result.seconds, 4)}))
     else:

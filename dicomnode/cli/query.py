@@ -15,6 +15,7 @@ from dicomnode.cli.destination import find_destination
 from dicomnode.errors import UsageError
 from dicomnode.peers.association import DimsePeer
 from dicomnode.peers.find import FoundStudy, find_studies
+from dicomnode.security.tls import client_context
 from dicomnode.settings import load_settings
 
 
@@ -35,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     target = find_destination(arguments.peer, settings)
     if target.host is None or target.port is None or target.ae_title is None:
         raise UsageError(f"{arguments.peer} is reached by DICOMweb; C-FIND needs a host, port and AE title")
-    peer = DimsePeer(target.host, target.port, target.ae_title, settings.node.ae_title, arguments.timeout)
+    tls = client_context(target.tls, f"targets.{target.name}.tls")
+    peer = DimsePeer(target.host, target.port, target.ae_title, settings.node.ae_title, arguments.timeout, tls)
     found = find_studies(peer, read_match(arguments.match), arguments.limit)
     if arguments.json:
         print(json.dumps([asdict(study) for study in found], indent=2))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dicomnode.cli.log_setup import set_up_logging
+from dicomnode.security.health import certificate_problems, open_secrets
 from dicomnode.settings import Settings, load_settings
 
 _log = logging.getLogger("dicomnode.serve")
@@ -25,6 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until stopped by SIGTERM or SIGINT."""
     settings = load_settings(arguments.settings)
     set_up_logging(settings.log)
+    if not arguments.with_parent:  # the supervisor has said it
+        for line in (*open_secrets(settings), *certificate_problems(settings, datetime.now(UTC))):
+            _log.warning("%s", line)
     if arguments.role is None:
         return _supervise(settings, arguments.settings)
     from dicomnode.node.roles import run_role
@@ -60,7 +65,9 @@ def _supervise(settings: Settings, settings_path: Path | None) -> int:
 
 def ready_line(settings: Settings, dimse_port: int | None, web_port: int | None) -> str:
     """Where the node is to be found."""
+    web = f"{'https' if settings.web.tls.enabled else 'http'}://{settings.web.host}:{web_port}"
+    secured = " by TLS" if settings.receive.tls.enabled else ""
     return (
-        f"ready: DICOM {settings.node.ae_title} at {settings.receive.host}:{dimse_port}, "
-        f"web http://{settings.web.host}:{web_port}/, DICOMweb http://{settings.web.host}:{web_port}/dicom-web"
+        f"ready: DICOM {settings.node.ae_title} at {settings.receive.host}:{dimse_port}{secured}, "
+        f"web {web}/, DICOMweb {web}/dicom-web"
     )

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from dicomnode.archive import Archive
 from dicomnode.archive.records import Delivery, DeliveryState, EvidenceState, JobState
 from dicomnode.cli.existing import open_existing
 from dicomnode.node.supervisor import ROLES, running_roles
+from dicomnode.security.health import certificate_problems
 from dicomnode.settings import Settings, load_settings
 
 _TROUBLED = (DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.REFUSED)
@@ -34,7 +36,7 @@ class Status:
         deliveries: Deliveries by target and state.
         evidence: Evidence objects by state.
         models: Deployed models by name.
-        attention: One line each: failed jobs, deliveries that were refused or are tried again.
+        attention: One line each: failed jobs, deliveries that were refused or are tried again, certificates to mend.
     """
 
     roles: dict[str, int | None]
@@ -78,7 +80,12 @@ def read_status(archive: Archive, settings: Settings) -> Status:
         deliveries=deliveries,
         evidence=evidence,
         models={item.model_name: str(item.state) for item in archive.deployments.list()},
-        attention=(*_failed_jobs(archive), *_quarantined(evidence), *_troubled_deliveries(archive, settings)),
+        attention=(
+            *_failed_jobs(archive),
+            *_quarantined(evidence),
+            *_troubled_deliveries(archive, settings),
+            *certificate_problems(settings, datetime.now(UTC)),
+        ),
     )
 
 

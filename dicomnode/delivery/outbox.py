@@ -16,6 +16,8 @@ from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.delivery.stow import StowSender
 from dicomnode.errors import describe
 from dicomnode.peers.association import DimsePeer
+from dicomnode.peers.http import WebAccess
+from dicomnode.security.tls import client_context
 from dicomnode.settings import TargetSettings
 
 _log = logging.getLogger(__name__)
@@ -33,11 +35,15 @@ _STATES = {
 
 def make_sender(target: TargetSettings, calling_ae_title: str, clock: Callable[[], datetime]) -> Sender:
     """The way to a target that its settings name."""
+    what = f"targets.{target.name}"
     if target.url is not None:
-        return StowSender(target.url, target.timeout_seconds, clock)
+        access = WebAccess.of(what, target.tls, target.authorization)
+        return StowSender(target.url, target.timeout_seconds, clock, access)
     if target.host is None or target.port is None or target.ae_title is None:
         raise ValueError(f"target {target.name} has neither url nor address")
-    return CStoreSender(DimsePeer(target.host, target.port, target.ae_title, calling_ae_title, target.timeout_seconds))
+    tls = client_context(target.tls, f"{what}.tls")
+    peer = DimsePeer(target.host, target.port, target.ae_title, calling_ae_title, target.timeout_seconds, tls)
+    return CStoreSender(peer)
 
 
 class Outbox:

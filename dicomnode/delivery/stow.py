@@ -13,6 +13,8 @@ import requests
 
 from dicomnode.delivery.document import Document
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome, dimse_outcome, http_failure
+from dicomnode.errors import SettingsError
+from dicomnode.peers.http import WebAccess
 
 _BLOCK = 1 << 17
 _REFERENCED_SOP_SEQUENCE, _FAILED_SOP_SEQUENCE = "00081199", "00081198"
@@ -58,14 +60,14 @@ class MultipartBody:
 class StowSender:
     """Sends documents to one DICOMweb origin server."""
 
-    def __init__(self, url: str, timeout: float, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, url: str, timeout: float, clock: Callable[[], datetime], access: WebAccess | None = None
+    ) -> None:
         """Prepare for a base URL such as ``http://pacs:8042/dicom-web``; `clock` dates a Retry-After."""
         self._url = f"{url.rstrip('/')}/studies"
         self._timeout = timeout
         self._clock = clock
-        self._session = requests.Session()
-        # No proxy and no credentials that the settings do not name
-        self._session.trust_env = False
+        self._session = (access or WebAccess()).session()
 
     def send(self, documents: Sequence[Document]) -> Iterator[tuple[Document, SendOutcome]]:
         """Send all documents in one request."""
@@ -87,7 +89,7 @@ class StowSender:
             response = self._session.post(
                 self._url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
             )
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, OSError, SettingsError) as error:
             outcome = SendOutcome(OutcomeKind.TRANSIENT, f"{self._url}: {type(error).__name__}; is the server there?")
             yield from ((document, outcome) for document in documents)
             return

@@ -21,10 +21,12 @@ from dicomnode.archive.records import Origin, Way
 from dicomnode.dicom.part10 import part10_preamble
 from dicomnode.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, valid_uid
 from dicomnode.errors import ArchiveError, DicomNodeError, NotDicomError, SettingsError
+from dicomnode.intake.handshake import Handshakes
 from dicomnode.intake.negotiation import acceptable_contexts, storage_by_negotiation
 from dicomnode.intake.sending import Sending
 from dicomnode.intake.statuses import answer_to
 from dicomnode.intake.storing import Announced, require_content, store_stream
+from dicomnode.security.tls import server_context
 from dicomnode.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -60,7 +62,8 @@ def serve_dimse(
     entity = _entity(settings)
     address = (settings.receive.host, settings.receive.port)
     try:
-        server = entity.start_server(address, block=False, evt_handlers=listener.handlers())
+        tls = server_context(settings.receive.tls, "receive.tls")
+        server = entity.start_server(address, block=False, evt_handlers=listener.handlers(), ssl_context=tls)
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {address[0]} port {address[1]} ({error.strerror}): change receive.host or receive.port"
@@ -99,6 +102,7 @@ class Listener:
     def handlers(self) -> list[tuple[Any, Callable[[Any], Any]]]:
         """Events and what is called for each."""
         return [
+            (evt.EVT_CONN_OPEN, Handshakes(self.on_refused_handshake).on_connection),
             (evt.EVT_CONN_OPEN, self.on_connection),
             (evt.EVT_REQUESTED, self.on_request),
             (evt.EVT_SOP_COMMON, self.on_sop_classes),
@@ -111,6 +115,9 @@ class Listener:
     def on_connection(self, event: Any) -> None:
         """Answer without waiting for more to send (Nagle's algorithm)."""
         _set_tcp(event.assoc, socket.TCP_NODELAY)
+
+    def on_refused_handshake(self, address: str, reason: str) -> None:
+        """Keep it for the administrator."""
 
     def on_data(self, event: Any) -> None:
         """Acknowledge at once: senders that left Nagle's algorithm on wait for it. Linux forgets this setting."""

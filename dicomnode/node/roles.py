@@ -76,6 +76,7 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     from dicomnode.delivery.outbox import Outbox, make_sender
     from dicomnode.intake.poller import Poller
     from dicomnode.peers.dicomweb import DicomWebPeer
+    from dicomnode.peers.http import WebAccess
 
     owner = owner_name()
     parts: dict[str, Part] = {"completion and routing": _rounds(settings, archive)}
@@ -83,7 +84,8 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
         sender = make_sender(target, settings.node.ae_title, now)
         parts[f"outbox {target.name}"] = Outbox(archive, target, sender, owner, now, random.random).run
     for poller in settings.pollers:
-        parts[f"poller {poller.name}"] = Poller(poller, archive, DicomWebPeer(poller.url)).run
+        access = WebAccess.of(f"pollers.{poller.name}", poller.tls, poller.authorization)
+        parts[f"poller {poller.name}"] = Poller(poller, archive, DicomWebPeer(poller.url, access=access)).run
     _announce(settings, "dispatch")
     return parts
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from pynetdicom.presentation import PresentationContext
 
 from dicomnode.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.errors import PeerRefusedError, PeerUnavailableError
+from dicomnode.security.tls import handshake_failure
 
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 MAXIMUM_CONTEXTS = 128  # odd numbers below 256, PS3.8 9.3.2.2
@@ -30,6 +32,7 @@ class DimsePeer:
         ae_title: Called AE title.
         calling_ae_title: The node's own.
         timeout: For connecting and for each answer, in seconds.
+        tls: How it is called by TLS (`security.tls.client_context`); None calls it in the clear.
     """
 
     host: str
@@ -37,6 +40,7 @@ class DimsePeer:
     ae_title: str
     calling_ae_title: str
     timeout: float
+    tls: ssl.SSLContext | None = None
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"
@@ -102,6 +106,7 @@ def _associate(
             ae_title=peer.ae_title,
             ext_neg=list(roles),
             evt_handlers=[(evt.EVT_CONN_OPEN, on_open), *handlers],
+            tls_args=None if peer.tls is None else (peer.tls, peer.host),
         )
     except OSError as error:
         raise PeerUnavailableError(f"{peer}: {error.strerror or error}") from error
@@ -110,11 +115,21 @@ def _associate(
 
 def _raise_reason(peer: DimsePeer, association: Association, connected: bool) -> None:
     if not connected:
-        raise PeerUnavailableError(f"{peer}: cannot connect; nothing listens there, or a firewall is in the way")
+        raise PeerUnavailableError(f"{peer}: {_why_not_connected(peer)}")
     if association.is_rejected:
         answer = association.acceptor.primitive
         raise PeerUnavailableError(f"{peer}: association {answer.result_str.lower()}: {answer.reason_str}")
     if association.rejected_contexts:
         names = sorted({context.abstract_syntax.name for context in association.rejected_contexts})
         raise PeerRefusedError(f"{peer}: does not accept {', '.join(names)}", SOP_CLASS_NOT_SUPPORTED)
-    raise PeerUnavailableError(f"{peer}: connected, but no answer to the association request, or it was aborted")
+    doubt = "" if peer.tls is None else "; it may not accept the node's certificate"
+    raise PeerUnavailableError(f"{peer}: connected, but no answer to the association request, or it was aborted{doubt}")
+
+
+def _why_not_connected(peer: DimsePeer) -> str:
+    if peer.tls is not None:
+        # pynetdicom keeps the reason to itself: a handshake is tried again
+        with suppress(OSError):
+            failure = handshake_failure(peer.tls, peer.host, peer.port, peer.timeout)
+            return f"no TLS: {failure or 'the handshake failed once'}"
+    return "cannot connect; nothing listens there, or a firewall is in the way"

@@ -10,10 +10,10 @@ from typing import Any, Self, TypeVar
 
 import requests
 from dicomweb_client.web import DICOMwebClient
-from requests.adapters import HTTPAdapter
 
 from dicomnode.dicom.uids import valid_uid
-from dicomnode.errors import InputError, PeerRefusedError, PeerUnavailableError
+from dicomnode.errors import InputError, PeerRefusedError, PeerUnavailableError, SettingsError
+from dicomnode.peers.http import WebAccess
 from dicomnode.peers.multipart import parse_content_type, parse_multipart
 from dicomnode.peers.paging import pages
 
@@ -48,37 +48,21 @@ class InstanceSummary:
     sop_instance_uid: str
 
 
-class _PlainQueryAdapter(HTTPAdapter):
-    """Sends wild cards and the like as they are, which RFC 3986 3.4 allows in a query.
-
-    Orthanc 1.10 does not decode what is percent-encoded there, and finds nothing.
-    """
-
-    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
-        """Send the request with a plainer query."""
-        address, mark, query = (request.url or "").partition("?")
-        for character in "*?,:/@!$'();":
-            query = query.replace(f"%{ord(character):02X}", character)
-        request.url = address + mark + query
-        return super().send(request, *arguments, **options)
-
-
 class DicomWebPeer:
     """A client of one DICOMweb server; use it in one thread.
 
     Args:
         url: Base URL of the services.
         timeout_seconds: For connecting, and for each silence of the peer.
+        access: TLS and credentials.
     """
 
-    def __init__(self, url: str, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, timeout_seconds: float = 30.0, access: WebAccess | None = None) -> None:
         self.url = url.rstrip("/")
         self._timeout = timeout_seconds
-        self._session = requests.Session()
+        self._session = (access or WebAccess()).session()
         # Compressing images costs a server thirty times what sending them does.
         self._session.headers["Accept-Encoding"] = "identity"
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _PlainQueryAdapter())
         self._client = DICOMwebClient(self.url, session=self._session, timeout=timeout_seconds, permissive_uid=True)
         self._client.set_http_retry_params(retry=False)
 
@@ -203,6 +187,8 @@ class DicomWebPeer:
             raise PeerRefusedError(message, status) from error
         except requests.JSONDecodeError as error:
             raise PeerUnavailableError(f"{what} at {self.url} gave an answer that is no JSON") from error
+        except SettingsError as error:  # the secret is not there, for now
+            raise PeerUnavailableError(f"{what} at {self.url}: {error}") from error
         except (requests.RequestException, OSError) as error:
             raise PeerUnavailableError(f"{what} at {self.url} failed: {type(error).__name__}") from error
         except (InputError, AttributeError, LookupError, TypeError, ValueError) as error:

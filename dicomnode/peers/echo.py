@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from dataclasses import dataclass
 
@@ -27,7 +28,9 @@ class EchoResult:
     seconds: float
 
 
-def echo(host: str, port: int, called: str, calling: str, timeout: float) -> EchoResult:
+def echo(
+    host: str, port: int, called: str, calling: str, timeout: float, tls: ssl.SSLContext | None = None
+) -> EchoResult:
     """Send one C-ECHO.
 
     Args:
@@ -36,8 +39,9 @@ def echo(host: str, port: int, called: str, calling: str, timeout: float) -> Ech
         called: AE title of the peer.
         calling: Our AE title.
         timeout: For connecting and for each answer, in seconds.
+        tls: How the peer is called by TLS, None for in the clear.
     """
-    peer = DimsePeer(host, port, called, calling, timeout)
+    peer = DimsePeer(host, port, called, calling, timeout, tls)
     start = time.monotonic()
     try:
         with associated(peer, [build_context(Verification)]) as association:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from dicomnode.settings.section import AETitle, Name, Port, Section
+from dicomnode.settings.section import AETitle, Name, Port, Secret, Section
 from dicomnode.settings.tls import TlsClientSettings, TlsServerSettings
 
 Service = Literal["echo", "store", "find", "move", "commit"]
@@ -67,6 +67,9 @@ class PacsSettings(Section):
     )
     timeout_seconds: float = Field(30.0, gt=0, description="For connecting and for each answer.")
     tls: TlsClientSettings | None = Field(None, description="Speak TLS by DIMSE; certificates for https.")
+    authorization: Secret | None = Field(
+        None, description="For a url: where the Authorization header's value is: file:PATH or env:NAME."
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -76,6 +76,10 @@ class PollerSettings(Section):
     page_size: int = Field(100, ge=1, le=5000, description="Studies asked for at once.")
     called_ae_title: AETitle | None = Field(None, description="Route studies as if sent to this AE title.")
     maximum_backoff_seconds: float = Field(300.0, gt=0, description="Longest pause while the PACS is away.")
+    tls: TlsClientSettings | None = Field(None, description="Certificates for https; absent: the system's authorities.")
+    authorization: Secret | None = Field(
+        None, description="Where the Authorization header's value is: file:PATH or env:NAME."
+    )
 
 
 class RuleSettings(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -10,6 +11,7 @@ import uvicorn
 
 from dicomnode.archive.archive import Archive
 from dicomnode.errors import SettingsError
+from dicomnode.security.tls import server_context
 from dicomnode.settings import Settings
 from dicomnode.web.app import create_app
 
@@ -32,15 +34,16 @@ def serve_web(archive: Archive, settings: Settings, ready: Callable[[int], None]
         SettingsError: The address cannot be listened on.
     """
     host, port = settings.web.host, settings.web.port
+    tls = server_context(settings.web.tls, "web.tls")
     with listen(host, port, f"web.host {host}, web.port {port}") as listener:
-        server = uvicorn.Server(_config(archive, settings))
+        server = uvicorn.Server(_config(archive, settings, tls))
         if stop is not None:
             stop_when_told(server, stop)
         ready(listener.getsockname()[1])
         server.run(sockets=[listener])
 
 
-def _config(archive: Archive, settings: Settings) -> uvicorn.Config:
+def _config(archive: Archive, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(archive, settings),
         log_config=None,
@@ -49,6 +52,7 @@ def _config(archive: Archive, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=_GRACE_SECONDS,
         lifespan="off",
         ws="none",
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
 
 
