@@ -26,7 +26,7 @@ BUNDLES = Path(__file__).parent.parent / "models"
 # Small pauses, free ports, repeatable scores; a test's own settings go on top, table by table.
 FAST: dict[str, Any] = {
     "node": {"ae_title": "DICOMNODE", "deterministic": True},
-    "receive": {"port": 0},
+    "receive": {"port": 0, "accept_unknown_peers": True},
     "web": {"port": 0},
     "completion": {"quiet_period_seconds": 0.5, "deadline_seconds": 60.0},
     "infer": {"device": "cpu", "lease_seconds": 4.0},

@@ -16,10 +16,12 @@ from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
 from dicomnode.archive.replays import ReplayStore
+from dicomnode.archive.space import SpaceGuard
 from dicomnode.archive.studies import StudyStore
+from dicomnode.archive.tallies import TallyStore
 from dicomnode.archive.traces import TraceStore
 from dicomnode.archive.watermarks import WatermarkStore
-from dicomnode.settings import Settings
+from dicomnode.settings import Settings, StorageSettings
 
 
 class Archive:
@@ -39,12 +41,15 @@ class Archive:
         watermarks: How far pollers have come.
         deployments: Which bundles are approved, and what they do.
         audit: What an administrator must be able to look up.
+        space: Whether there is room for what arrives.
+        tallies: How much each peer sent.
     """
 
-    def __init__(self, database: Database, files: FileStore) -> None:
+    def __init__(self, database: Database, files: FileStore, storage: StorageSettings) -> None:
         self._database = database
         self._files = files
-        self.instances = InstanceStore(database, files)
+        self.space = SpaceGuard(storage, files.root, database)
+        self.instances = InstanceStore(database, files, self.space)
         self.studies = StudyStore(database, files)
         self.associations = AssociationStore(database, files)
         self.traces = TraceStore(database)
@@ -55,6 +60,7 @@ class Archive:
         self.watermarks = WatermarkStore(database)
         self.deployments = DeploymentStore(database)
         self.audit = AuditStore(database)
+        self.tallies = TallyStore(database)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -67,7 +73,7 @@ class Archive:
             files = FileStore(settings.node.data_dir)
         database = Database(settings.database_url)
         migrate(database, files.root)
-        return cls(database, files)
+        return cls(database, files, settings.storage)
 
     def close(self) -> None:
         """Close the index and give up what this process had staged."""

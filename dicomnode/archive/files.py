@@ -46,10 +46,12 @@ class StagedFile:
 
     Attributes:
         path: Where its bytes are for now.
+        size: Bytes written so far.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.size = 0
         self._digest = hashlib.sha256()
         with full_disk_is_refusal():
             self._file = path.open("xb", buffering=1024 * 1024)
@@ -61,6 +63,7 @@ class StagedFile:
             ArchiveFullError: The disk is full.
         """
         self._digest.update(data)
+        self.size += len(data)
         with full_disk_is_refusal():
             self._file.write(data)
 

@@ -38,7 +38,13 @@ class Answer:
             tuple(
                 (
                     new,
-                    Kept(read_header(new.path), new.path.relative_to(root), file_sha256(new.path), Kind.OWN),
+                    Kept(
+                        read_header(new.path),
+                        new.path.relative_to(root),
+                        file_sha256(new.path),
+                        Kind.OWN,
+                        new.path.stat().st_size,
+                    ),
                 )
                 for new in evidence
             )

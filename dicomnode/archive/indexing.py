@@ -33,12 +33,14 @@ class Kept:
         path: Relative to the data folder.
         sha256: Hex digest of the file.
         kind: What it means to the node.
+        size: Of the file, in bytes.
     """
 
     header: InstanceHeader
     path: Path
     sha256: str
     kind: Kind
+    size: int
 
 
 def kind_of(connection: Connection, header: InstanceHeader) -> Kind:
@@ -89,6 +91,7 @@ def add_instance(connection: Connection, kept: Kept, now: datetime) -> None:
             rows=header.rows,
             columns=header.columns,
             received_at=now,
+            size=kept.size,
         )
     )
     if kept.kind is Kind.SOURCE:

@@ -26,6 +26,7 @@ from dicomnode.archive.indexing import (
 )
 from dicomnode.archive.records import Kind, Origin, Stored, StoredStatus, TraceEntry
 from dicomnode.archive.recovery import unknown_files
+from dicomnode.archive.space import SpaceGuard
 from dicomnode.archive.traces import add_trace
 from dicomnode.dicom.digest import content_digest
 from dicomnode.dicom.header import InstanceHeader, read_header
@@ -36,16 +37,18 @@ from dicomnode.study import Instance
 class InstanceStore:
     """Files of instances and their rows."""
 
-    def __init__(self, database: Database, files: FileStore) -> None:
+    def __init__(self, database: Database, files: FileStore, space: SpaceGuard) -> None:
         self._database = database
         self._files = files
+        self._space = space
 
     def new_file(self) -> StagedFile:
         """A staging file for bytes that arrive; use it as a context manager, so that it leaves nothing behind.
 
         Raises:
-            ArchiveFullError: The disk is full.
+            ArchiveFullError: There is no room for more, by the settings or on the disk.
         """
+        self._space.require()
         return self._files.stage_arrival()
 
     def commit(self, staged: StagedFile, header: InstanceHeader, origin: Origin, now: datetime) -> Stored:
@@ -64,9 +67,10 @@ class InstanceStore:
         known = self._row(header.sop_instance_uid)
         if known is not None and known.sha256 == staged.sha256 and (self._files.root / known.path).exists():
             # Same bytes once more: nothing to write, however long the sender goes on repeating.
-            return self._keep(Kept(header, Path(known.path), staged.sha256, Kind(known.kind)), origin, now)
+            return self._keep(Kept(header, Path(known.path), staged.sha256, Kind(known.kind), staged.size), origin, now)
         path = self._files.keep(staged, INSTANCES)
-        return self._keep(Kept(header, path, staged.sha256, Kind.SOURCE), origin, now)
+        self._space.added(staged.size)
+        return self._keep(Kept(header, path, staged.sha256, Kind.SOURCE, staged.size), origin, now)
 
     def recover(self, origin: Origin, now: datetime) -> int:
         """Put right what a killed process left: index files that were named but not indexed, drop unfinished ones.
@@ -84,9 +88,10 @@ class InstanceStore:
         if file_sha256(self._files.root / path) != path.stem:
             return False
         try:
-            header = read_header(self._files.root / path)
+            file = self._files.root / path
+            header = read_header(file)
             self._files.settle(path)
-            self._keep(Kept(header, path, path.stem, Kind.SOURCE), origin, now)
+            self._keep(Kept(header, path, path.stem, Kind.SOURCE, file.stat().st_size), origin, now)
         except InputError:
             # Kept aside and audited where it conflicts; an unreadable file was never acknowledged.
             return False

@@ -314,6 +314,11 @@ intake_tallies = Table(
     Column("day", String(10), primary_key=True),  # YYYY-MM-DD, UTC
     Column("size", BigInteger, nullable=False),
     Column("instances", Integer, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    Column("conflicts", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("dropped", Integer, nullable=False),
 )
 
 node_leases = Table(

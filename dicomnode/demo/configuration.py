@@ -26,7 +26,8 @@ port = 0
 def write_pacs_settings(folder: DemoFolder) -> Path:
     """Settings of the second PACS: it only receives, stores and answers."""
     head = f"# A small PACS: the node's own archive with the roles receive and web.\n{_node(PACS_AE_TITLE, PACS)}"
-    return _write(folder.settings(PACS), head + _LISTENERS)
+    callers = _peer("modality", MODALITY_AE_TITLE) + _peer("node", NODE_AE_TITLE)
+    return _write(folder.settings(PACS), head + _LISTENERS + callers)
 
 
 def write_node_settings(folder: DemoFolder, models: Path, pacs_port: int) -> Path:
@@ -47,7 +48,7 @@ port = {pacs_port}
     head = (
         f"# The node with its defaults: SQLite, a local folder, whatever device is there.\n{_node(NODE_AE_TITLE, NODE)}"
     )
-    return _write(folder.settings(NODE), head + _LISTENERS + rest)
+    return _write(folder.settings(NODE), head + _LISTENERS + rest + _peer("modality", MODALITY_AE_TITLE))
 
 
 def find_models(named: Path | None) -> Path:
@@ -61,6 +62,16 @@ def find_models(named: Path | None) -> Path:
         if folder is not None and folder.is_dir():
             return folder.absolute()
     raise UsageError(f"there is no folder of models at {named or beside}: name one with --models")
+
+
+def _peer(name: str, ae_title: str) -> str:
+    return f"""
+[[peers]]
+name = "{name}"
+ae_title = "{ae_title}"
+addresses = ["127.0.0.1"]
+may = ["echo", "store"]
+"""
 
 
 def _node(ae_title: str, data_dir: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from pydicom._uid_dict import UID_dictionary
 from pynetdicom import ALL_TRANSFER_SYNTAXES
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
+
+from dicomnode.settings.network import Service
 
 STORAGE_SERVICE = "1.2.840.10008.4.2"
 # Not encodings of a data set in an association: MIME, XML, and Papyrus' own file format.
@@ -32,10 +34,23 @@ def is_storage(abstract_syntax: str) -> bool:
     return kind == "SOP Class" and "Storage" in name and not other
 
 
-def acceptable_contexts(requested: Iterable[PresentationContext]) -> list[PresentationContext]:
-    """What to accept of a request: verification, and storage in every transfer syntax of PS3.5.
+def service_of(abstract_syntax: str) -> Service | None:
+    """The service that a SOP class belongs to; None for those that the node has not."""
+    if abstract_syntax == Verification:
+        return "echo"
+    if abstract_syntax == StorageCommitmentPushModel:
+        return "commit"
+    return "store" if is_storage(abstract_syntax) else None
 
-    The sender's order of transfer syntaxes counts, so that it need not re-encode what it has.
+
+def acceptable_contexts(
+    requested: Iterable[PresentationContext], services: Collection[Service]
+) -> list[PresentationContext]:
+    """What to accept of a request: SOP classes of the services, storage in every transfer syntax of PS3.5.
+
+    The sender's order of transfer syntaxes counts, so that it need not re-encode what it has. A class of another
+    service is answered with "abstract syntax not supported" (PS3.8 9.3.3.2). Commitment is taken from its provider
+    only, which reports to the node and must ask for that role (PS3.4 J.3.3).
     """
     ranks: dict[str, dict[str, int]] = {}
     for context in requested:
@@ -44,11 +59,15 @@ def acceptable_contexts(requested: Iterable[PresentationContext]) -> list[Presen
             wanted[transfer_syntax] = min(rank, wanted.get(transfer_syntax, rank))
     accepted = []
     for abstract_syntax, wanted in ranks.items():
-        if abstract_syntax != Verification and not is_storage(abstract_syntax):
+        service = service_of(abstract_syntax)
+        if service not in services:
             continue
         known = sorted((uid for uid in wanted if uid in TRANSFER_SYNTAXES), key=wanted.__getitem__)
         if known:
-            accepted.append(build_context(abstract_syntax, known))
+            context = build_context(abstract_syntax, known)
+            if service == "commit":
+                context.scu_role, context.scp_role = False, True
+            accepted.append(context)
     return accepted
 
 

@@ -39,9 +39,14 @@ class StudyMismatchError(MismatchError):
     """The data set belongs to another study than the one that the request named."""
 
 
+class QuotaError(ArchiveFullError):
+    """A peer has sent as much as it may for now."""
+
+
 # The first entry whose class fits counts. A conflict is answered with a failure of the class "cannot
 # understand": 0x0111 (duplicate) makes some senders believe that their object is here.
 _ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
+    (QuotaError, Answer(0xA700, 0xA700, True, "quota of today is used up, try again later")),
     (ArchiveFullError, Answer(0xA700, 0xA700, True, "out of space, try again later")),
     (ArchiveError, Answer(0xA701, 0xA700, True, "archive is busy, try again later")),
     (OSError, Answer(0xA702, 0xA700, True, "storage failed, try again later")),

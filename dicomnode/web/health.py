@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,8 +14,6 @@ from dicomnode.archive.archive import Archive
 from dicomnode.errors import DicomNodeError, describe
 from dicomnode.settings import Settings
 from dicomnode.web.addresses import ArchiveOf, SettingsOf
-
-_LEAST_FREE_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ def check_dependencies(archive: Archive, settings: Settings) -> tuple[Check, ...
     """Look at everything that the node cannot work without."""
     return (
         Check("index", _attempt(lambda: _index(archive))),
-        Check("storage", _attempt(lambda: _storage(settings))),
+        Check("storage", _attempt(lambda: _storage(archive, settings))),
         Check("models", _attempt(lambda: _models(settings))),
     )
 
@@ -81,14 +78,11 @@ def _index(archive: Archive) -> str:
     return ""
 
 
-def _storage(settings: Settings) -> str:
+def _storage(archive: Archive, settings: Settings) -> str:
     folder = settings.node.data_dir
     if not os.access(folder, os.W_OK):
         return "the data folder cannot be written: check that it exists and who owns it"
-    free = shutil.disk_usage(folder).free
-    if free < _LEAST_FREE_BYTES:
-        return f"only {free // 1024**2} MiB are free in the data folder: make room"
-    return ""
+    return archive.space.look().refusal
 
 
 def _models(settings: Settings) -> str:

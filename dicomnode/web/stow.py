@@ -39,6 +39,7 @@ async def store(request: Request, archive: ArchiveOf, settings: SettingsOf, stud
     """Keep what the request holds; the answer says of each instance what became of it."""
     check_uids(*([study_uid] if study_uid else []))
     require_json(request)
+    await to_thread.run_sync(archive.space.require)  # 503 before a body is sent in vain
     boundary = _boundary(request)
     body = RequestBody(request, settings.web.maximum_request_bytes, settings.receive.network_timeout_seconds)
     work = partial(_store, archive, body, boundary, _origin(request), study_uid)

@@ -32,7 +32,8 @@ from pathlib import Path
 from dicomnode.archive import Archive
 from dicomnode.intake.scp import serve_dimse
 from dicomnode.settings import NodeSettings, ReceiveSettings, Settings
-settings = Settings(node=NodeSettings(data_dir=Path(sys.argv[1])), receive=ReceiveSettings(port=0))
+receive = ReceiveSettings(port=0, accept_unknown_peers=True)
+settings = Settings(node=NodeSettings(data_dir=Path(sys.argv[1])), receive=receive)
 with Archive.open(settings) as archive:
     serve_dimse(settings, archive, threading.Event(), lambda port: print(port, flush=True))
 """
@@ -40,7 +41,9 @@ with Archive.open(settings) as archive:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(node=NodeSettings(data_dir=tmp_path / "data"), receive=ReceiveSettings(port=0))
+    return Settings(
+        node=NodeSettings(data_dir=tmp_path / "data"), receive=ReceiveSettings(port=0, accept_unknown_peers=True)
+    )
 
 
 def write_files(folder: Path, count: int, study: str = "1.2.3") -> list[Path]:

@@ -16,13 +16,14 @@ from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import build_context
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 
 from dicomnode.archive import Archive
 from dicomnode.errors import ArchiveFullError, SettingsError
 from dicomnode.intake.negotiation import TRANSFER_SYNTAXES, acceptable_contexts, is_storage
 from dicomnode.intake.scp import serve_dimse
 from dicomnode.settings import NodeSettings, ReceiveSettings, RuleSettings, Settings
+from dicomnode.settings.network import Service
 from tests.archives import MR, make_file
 from tests.listeners import listening
 
@@ -32,7 +33,7 @@ PRIVATE = "1.3.12.2.1107.5.9.1"
 def settings(folder: Path, **receive: Any) -> Settings:
     return Settings(
         node=NodeSettings(data_dir=folder),
-        receive=ReceiveSettings(port=0, **receive),
+        receive=ReceiveSettings(port=0, **{"accept_unknown_peers": True} | receive),
         rules=(RuleSettings(model="*", called_ae_title="BRAIN"),),
     )
 
@@ -205,11 +206,32 @@ def test_contexts_follow_the_senders_order() -> None:
         build_context("1.2.840.10008.5.1.4.1.2.2.1", [ImplicitVRLittleEndian]),
         build_context(Verification, [ImplicitVRLittleEndian]),
     ]
-    accepted = {str(cx.abstract_syntax): list(map(str, cx.transfer_syntax)) for cx in acceptable_contexts(requested)}
+    accepted = {
+        str(cx.abstract_syntax): list(map(str, cx.transfer_syntax))
+        for cx in acceptable_contexts(requested, ("echo", "store"))
+    }
     assert accepted == {
         MR: [ExplicitVRLittleEndian, JPEG2000Lossless, ImplicitVRLittleEndian],
         str(Verification): [ImplicitVRLittleEndian],
     }
+
+
+@pytest.mark.parametrize(
+    ("services", "accepted"),
+    [
+        ((), set()),
+        (("echo",), {str(Verification)}),
+        (("store",), {MR}),
+        (("commit", "find", "move"), {str(StorageCommitmentPushModel)}),
+    ],
+)
+def test_contexts_follow_what_the_peer_may(services: tuple[Service, ...], accepted: set[str]) -> None:
+    uids = (MR, Verification, StorageCommitmentPushModel, "1.2.840.10008.5.1.4.1.2.2.1")
+    requested = [build_context(uid, [ImplicitVRLittleEndian]) for uid in uids]
+    contexts = acceptable_contexts(requested, services)
+    assert {str(cx.abstract_syntax) for cx in contexts} == accepted
+    roles = {str(cx.abstract_syntax): (cx.scu_role, cx.scp_role) for cx in contexts}
+    assert roles.get(str(StorageCommitmentPushModel), (False, True)) == (False, True)
 
 
 @pytest.mark.parametrize(
