@@ -7,6 +7,7 @@ from typing import Self
 
 from dicomnode.archive.associations import AssociationStore
 from dicomnode.archive.audit import AuditStore
+from dicomnode.archive.checks import CheckStore
 from dicomnode.archive.database import Database
 from dicomnode.archive.deliveries import DeliveryStore
 from dicomnode.archive.deployments import DeploymentStore
@@ -32,6 +33,7 @@ class Archive:
     Attributes:
         instances: What came in.
         studies: Studies, their completion, and QIDO-RS searches.
+        checks: How studies compare with what a PACS holds.
         associations: Associations that may still bring instances.
         traces: What happened to each study, and why.
         jobs: Work for the models.
@@ -51,6 +53,7 @@ class Archive:
         self.space = SpaceGuard(storage, files.root, database)
         self.instances = InstanceStore(database, files, self.space)
         self.studies = StudyStore(database, files)
+        self.checks = CheckStore(database)
         self.associations = AssociationStore(database, files)
         self.traces = TraceStore(database)
         self.jobs = JobStore(database, files)

@@ -114,12 +114,15 @@ class InstanceStore:
 
     def known(self, study_instance_uid: str) -> frozenset[str]:
         """UIDs of all instances of a study that are here, those kept aside and the node's own too."""
-        found: set[str] = set()
+        rows = tables.instances.c
+        query = select(rows.sop_instance_uid).where(rows.study_instance_uid == study_instance_uid)
         with self._database.read() as connection:
-            for rows in (tables.instances.c, tables.evidence.c):
-                query = select(rows.sop_instance_uid).where(rows.study_instance_uid == study_instance_uid)
-                found.update(connection.execute(query).scalars())
-        return frozenset(found)
+            return frozenset(connection.execute(query).scalars()) | _own(connection, study_instance_uid)
+
+    def own(self, study_instance_uid: str) -> frozenset[str]:
+        """UIDs of a study's objects that this node or another dicomnode made."""
+        with self._database.read() as connection:
+            return _own(connection, study_instance_uid)
 
     def _row(self, sop_instance_uid: str) -> IndexRow | None:
         rows = tables.instances
@@ -196,6 +199,16 @@ class InstanceStore:
 def _find(connection: Connection, sop_instance_uid: str) -> IndexRow | None:
     rows = tables.instances
     return connection.execute(select(rows).where(rows.c.sop_instance_uid == sop_instance_uid)).one_or_none()
+
+
+def _own(connection: Connection, study_instance_uid: str) -> frozenset[str]:
+    here, made, sent = tables.instances.c, tables.evidence.c, tables.substitutes.c
+    evidence = select(made.sop_instance_uid).where(made.study_instance_uid == study_instance_uid)
+    came_back = select(here.sop_instance_uid).where(
+        here.study_instance_uid == study_instance_uid, here.kind == Kind.OWN
+    )
+    substitutes = select(sent.sop_instance_uid).where(sent.original_sop_instance_uid.in_(evidence))
+    return frozenset(uid for query in (evidence, came_back, substitutes) for uid in connection.execute(query).scalars())
 
 
 def _mark_conflict(connection: Connection, header: InstanceHeader, conflict: str, kind: Kind, now: datetime) -> None:

@@ -188,4 +188,5 @@ def _open_study(connection: Connection, row: IndexRow) -> OpenStudy:
         row.arrivals,
         open_associations=closings.count(None),
         last_released=max(released, default=None),
+        generation=row.generation,
     )

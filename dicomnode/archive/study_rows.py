@@ -15,6 +15,7 @@ class Way(StrEnum):
     C_STORE = "c-store"
     STOW = "stow"
     POLL = "poll"
+    FETCH = "fetch"
     RECOVERED = "recovered"
 
 
@@ -190,6 +191,7 @@ class OpenStudy:
         arrivals: New instances ever; tells whether one came in between.
         open_associations: Associations that brought instances of it and are not released yet.
         last_released: When the last of its associations ended, None if there was none.
+        generation: Completions so far.
     """
 
     study_instance_uid: str
@@ -198,6 +200,7 @@ class OpenStudy:
     arrivals: int
     open_associations: int = 0
     last_released: datetime | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

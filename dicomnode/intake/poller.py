@@ -13,9 +13,8 @@ from typing import Protocol
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Origin, Way
-from dicomnode.errors import ArchiveError, InputError, PeerError, PeerRefusedError, PeerUnavailableError
-from dicomnode.intake.sending import Sending
-from dicomnode.intake.storing import Announced, store_stream
+from dicomnode.errors import ArchiveError, PeerError, PeerUnavailableError
+from dicomnode.intake.fetching import Fetcher
 from dicomnode.peers.dicomweb import InstanceSummary, StudySummary
 from dicomnode.peers.paging import pages
 from dicomnode.settings import PollerSettings
@@ -155,40 +154,14 @@ class Poller:
         held = list(pages(partial(self._peer.search_instances, uid, self._settings.page_size)))
         known = self._archive.instances.known(uid)
         missing = [item for item in held if item.sop_instance_uid not in known]
-        complete, new = True, 0
-        with Sending(self._archive, self._clock) as sending:
-            for series, sop in _requests(held, missing):
-                if stop.is_set():
-                    return None, new
-                try:
-                    for content in self._peer.retrieve(uid, series, sop):
-                        new += self._keep(uid, content, sending)
-                except PeerRefusedError as error:
-                    # One object that the PACS will not give must not keep the others away.
-                    _LOG.warning("poller %s: %s (study %s)", self._settings.name, error, uid)
-                    complete = False
-        if new:
-            text = f"{new} of {len(held)} instances fetched by poller {self._settings.name}"
+        settings = self._settings
+        origin = Origin(Way.POLL, "", settings.called_ae_title or "", settings.name)
+        fetched = Fetcher(self._archive, origin, self._clock).fetch(self._peer, uid, held, missing, stop)
+        if fetched.kept:
+            text = f"{fetched.kept} of {len(held)} instances fetched by poller {settings.name}"
             generation = self._archive.studies.record(uid).generation
             self._archive.traces.add(uid, generation, "polled", None, text, self._clock())
-        return (len(held) if complete else None), new
-
-    def _keep(self, uid: str, content: Iterator[bytes], sending: Sending) -> int:
-        origin = Origin(Way.POLL, "", self._settings.called_ae_title or "", self._settings.name)
-        try:
-            store_stream(
-                self._archive,
-                content,
-                origin,
-                self._clock(),
-                Announced(study_instance_uid=uid),
-                lambda header: sending.touch(header.study_instance_uid),
-            )
-        except InputError as error:
-            # It would be refused the next time too, and is asked for again when the study's count changes.
-            _LOG.warning("poller %s: an instance of study %s was refused: %s", self._settings.name, uid, error)
-            return 0
-        return 1
+        return (len(held) if fetched.whole else None), fetched.kept
 
     def _remembered(self) -> dict[str, int]:
         text = self._archive.watermarks.get(self._watermark)
@@ -222,21 +195,3 @@ def pause_seconds(settings: PollerSettings, failures: int, random: Random) -> fl
     longest = max(settings.maximum_backoff_seconds, settings.interval_seconds)
     pause = min(settings.interval_seconds * 2.0 ** min(failures, 30), longest)
     return pause * random.uniform(0.5, 1.0)
-
-
-def _requests(held: list[InstanceSummary], missing: list[InstanceSummary]) -> Iterator[tuple[str | None, str | None]]:
-    """The fewest retrievals (series, instance) that bring what is missing and nothing else."""
-    if not missing:
-        return
-    if len(missing) == len(held):
-        yield None, None
-        return
-    wanted: dict[str, list[str]] = {}
-    for item in missing:
-        wanted.setdefault(item.series_instance_uid, []).append(item.sop_instance_uid)
-    for series, instances in wanted.items():
-        if len(instances) == sum(item.series_instance_uid == series for item in held):
-            yield series, None
-        else:
-            for sop in instances:
-                yield series, sop

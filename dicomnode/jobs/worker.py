@@ -6,10 +6,12 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Event
 
 from dicomnode.archive import Archive
+from dicomnode.archive.checks import CheckState
 from dicomnode.archive.records import DeploymentState, Job, JobKind
 from dicomnode.bundles import Bundle
 from dicomnode.errors import ArchiveFullError, BundleError, InputError, describe
@@ -141,15 +143,27 @@ class Worker:
             result = self._without_answer(job, bundle, Outcome.REFUSED, describe(error), digest)
             self._finish(job, study, result)
             return
+        note = self._incompleteness(job)
+        if note:
+            digest = _digest_words(digest, note)
         if self._answered_before(job, digest):
             return
         created = self._begin(job, digest)
         predictor = self._models.predictor(bundle)
         result = analyse(study, selected, bundle, predictor, created, digest)
+        if note:
+            result = replace(result, reason=f"{result.reason}; {note}")
         if result.outcome is Outcome.OUT_OF_SCOPE and not asked_for(job.model_name, study, self._settings):
             self._end_untold(job, result)
         else:
             self._finish(job, study, result)
+
+    def _incompleteness(self, job: Job) -> str:
+        """What the answer has to say about images that are missing; empty if none are known to be."""
+        check = self._archive.checks.get(job.study_instance_uid, job.generation)
+        if check is None or check.expected is None or check.state is not CheckState.INCOMPLETE:
+            return ""
+        return f"the study is incomplete: {check.expected - check.held} of {check.expected} images are missing"
 
     def _finish(self, job: Job, study: Study, result: Result, error: str = "") -> None:
         answer = write_answer(self._archive, study, result, result_to_json(result), self._settings.node.ae_title)

@@ -18,6 +18,7 @@ from dicomnode.settings import Settings
 
 _log = logging.getLogger(__name__)
 _ROUND_SECONDS = 0.25
+_STUDIES_COMPARED_AT_ONCE = 2
 
 Part = Callable[[threading.Event], None]
 
@@ -86,8 +87,22 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     for poller in settings.pollers:
         access = WebAccess.of(f"pollers.{poller.name}", poller.tls, poller.authorization)
         parts[f"poller {poller.name}"] = Poller(poller, archive, DicomWebPeer(poller.url, access=access)).run
+    if settings.completion.ask:
+        check = _completeness(settings, archive)
+        parts |= {f"completeness {number}": check for number in range(1, _STUDIES_COMPARED_AT_ONCE + 1)}
     _announce(settings, "dispatch")
     return parts
+
+
+def _completeness(settings: Settings, archive: Archive) -> Part:
+    from dicomnode.intake.comparing import Comparing
+    from dicomnode.intake.completeness import Completeness
+    from dicomnode.peers.pacs import open_pacs
+
+    named = {pacs.name: pacs for pacs in settings.pacs}
+    asked = [named[name] for name in settings.completion.ask]
+    comparing = Comparing(archive, asked, partial(open_pacs, calling_ae_title=settings.node.ae_title), now)
+    return Completeness(archive, settings.completion, comparing, now, random.SystemRandom()).run
 
 
 def _rounds(settings: Settings, archive: Archive) -> Part:
@@ -99,7 +114,8 @@ def _rounds(settings: Settings, archive: Archive) -> Part:
 
     def rounds(stop: threading.Event) -> None:
         while not stop.is_set():
-            close_due_studies(archive, settings.completion, now())
+            if not settings.completion.ask:  # else they are closed by who compares them
+                close_due_studies(archive, settings.completion, now())
             route_unrouted(archive, models, settings, now)
             stop.wait(_ROUND_SECONDS)
 

@@ -129,7 +129,7 @@ def test_completion_sees_who_still_sends(archive: Archive) -> None:
     assert archive.studies.open_studies() == [OpenStudy("1.2.3", at(1), at(1), 1, 1, at(2))]
     complete(archive)
     put(archive, make_file("1.2.3.2"), at(3))
-    assert archive.studies.open_studies() == [OpenStudy("1.2.3", at(3), at(3), 2, 1, None)]
+    assert archive.studies.open_studies() == [OpenStudy("1.2.3", at(3), at(3), 2, 1, None, 1)]
     store.closed("b", at(4))
     complete(archive)
     with archive._database.read() as connection:
