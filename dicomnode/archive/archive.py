@@ -16,6 +16,7 @@ from dicomnode.archive.files import FileStore, full_disk_is_refusal
 from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
+from dicomnode.archive.proofs import ProofStore
 from dicomnode.archive.replays import ReplayStore
 from dicomnode.archive.space import SpaceGuard
 from dicomnode.archive.studies import StudyStore
@@ -40,6 +41,7 @@ class Archive:
         replays: Old studies that run again.
         evidence: What the models answered.
         deliveries: Evidence on its way out.
+        proofs: Whether what was sent is there.
         watermarks: How far pollers have come.
         deployments: Which bundles are approved, and what they do.
         audit: What an administrator must be able to look up.
@@ -60,6 +62,7 @@ class Archive:
         self.replays = ReplayStore(database)
         self.evidence = EvidenceStore(database, files)
         self.deliveries = DeliveryStore(database, files)
+        self.proofs = ProofStore(database, files)
         self.watermarks = WatermarkStore(database)
         self.deployments = DeploymentStore(database)
         self.audit = AuditStore(database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +11,15 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or
 from dicomnode.archive import tables
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
-from dicomnode.archive.records import Delivery, DeliveryState, TraceEntry
+from dicomnode.archive.records import Delivery, DeliveryState, ProofState, TraceEntry
 from dicomnode.archive.traces import add_trace
 from dicomnode.errors import NotFoundError
 
 _ROWS, _EVIDENCE, _JOBS = tables.deliveries.c, tables.evidence.c, tables.jobs.c
 _IN_FLIGHT = (DeliveryState.WAITING, DeliveryState.SENDING)
+_ARRIVED = (DeliveryState.DELIVERED, DeliveryState.WARNING)
+_ENDED_BADLY = (DeliveryState.REFUSED, DeliveryState.WAITING, DeliveryState.HELD)
+_LONGEST_ANSWER = 2000
 _NO_LEASE: dict[str, object] = {"lease_owner": None, "lease_until": None}
 
 
@@ -26,16 +30,20 @@ class DeliveryStore:
         self._database = database
         self._files = files
 
+    def claim_name(self) -> str:
+        """A name for this process in leases: others on this machine know at once when it is dead."""
+        return self._files.claim_name()
+
     def due(self, target: str, now: datetime, limit: int) -> list[Delivery]:
         """What may be sent to a target now: answers to live studies first, then in the order in which it was queued.
 
         An object waits while an older one of its series is on the way, so that a superseding object
-        never arrives before its predecessor. What a dead process was sending is due again when its
-        lease ends.
+        never arrives before its predecessor. What a process was sending is due again when that process is
+        known to be dead, or, if nobody here can tell, when its lease ends.
         """
         query = _joined().join(tables.jobs, _JOBS.job_id == _EVIDENCE.job_id)
-        query = query.where(_ROWS.target == target, _is_due(now), ~_has_predecessor_in_flight())
         with self._database.read() as connection:
+            query = query.where(_ROWS.target == target, self._is_due(connection, now), ~_has_predecessor_in_flight())
             rows = connection.execute(query.order_by(_JOBS.priority.desc(), _ROWS.delivery_id).limit(limit)).all()
         return [self._delivery(row) for row in rows]
 
@@ -44,16 +52,23 @@ class DeliveryStore:
 
         Args:
             delivery_id: From `due`.
-            owner: Name of the sender, unique among processes and restarts.
+            owner: Name of the sender, from `claim_name`.
             until: The delivery is due again after this, should the sender die.
             now: Present time.
         """
         values = {"state": DeliveryState.SENDING, "lease_owner": owner, "lease_until": until, "updated_at": now}
         with self._database.write() as connection:
-            taken = update(tables.deliveries).where(_ROWS.delivery_id == delivery_id, _is_due(now))
+            due = self._is_due(connection, now)
+            taken = update(tables.deliveries).where(_ROWS.delivery_id == delivery_id, due)
             if connection.execute(taken.values(attempts=_ROWS.attempts + 1, **values)).rowcount == 0:
                 return None
             return self._delivery(connection.execute(_joined().where(_ROWS.delivery_id == delivery_id)).one())
+
+    def renew(self, delivery_ids: Collection[int], owner: str, until: datetime) -> None:
+        """Keep the leases of deliveries whose turn in a batch is yet to come."""
+        held = and_(_ROWS.delivery_id.in_(delivery_ids), _holds(owner))
+        with self._database.write() as connection:
+            connection.execute(update(tables.deliveries).where(held).values(lease_until=until))
 
     def mark(
         self,
@@ -63,32 +78,48 @@ class DeliveryStore:
         status: str,
         next_attempt_at: datetime,
         now: datetime,
+        *,
+        answer: str = "",
+        prove: bool = False,
+        sent_as: str | None = None,
     ) -> bool:
         """Write what became of a leased delivery; every end of it becomes a trace line.
 
         Args:
             delivery_id: A delivery in state `sending`.
             owner: Who leased it.
-            state: Waiting (try again), delivered, warning or refused.
+            state: Waiting (try again), delivered, warning, refused or held.
             status: What the peer said, one line, no PHI.
             next_attempt_at: For state waiting.
             now: Present time.
+            answer: What the peer said at length; cut where it is very long.
+            prove: Whether to make sure that the target has it, if it arrived.
+            sent_as: SOP Instance UID of what was sent in its place.
 
         Returns:
             False if the lease was lost; nothing was written then. After a successful send this means that
             the object may have been sent twice, which its UID makes harmless.
         """
         values = {"state": state, "status": status, "next_attempt_at": next_attempt_at, "updated_at": now} | _NO_LEASE
-        held = and_(_ROWS.delivery_id == delivery_id, _ROWS.state == DeliveryState.SENDING, _ROWS.lease_owner == owner)
+        values |= {"answer": answer[:_LONGEST_ANSWER], "sent_sop_instance_uid": sent_as}
+        if state in _ARRIVED:
+            values |= _sent(now, prove)
+        held = and_(_ROWS.delivery_id == delivery_id, _holds(owner))
         with self._database.write() as connection:
             if connection.execute(update(tables.deliveries).where(held).values(values)).rowcount == 0:
                 return False
             if state not in _IN_FLIGHT:
-                _trace(connection, delivery_id, str(state), status, now)
+                trace_delivery(connection, delivery_id, str(state), status, now)
         return True
 
-    def retry(self, now: datetime, delivery_id: int | None = None, study_instance_uid: str | None = None) -> int:
-        """Let refused or waiting deliveries start anew at once: one of them, or all of a study.
+    def retry(
+        self,
+        now: datetime,
+        delivery_id: int | None = None,
+        study_instance_uid: str | None = None,
+        target: str | None = None,
+    ) -> int:
+        """Let refused, held or waiting deliveries start anew at once: one, all of a study, or all to a target.
 
         Returns:
             How many will be tried.
@@ -96,7 +127,9 @@ class DeliveryStore:
         Raises:
             NotFoundError: No such delivery.
         """
-        chosen: ColumnElement[bool] = _ROWS.state.in_((DeliveryState.REFUSED, DeliveryState.WAITING))
+        chosen: ColumnElement[bool] = _ROWS.state.in_(_ENDED_BADLY)
+        if target is not None:
+            chosen = and_(chosen, _ROWS.target == target)
         if study_instance_uid is not None:
             of_study = select(_EVIDENCE.sop_instance_uid).where(_EVIDENCE.study_instance_uid == study_instance_uid)
             chosen = and_(chosen, _ROWS.sop_instance_uid.in_(of_study))
@@ -110,10 +143,16 @@ class DeliveryStore:
             return connection.execute(update(tables.deliveries).where(chosen).values(values)).rowcount
 
     def list(
-        self, study_instance_uid: str | None = None, state: DeliveryState | None = None, limit: int | None = None
+        self,
+        study_instance_uid: str | None = None,
+        state: DeliveryState | None = None,
+        limit: int | None = None,
+        target: str | None = None,
     ) -> list[Delivery]:
         """Deliveries in the order in which they were queued, of one study or of all."""
         query = _joined().order_by(_ROWS.delivery_id).limit(limit)
+        if target is not None:
+            query = query.where(_ROWS.target == target)
         if study_instance_uid is not None:
             query = query.where(_EVIDENCE.study_instance_uid == study_instance_uid)
         if state is not None:
@@ -126,6 +165,18 @@ class DeliveryStore:
         query = select(_ROWS.target, _ROWS.state, func.count()).group_by(_ROWS.target, _ROWS.state)
         with self._database.read() as connection:
             return {(target, DeliveryState(state)): count for target, state, count in connection.execute(query)}
+
+    def _is_due(self, connection: Connection, now: datetime) -> ColumnElement[bool]:
+        owners = select(_ROWS.lease_owner).where(_ROWS.state == DeliveryState.SENDING).distinct()
+        lives = {owner: self._files.lives(owner) for owner in connection.execute(owners).scalars()}
+        dead = [owner for owner, alive in lives.items() if alive is False]
+        alive = [owner for owner, alive in lives.items() if alive]
+        # Whoever is alive still sends, however slow its peer is: two must never do so at once.
+        abandoned = or_(_ROWS.lease_owner.in_(dead), and_(_ROWS.lease_until < now, _ROWS.lease_owner.not_in(alive)))
+        return or_(
+            and_(_ROWS.state == DeliveryState.WAITING, _ROWS.next_attempt_at <= now),
+            and_(_ROWS.state == DeliveryState.SENDING, abandoned),
+        )
 
     def _delivery(self, row: IndexRow) -> Delivery:
         return Delivery(
@@ -142,6 +193,14 @@ class DeliveryStore:
             row.study_instance_uid,
             row.model_name,
             row.updated_at,
+            row.role,
+            row.answer,
+            row.sent_at,
+            row.sent_sop_instance_uid,
+            row.released,
+            ProofState(row.proof),
+            row.proof_status,
+            row.next_proof_at,
         )
 
 
@@ -153,14 +212,24 @@ def _joined() -> Select[Any]:
         _EVIDENCE.transfer_syntax_uid,
         _EVIDENCE.study_instance_uid,
         _EVIDENCE.model_name,
+        _EVIDENCE.role,
     ).join(tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    return or_(
-        and_(_ROWS.state == DeliveryState.WAITING, _ROWS.next_attempt_at <= now),
-        and_(_ROWS.state == DeliveryState.SENDING, _ROWS.lease_until < now),
-    )
+def _holds(owner: str) -> ColumnElement[bool]:
+    return and_(_ROWS.state == DeliveryState.SENDING, _ROWS.lease_owner == owner)
+
+
+def _sent(now: datetime, prove: bool) -> dict[str, object]:
+    """Proof of an earlier sending says nothing of this one."""
+    return {
+        "sent_at": now,
+        "proof": ProofState.PENDING if prove else ProofState.NONE,
+        "proof_status": "",
+        "proof_attempts": 0,
+        "next_proof_at": now if prove else None,
+        "transaction_uid": None,
+    }
 
 
 def _has_predecessor_in_flight() -> ColumnElement[bool]:
@@ -174,7 +243,8 @@ def _has_predecessor_in_flight() -> ColumnElement[bool]:
     )
 
 
-def _trace(connection: Connection, delivery_id: int, event: str, status: str, now: datetime) -> None:
+def trace_delivery(connection: Connection, delivery_id: int, event: str, status: str, now: datetime) -> None:
+    """Add a line about a delivery to its study's trace, in a transaction that does more."""
     query = (
         select(_EVIDENCE.study_instance_uid, _EVIDENCE.model_name, _EVIDENCE.role, _ROWS.target, _JOBS.generation)
         .join_from(tables.deliveries, tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)

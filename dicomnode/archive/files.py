@@ -27,6 +27,7 @@ CONFLICTS = "conflicts"
 QUARANTINE = "quarantine"
 STAGING = "staging"
 RESERVE_BYTES = 64 << 20
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -175,6 +176,18 @@ class FileStore:
         self._own_staging()
         return self.owner
 
+    def claim_name(self) -> str:
+        """A name of this process that tells others on this machine whether it still runs (see `lives`).
+
+        It holds the machine's boot and the data folder, so that nobody else takes it for one of theirs.
+        """
+        return f"{self._here()}.{self.claim_owner()}"
+
+    def lives(self, name: str) -> bool | None:
+        """Whether the process of a name from `claim_name` still runs; None if it is not of this machine and boot."""
+        here, _, owner = name.rpartition(".")
+        return self.is_alive(owner) if here == self._here() else None
+
     def is_alive(self, owner: str) -> bool:
         """Whether the process of that name still runs."""
         if owner == self.owner:
@@ -220,6 +233,10 @@ class FileStore:
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
                 folder.mkdir()
         return folder
+
+    def _here(self) -> str:
+        folder = self.root.stat()
+        return f"{_BOOT_ID.read_text().strip()}-{folder.st_dev:x}-{folder.st_ino:x}"
 
     def _lock_path(self, owner: str) -> Path:
         return self.root / STAGING / f"{owner}.lock"

@@ -28,6 +28,8 @@ from dicomnode.archive.work_rows import (
     JobState,
     NewEvidence,
     NewJob,
+    Proof,
+    ProofState,
 )
 
 __all__ = [
@@ -48,6 +50,8 @@ __all__ = [
     "OpenStudy",
     "Origin",
     "PatientStudy",
+    "Proof",
+    "ProofState",
     "QidoQuery",
     "SeriesRecord",
     "Stored",

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from dicomnode.archive.database import UtcDateTime
@@ -214,9 +215,19 @@ deliveries = Table(
     Column("proof_attempts", Integer, nullable=False, server_default="0"),
     Column("next_proof_at", UtcDateTime),
     Column("transaction_uid", _UID, index=True),  # of the storage commitment under way
+    # An administrator had it sent although the PACS tells another identity
+    Column("released", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("sop_instance_uid", "target"),
     Index("ix_deliveries_due", "target", "state", "next_attempt_at"),
     Index("ix_deliveries_proof", "target", "proof", "next_proof_at"),
+)
+
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("transaction_uid", _UID, primary_key=True),
+    Column("target", String(64), nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False, index=True),
 )
 
 watermarks = Table(

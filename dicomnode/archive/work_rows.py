@@ -143,7 +143,48 @@ class DeliveryState(StrEnum):
     SENDING = "sending"
     DELIVERED = "delivered"
     WARNING = "warning"
-    REFUSED = "refused"
+    REFUSED = "refused"  # by the target; an administrator may have it tried again
+    HELD = "held"  # by the node: the PACS tells another identity than the object's
+    REPLACED = "replaced"  # never sent: an object with the corrected identity goes in its place
+
+
+class ProofState(StrEnum):
+    """What is known, beyond the answer to the sending, of a target's having an object."""
+
+    NONE = "none"  # not sent, or no proof is wanted
+    PENDING = "pending"  # to be asked for
+    REQUESTED = "requested"  # storage commitment asked for, no report yet
+    COMMITTED = "committed"
+    VISIBLE = "visible"
+    FAILED = "failed"  # the target does not have it: sent again
+    UNPROVEN = "unproven"  # the target offers no way to prove it
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A delivery whose proof is due.
+
+    Attributes:
+        sop_class_uid: Of what was sent.
+        sop_instance_uid: Of what was sent.
+        original: SOP Instance UID of the evidence object; another one if a substitute was sent.
+        path: The file that was sent.
+        send_attempts: Times the object was sent.
+        attempts: Times that proof was asked for since the object was sent last, and an answer came or was promised.
+        status: What was said last.
+    """
+
+    delivery_id: int
+    state: ProofState
+    sop_class_uid: str
+    sop_instance_uid: str
+    original: str
+    series_instance_uid: str
+    study_instance_uid: str
+    path: Path
+    send_attempts: int
+    attempts: int
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +197,14 @@ class Delivery:
         status: What the peer said last, one line.
         path: The file to send.
         updated_at: Last change of state.
+        role: Kind of document.
+        answer: What the peer said at length when it refused, such as a HTTP body; may hold PHI, so it is not logged.
+        sent_at: When the peer said that it has it, None before.
+        sent_sop_instance_uid: Of what was sent in its place, None if it was sent itself.
+        released: Whether it is sent whatever identity the PACS tells.
+        proof: How sure it is that the peer has it.
+        proof_status: What was said of that last, one line.
+        next_proof_at: When it is asked for (again), None if it is not.
     """
 
     delivery_id: int
@@ -171,6 +220,14 @@ class Delivery:
     study_instance_uid: str
     model_name: str
     updated_at: datetime
+    role: str
+    answer: str
+    sent_at: datetime | None
+    sent_sop_instance_uid: str | None
+    released: bool
+    proof: ProofState
+    proof_status: str
+    next_proof_at: datetime | None
 
 
 class DeploymentState(StrEnum):

@@ -20,7 +20,7 @@ from dicomnode.node.supervisor import ROLES, running_roles
 from dicomnode.security.health import certificate_problems
 from dicomnode.settings import Settings, load_settings
 
-_TROUBLED = (DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.REFUSED)
+_TROUBLED = (DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.REFUSED, DeliveryState.HELD)
 _MOST_LINES = 20
 State = TypeVar("State", bound=StrEnum)
 
@@ -34,6 +34,7 @@ class Status:
         studies: Studies by state.
         jobs: Jobs by state.
         deliveries: Deliveries by target and state.
+        proofs: By target, how many of the delivered objects are in each state of proof.
         evidence: Evidence objects by state.
         models: Deployed models by name.
         attention: One line each: failed jobs, deliveries that were refused or are tried again, certificates to mend.
@@ -43,6 +44,7 @@ class Status:
     studies: dict[str, int]
     jobs: dict[str, int]
     deliveries: dict[str, dict[str, int]]
+    proofs: dict[str, dict[str, int]]
     evidence: dict[str, int]
     models: dict[str, str]
     attention: tuple[str, ...]
@@ -71,6 +73,9 @@ def read_status(archive: Archive, settings: Settings) -> Status:
     deliveries: dict[str, dict[str, int]] = {}
     for (target, state), count in archive.deliveries.counts().items():
         deliveries.setdefault(target, {})[state] = count
+    proofs: dict[str, dict[str, int]] = {}
+    for (target, proof), count in archive.proofs.counts().items():
+        proofs.setdefault(target, {})[proof] = count
     evidence = _plain(archive.evidence.counts())
     present = running_roles(settings.node.data_dir, ROLES)
     return Status(
@@ -78,6 +83,7 @@ def read_status(archive: Archive, settings: Settings) -> Status:
         studies=_plain(archive.studies.counts()),
         jobs=_plain(archive.jobs.counts()),
         deliveries=deliveries,
+        proofs=proofs,
         evidence=evidence,
         models={item.model_name: str(item.state) for item in archive.deployments.list()},
         attention=(
@@ -131,6 +137,7 @@ def _json(status: Status) -> dict[str, object]:
         "studies": status.studies,
         "jobs": status.jobs,
         "deliveries": status.deliveries,
+        "proofs": status.proofs,
         "evidence": status.evidence,
         "models": status.models,
         "attention": list(status.attention),
@@ -147,6 +154,8 @@ def _show(status: Status, console: Console) -> None:
         table.add_row(kind, "", _counts(counts))
     for target, counts in status.deliveries.items():
         table.add_row("deliveries", target, _counts(counts))
+    for target, counts in status.proofs.items():
+        table.add_row("proof", target, _counts(counts))
     for name, state in status.models.items():
         table.add_row("model", name, state)
     console.print(table)

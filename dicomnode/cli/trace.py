@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from dicomnode.archive.records import Delivery, Job, StudyRecord, TraceEntry
+from dicomnode.archive.records import Delivery, Job, ProofState, StudyRecord, TraceEntry
 from dicomnode.cli.existing import open_existing
 from dicomnode.settings import load_settings
 
@@ -88,7 +88,9 @@ def answer_line(job: Job) -> str:
 def _delivery_line(delivery: Delivery) -> str:
     status = f" ({delivery.status})" if delivery.status else ""
     tries = f"{delivery.attempts} attempt(s)"
-    return f"delivery {delivery.delivery_id} to {delivery.target}: {delivery.state}{status}, {tries}"
+    said = f"delivery {delivery.delivery_id} to {delivery.target}: {delivery.state}{status}, {tries}"
+    proof = f"; proof: {delivery.proof}" if delivery.proof is not ProofState.NONE else ""
+    return f"{said}{proof} ({delivery.proof_status})" if proof and delivery.proof_status else f"{said}{proof}"
 
 
 def _json(
@@ -129,6 +131,9 @@ def _json(
                 "state": str(item.state),
                 "status": item.status,
                 "attempts": item.attempts,
+                "sent_at": item.sent_at and item.sent_at.isoformat(),
+                "proof": str(item.proof),
+                "proof_status": item.proof_status,
             }
             for item in deliveries
         ],

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import _config, build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from dicomnode.delivery.document import Document
-from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome, dimse_outcome
+from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome, dimse_outcome, spoken
 from dicomnode.errors import PeerRefusedError, PeerUnavailableError, describe
 from dicomnode.peers.association import MAXIMUM_CONTEXTS, DimsePeer, associated
 
@@ -106,4 +108,10 @@ def _store(association: Association, document: Document, message_id: int) -> Sen
         return SendOutcome(OutcomeKind.PERMANENT, f"cannot be encoded for sending: {describe(error)}")
     if "Status" not in status:
         return SendOutcome(OutcomeKind.TRANSIENT, "no answer: the peer aborted, timed out or closed the connection")
-    return dimse_outcome(int(status.Status))
+    return replace(dimse_outcome(int(status.Status)), answer=_comment(status))
+
+
+def _comment(status: Dataset) -> str:
+    """What the answer says besides its status (PS3.7 C.4, C.5)."""
+    offending = status.get("OffendingElement")
+    return spoken(status.get("ErrorComment"), f"offending element {offending}" if offending else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from threading import Event
 
@@ -23,7 +23,7 @@ from dicomnode.settings import TargetSettings
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.25
 _BATCH = 32
-_LEASE_MARGIN_SECONDS = 10.0
+_LEASE_MARGIN = timedelta(seconds=10)
 
 _STATES = {
     OutcomeKind.SUCCESS: DeliveryState.DELIVERED,
@@ -68,7 +68,7 @@ class Outbox:
             archive: Holds the deliveries.
             target: Where to.
             sender: How; from `make_sender`.
-            owner: Names this process in leases.
+            owner: Names this process in leases; from `DeliveryStore.claim_name`.
             clock: Present time, with time zone.
             jitter: Random numbers, 0..1.
         """
@@ -78,6 +78,8 @@ class Outbox:
         self._owner = owner
         self._clock = clock
         self._jitter = jitter
+        self._lease = 2 * timedelta(seconds=target.timeout_seconds) + _LEASE_MARGIN
+        self._lease_until = clock()
 
     def run(self, stop: Event) -> None:
         """Send until told to stop."""
@@ -98,26 +100,46 @@ class Outbox:
         try:
             for document, outcome in self._sender.send([_document(delivery) for delivery in leased]):
                 self._mark(waiting.pop(document.sop_instance_uid), outcome, jitter)
+                self._renew(waiting.values())
+            rest = SendOutcome(OutcomeKind.TRANSIENT, "not sent yet")
         except OSError as error:
-            broken = SendOutcome(OutcomeKind.TRANSIENT, describe(error))
-            for delivery in waiting.values():
-                self._mark(delivery, broken, jitter)
+            rest = SendOutcome(OutcomeKind.TRANSIENT, describe(error))
+        for delivery in waiting.values():
+            self._mark(delivery, rest, jitter)
         return len(leased)
 
     def _lease_batch(self) -> Sequence[Delivery]:
         now = self._clock()
         due = self._archive.deliveries.due(self._target.name, now, _BATCH)
-        seconds = self._target.timeout_seconds + _LEASE_MARGIN_SECONDS + len(due)
-        until = now + timedelta(seconds=seconds)
-        taken = [self._archive.deliveries.lease(delivery.delivery_id, self._owner, until, now) for delivery in due]
+        self._lease_until = now + self._lease
+        taken = [
+            self._archive.deliveries.lease(delivery.delivery_id, self._owner, self._lease_until, now)
+            for delivery in due
+        ]
         return [delivery for delivery in taken if delivery is not None]
+
+    def _renew(self, waiting: Collection[Delivery]) -> None:
+        """Keep what is still to be sent from being sent by another process that cannot see whether this one lives."""
+        now = self._clock()
+        if waiting and self._lease_until - now < self._lease / 2:
+            self._lease_until = now + self._lease
+            self._archive.deliveries.renew([item.delivery_id for item in waiting], self._owner, self._lease_until)
 
     def _mark(self, delivery: Delivery, outcome: SendOutcome, jitter: float) -> None:
         now = self._clock()
         pause = backoff(delivery.attempts, self._target.maximum_backoff_seconds, jitter)
         again = now + timedelta(seconds=max(pause, outcome.retry_after or 0.0))
         state = _STATES[outcome.kind]
-        self._archive.deliveries.mark(delivery.delivery_id, self._owner, state, outcome.status, again, now)
+        self._archive.deliveries.mark(
+            delivery.delivery_id,
+            self._owner,
+            state,
+            outcome.status,
+            again,
+            now,
+            answer=outcome.answer,
+            prove=self._target.proof != "none",
+        )
         level = logging.INFO if outcome.arrived else logging.WARNING
         _log.log(
             level,

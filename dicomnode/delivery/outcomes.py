@@ -25,11 +25,13 @@ class SendOutcome:
         kind: Success and warning mean that the peer said it has the object.
         status: What the peer said, one line.
         retry_after: Seconds that the peer asked to be left alone, None if it did not say.
+        answer: What the peer said at length (error comment, HTTP body): for an administrator, not for a log.
     """
 
     kind: OutcomeKind
     status: str
     retry_after: float | None = None
+    answer: str = ""
 
     @property
     def arrived(self) -> bool:
@@ -74,20 +76,28 @@ def dimse_outcome(status: int) -> SendOutcome:
     return SendOutcome(OutcomeKind.PERMANENT, f"0x{status:04X} unknown status")
 
 
+_LONGEST_ANSWER = 2000
 _HTTP_TRANSIENT = frozenset({408, 425, 429})
 
 
-def http_failure(status: int, retry_after: str | None, now: datetime) -> SendOutcome:
+def spoken(*parts: object) -> str:
+    """What a peer said, as text that can be shown: bounded, without control characters."""
+    text = " ".join(str(part) for part in parts if part)
+    return "".join(character if character.isprintable() else " " for character in text[:_LONGEST_ANSWER]).strip()
+
+
+def http_failure(status: int, retry_after: str | None, now: datetime, body: str = "") -> SendOutcome:
     """What an HTTP status other than 200, 202 and 409 means for the whole request (PS3.18 8.6.2).
 
     Args:
         status: Such as 503.
         retry_after: The Retry-After header: seconds or an HTTP date (RFC 9110 10.2.3).
         now: For a date in `retry_after`.
+        body: Of the answer.
     """
     if status >= 500 or status in _HTTP_TRANSIENT:
-        return SendOutcome(OutcomeKind.TRANSIENT, f"HTTP {status}", _seconds(retry_after, now))
-    return SendOutcome(OutcomeKind.PERMANENT, f"HTTP {status}")
+        return SendOutcome(OutcomeKind.TRANSIENT, f"HTTP {status}", _seconds(retry_after, now), spoken(body))
+    return SendOutcome(OutcomeKind.PERMANENT, f"HTTP {status}", answer=spoken(body))
 
 
 def _seconds(retry_after: str | None, now: datetime) -> float | None:

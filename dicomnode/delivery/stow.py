@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar, cast
 
 import requests
 
 from dicomnode.delivery.document import Document
-from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome, dimse_outcome, http_failure
+from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome, dimse_outcome, http_failure, spoken
 from dicomnode.errors import SettingsError
 from dicomnode.peers.http import WebAccess
 
 _BLOCK = 1 << 17
+_LONGEST_BODY = 2000
 _REFERENCED_SOP_SEQUENCE, _FAILED_SOP_SEQUENCE = "00081199", "00081198"
 _REFERENCED_SOP_INSTANCE_UID, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "00081196"
 _ANSWERS_PER_INSTANCE = (200, 202, 409)
@@ -99,15 +100,17 @@ class StowSender:
         self, response: requests.Response, documents: Sequence[Document]
     ) -> Iterator[tuple[Document, SendOutcome]]:
         status = response.status_code
-        whole = http_failure(status, response.headers.get("Retry-After"), self._clock())
+        said = spoken(response.text[:_LONGEST_BODY])
+        whole = http_failure(status, response.headers.get("Retry-After"), self._clock(), said)
         named: dict[str, SendOutcome] = {}
         if status in _ANSWERS_PER_INSTANCE:
             named = read_store_response(response.content)
             # 409 says that every instance failed; the others say nothing of one that they do not name
             kind = OutcomeKind.PERMANENT if status == 409 else OutcomeKind.TRANSIENT
-            whole = SendOutcome(kind, f"HTTP {status}, but the answer does not name the instance")
+            whole = SendOutcome(kind, f"HTTP {status}, but the answer does not name the instance", answer=said)
         for document in documents:
-            yield document, named.get(document.sop_instance_uid, whole)
+            outcome = named.get(document.sop_instance_uid, whole)
+            yield document, outcome if outcome.arrived else replace(outcome, answer=said)
 
 
 def read_store_response(content: bytes) -> dict[str, SendOutcome]:

@@ -1,4 +1,4 @@
-"""The listener: C-STORE and C-ECHO (PS3.4 annexes A and B)."""
+"""The listener: C-STORE, C-ECHO and storage commitment reports (PS3.4 annexes A, B and J)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ from dicomnode.intake.statuses import QuotaError, answer_to
 from dicomnode.intake.storing import Announced, require_content, store_stream
 from dicomnode.intake.tallying import Tallies
 from dicomnode.intake.watch import Patience, Watch
+from dicomnode.peers.commitment import answer_report
+from dicomnode.peers.commitment_reports import write_report
 from dicomnode.security.tls import server_context
 from dicomnode.settings import Settings
 
@@ -131,6 +133,7 @@ class Listener:
             (evt.EVT_DATA_RECV, self.on_data),
             (evt.EVT_C_STORE, self.on_store),
             (evt.EVT_C_ECHO, self.on_echo),
+            (evt.EVT_N_EVENT_REPORT, self.on_report),
             (evt.EVT_CONN_CLOSE, self.on_close),
         ]
 
@@ -185,6 +188,10 @@ class Listener:
     def on_echo(self, _event: Any) -> int:
         """Say that the node is here."""
         return 0x0000
+
+    def on_report(self, event: Any) -> tuple[int, None]:
+        """Take a target's word on whether it keeps what was sent to it."""
+        return answer_report(event, lambda report: write_report(self._archive, report, self._clock)), None
 
     def on_store(self, event: Any) -> int | Dataset:
         """Keep an instance; success means that it survives a power cut."""

@@ -75,15 +75,20 @@ def _receive(settings: Settings, archive: Archive) -> Mapping[str, Part]:
 
 def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     from dicomnode.delivery.outbox import Outbox, make_sender
+    from dicomnode.delivery.proving import Prover
+    from dicomnode.delivery.ways import proof_ways
     from dicomnode.intake.poller import Poller
     from dicomnode.peers.dicomweb import DicomWebPeer
     from dicomnode.peers.http import WebAccess
 
-    owner = owner_name()
+    owner = archive.deliveries.claim_name()
     parts: dict[str, Part] = {"completion and routing": _rounds(settings, archive)}
     for target in settings.targets:
         sender = make_sender(target, settings.node.ae_title, now)
         parts[f"outbox {target.name}"] = Outbox(archive, target, sender, owner, now, random.random).run
+        if target.proof != "none":
+            ways = proof_ways(target, settings.pacs, settings.node.ae_title)
+            parts[f"proof {target.name}"] = Prover(archive, target, ways, now, random.random).run
     for poller in settings.pollers:
         access = WebAccess.of(f"pollers.{poller.name}", poller.tls, poller.authorization)
         parts[f"poller {poller.name}"] = Poller(poller, archive, DicomWebPeer(poller.url, access=access)).run

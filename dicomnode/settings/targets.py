@@ -44,6 +44,9 @@ class TargetSettings(Section):
         None,
         description="How a delivery is proven: storage commitment, or asking whether it is there; absent: what works.",
     )
+    commitment_timeout_seconds: float = Field(
+        900.0, gt=0, description="Storage commitment is asked for again if no report came; longer each time."
+    )
     pacs: Name | None = Field(
         None, description="Name of the [[pacs]] that is asked for identity before sending and for proof after it."
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
+from sqlalchemy import select
 
+from dicomnode.archive import tables
 from dicomnode.archive.records import DeliveryState, JobKind, NewEvidence, NewJob
 from dicomnode.delivery.document import Document
 from dicomnode.delivery.outbox import Outbox
@@ -167,3 +169,69 @@ def test_running_ends_when_told_and_closes_the_sender(outbox, sender):
 
     outbox.run(Stop())
     assert sender.closed
+
+
+def lease_all(archive, clock, owner: str) -> None:
+    for delivery in archive.deliveries.due("pacs", clock(), 9):
+        archive.deliveries.lease(delivery.delivery_id, owner, at(30), clock())
+
+
+def test_what_a_process_was_sending_that_is_known_to_be_dead_is_sent_at_once(archive, outbox, sender, clock, tmp_path):
+    queue(archive)
+    with open_archive(tmp_path / "node") as other:
+        lease_all(archive, clock, other.deliveries.claim_name())
+        assert outbox.send_due() == 0
+    sender.say(OutcomeKind.SUCCESS, OutcomeKind.SUCCESS)
+    assert outbox.send_due() == 2
+    assert states(archive) == [DeliveryState.DELIVERED] * 2
+
+
+def test_what_a_living_process_sends_is_never_sent_by_another_however_long_it_takes(archive, outbox, clock, tmp_path):
+    queue(archive)
+    with open_archive(tmp_path / "node") as other:
+        lease_all(archive, clock, other.deliveries.claim_name())
+        clock.seconds = 1e6
+        assert outbox.send_due() == 0
+
+
+def test_what_a_slow_peer_keeps_waiting_stays_leased(archive, sender, clock):
+    queue(archive)
+    outbox = Outbox(archive, TARGET, sender, "me", clock, lambda: 1.0)
+    ends = []
+    answer = sender.send
+
+    def slowly(documents):
+        for item in answer(documents):
+            clock.seconds += 15
+            yield item
+            ends.append([row.lease_until for row in _leases(archive)])
+
+    sender.send = slowly
+    sender.say(OutcomeKind.SUCCESS, OutcomeKind.SUCCESS)
+    assert outbox.send_due() == 2
+    assert ends == [[at(clock.seconds - 15 + 20)], []]
+
+
+def _leases(archive) -> list:
+    with archive.deliveries._database.read() as connection:
+        return connection.execute(select(tables.deliveries).where(tables.deliveries.c.lease_until.is_not(None))).all()
+
+
+def test_hours_without_the_pacs_cost_few_attempts_and_its_return_is_noticed_within_minutes(archive, sender, clock):
+    target = TARGET.model_copy(update={"maximum_backoff_seconds": 300.0})
+    jitter = iter([0.0, 0.25, 0.5, 0.75, 1.0] * 100)
+    outbox = Outbox(archive, target, sender, "me", clock, lambda: next(jitter))
+    queue(archive)
+    pauses = []
+    while clock.seconds < 8 * 3600:
+        sender.say(OutcomeKind.TRANSIENT, OutcomeKind.TRANSIENT)
+        assert outbox.send_due() == 2
+        [again] = {delivery.next_attempt_at for delivery in archive.deliveries.list()}
+        pauses.append((again - clock()).total_seconds())
+        clock.seconds += pauses[-1]
+    assert len(sender.batches) < 8 * 3600 / 150 + 12
+    assert max(pauses) <= 300
+    assert len(set(pauses[12:])) > 3, "pauses are spread"
+    sender.say(OutcomeKind.SUCCESS, OutcomeKind.SUCCESS)
+    assert outbox.send_due() == 2
+    assert states(archive) == [DeliveryState.DELIVERED] * 2

@@ -33,6 +33,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("target", name=op.f("pk_capabilities")),
     )
     op.create_table(
+        "commitments",
+        sa.Column("transaction_uid", sa.String(length=64), nullable=False),
+        sa.Column("target", sa.String(length=64), nullable=False),
+        sa.Column("requested_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("transaction_uid", name=op.f("pk_commitments")),
+    )
+    op.create_index(op.f("ix_commitments_requested_at"), "commitments", ["requested_at"], unique=False)
+    op.create_table(
         "intake_tallies",
         sa.Column("peer", sa.String(length=64), nullable=False),
         sa.Column("day", sa.String(length=10), nullable=False),
@@ -151,6 +159,7 @@ def upgrade() -> None:
     op.add_column("deliveries", sa.Column("proof_attempts", sa.Integer(), server_default="0", nullable=False))
     op.add_column("deliveries", sa.Column("next_proof_at", UtcDateTime(), nullable=True))
     op.add_column("deliveries", sa.Column("transaction_uid", sa.String(length=64), nullable=True))
+    op.add_column("deliveries", sa.Column("released", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.create_index("ix_deliveries_proof", "deliveries", ["target", "proof", "next_proof_at"], unique=False)
     op.create_index(op.f("ix_deliveries_transaction_uid"), "deliveries", ["transaction_uid"], unique=False)
     op.add_column("evidence", sa.Column("recall_id", sa.Integer(), nullable=True))
