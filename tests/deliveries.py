@@ -29,7 +29,9 @@ def queue(archive: Archive) -> None:
     archive.jobs.add_all(STUDY, generation, [job], [], at(0))
     leased = archive.jobs.lease("worker", at(0), 60)
     assert leased is not None
-    path = archive.evidence.write_file(make_file(OBJECT, STUDY, SOPClassUID=SR), OBJECT)
+    path = archive.evidence.write_file(
+        make_file(OBJECT, STUDY, SOPClassUID=SR, SeriesInstanceUID=f"{STUDY}.88"), OBJECT
+    )
     made = NewEvidence(OBJECT, SR, f"{STUDY}.88", STUDY, "brain", "answer", path, 1)
     assert archive.jobs.finish(leased.job_id, "worker", [made], "{}", at(0))
 

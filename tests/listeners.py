@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from dicomnode.settings import Settings
 
 
 @contextmanager
-def listening(settings: Settings) -> Iterator[tuple[int, Archive]]:
+def listening(
+    settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Iterator[tuple[int, Archive]]:
     """A listener on a free port of this machine, and its archive."""
     stop, started = threading.Event(), threading.Event()
     ports: list[int] = []
@@ -28,7 +31,7 @@ def listening(settings: Settings) -> Iterator[tuple[int, Archive]]:
         started.set()
 
     with Archive.open(settings) as archive:
-        thread = threading.Thread(target=serve_dimse, args=(settings, archive, stop, ready))
+        thread = threading.Thread(target=serve_dimse, args=(settings, archive, stop, ready, clock))
         thread.start()
         try:
             assert started.wait(20), "the listener did not start"

@@ -187,7 +187,7 @@ def _is_open() -> ColumnElement[bool]:
 
 
 def _reported_on(request: IndexRow, item: Reported) -> ColumnElement[bool]:
-    chosen = and_(_ROWS.target == request.target, item.sop_instance_uid == _SENT_UID, _is_open())
+    chosen = and_(_ROWS.target == request.target, _SENT_UID.in_((item.sop_instance_uid,)), _is_open())
     present = _ROWS.transaction_uid == request.transaction_uid
     if item.state is ProofState.COMMITTED:
         return and_(chosen, or_(present, _ROWS.sent_at <= request.requested_at))

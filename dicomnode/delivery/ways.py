@@ -9,6 +9,7 @@ from dicomnode.delivery.proving import Commit, Ways
 from dicomnode.peers.association import DimsePeer
 from dicomnode.peers.commitment import Answerer, Referenced, request_commitment
 from dicomnode.peers.pacs import open_pacs
+from dicomnode.security.tls import client_context
 from dicomnode.settings import PacsSettings, TargetSettings
 
 _STAY_SECONDS = 2.0  # most archives report on an association of their own
@@ -32,18 +33,21 @@ def _as_pacs(target: TargetSettings) -> PacsSettings:
     return PacsSettings(
         name=target.name,
         url=target.url,
+        retrieve="none",
         ae_title=target.ae_title,
         host=target.host,
         port=target.port,
         timeout_seconds=target.timeout_seconds,
         tls=target.tls,
+        authorization=target.authorization,
     )
 
 
 def _commit(target: TargetSettings, calling_ae_title: str) -> Commit | None:
     if target.host is None or target.port is None or target.ae_title is None:
         return None
-    peer = DimsePeer(target.host, target.port, target.ae_title, calling_ae_title, target.timeout_seconds)
+    tls = client_context(target.tls, f"targets.{target.name}.tls")
+    peer = DimsePeer(target.host, target.port, target.ae_title, calling_ae_title, target.timeout_seconds, tls)
 
     def ask(transaction_uid: str, objects: Sequence[Referenced], answer: Answerer) -> None:
         request_commitment(peer, transaction_uid, objects, _STAY_SECONDS, answer)

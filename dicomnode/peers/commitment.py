@@ -157,7 +157,9 @@ def _reference(item: Referenced) -> Dataset:
 
 def _require_taken(peer: DimsePeer, status: Dataset) -> None:
     if "Status" not in status:
-        raise PeerUnavailableError(f"{peer}: no answer to the storage commitment request")
+        # Orthanc accepts the service from everybody, and closes the connection where it does not know who asks
+        message = f"{peer}: no answer to the storage commitment request; does it know {peer.calling_ae_title}?"
+        raise PeerRefusedError(message, PROCESSING_FAILURE)
     code = int(status.Status)
     if code == SUCCESS:
         return
