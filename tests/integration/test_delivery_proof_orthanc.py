@@ -9,7 +9,7 @@ from dicomnode.archive.records import DeliveryState, ProofState
 from dicomnode.delivery.outbox import Outbox, make_sender
 from dicomnode.delivery.proving import Prover
 from dicomnode.delivery.ways import proof_ways
-from dicomnode.settings import NodeSettings, ReceiveSettings, Settings, TargetSettings
+from dicomnode.settings import NodeSettings, PeerSettings, ReceiveSettings, Settings, TargetSettings
 from tests.deliveries import Clock, queue, stands
 from tests.listeners import listening
 from tests.peers_fixtures import wait_for
@@ -37,7 +37,9 @@ class Loop:
 
 @pytest.fixture
 def node(tmp_path):
-    settings = Settings(node=NodeSettings(data_dir=tmp_path / "node"), receive=ReceiveSettings(port=0))
+    peer = PeerSettings(name="pacs", ae_title="ORTHANC", may=("commit",))
+    node = NodeSettings(data_dir=tmp_path / "node")
+    settings = Settings(node=node, receive=ReceiveSettings(port=0), peers=(peer,))
     clock = Clock()
     with listening(settings, clock) as (port, archive):
         queue(archive)

@@ -14,7 +14,7 @@ from dicomnode.archive.records import DeliveryState, ProofState
 from dicomnode.errors import InputError, PeerRefusedError, PeerUnavailableError
 from dicomnode.peers.association import DimsePeer
 from dicomnode.peers.commitment import CommitmentReport, Referenced, read_report, request_commitment
-from dicomnode.settings import NodeSettings, ReceiveSettings, Settings
+from dicomnode.settings import NodeSettings, PeerSettings, ReceiveSettings, Settings
 from tests.archives import SR, at
 from tests.deliveries import OBJECT, queue, send, stands
 from tests.listeners import listening
@@ -127,7 +127,8 @@ def test_a_report_without_transaction_or_with_odd_uids_is_refused(broken):
 
 @pytest.mark.parametrize("with_role", [True, False])
 def test_the_listener_takes_a_report_on_a_new_association(tmp_path, with_role):
-    settings = Settings(node=NodeSettings(data_dir=tmp_path), receive=ReceiveSettings(port=0))
+    peer = PeerSettings(name="pacs", ae_title="PACS", may=("commit",))
+    settings = Settings(node=NodeSettings(data_dir=tmp_path), receive=ReceiveSettings(port=0), peers=(peer,))
     with listening(settings) as (port, archive):
         queue(archive)
         archive.proofs.request("pacs", [send(archive, at(1))], "1.2.77", at(900), at(2))
