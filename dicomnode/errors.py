@@ -18,6 +18,9 @@
     ├── ArchiveError             the archive cannot keep or find something
     │   ├── ArchiveFullError     no space: refuse for now, the sender tries again
     │   └── NotFoundError        no such study, series, instance or job
+    ├── AccessError              who asks may not have it
+    │   ├── SignInError          a name, password, token or login opens nothing
+    │   └── TooManyTriesError    too many of them were wrong: wait
     └── PeerError                another system did not do what was asked
         ├── PeerUnavailableError the peer is away, refused the association or timed out: try again
         └── PeerRefusedError     the peer answered, and the answer is no
@@ -28,6 +31,7 @@ patient IDs.
 
 from __future__ import annotations
 
+import math
 import traceback
 from pathlib import PurePath
 
@@ -110,6 +114,26 @@ class ArchiveFullError(ArchiveError):
 
 class NotFoundError(ArchiveError):
     """No such study, series, instance, job or delivery."""
+
+
+class AccessError(DicomNodeError):
+    """Who asks may not have it."""
+
+
+class SignInError(AccessError):
+    """A name, password, token or login opens nothing."""
+
+
+class TooManyTriesError(AccessError):
+    """Too many tries, or too many wrong ones.
+
+    Attributes:
+        seconds: When to come again.
+    """
+
+    def __init__(self, message: str, seconds: float) -> None:
+        self.seconds = max(1, math.ceil(seconds))
+        super().__init__(f"{message}: try again in {self.seconds} s")
 
 
 class PeerError(DicomNodeError):

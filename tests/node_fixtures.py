@@ -27,7 +27,7 @@ BUNDLES = Path(__file__).parent.parent / "models"
 FAST: dict[str, Any] = {
     "node": {"ae_title": "DICOMNODE", "deterministic": True},
     "receive": {"port": 0, "accept_unknown_peers": True},
-    "web": {"port": 0},
+    "web": {"port": 0, "accounts": {"required": False}},
     "completion": {"quiet_period_seconds": 0.5, "deadline_seconds": 60.0},
     "infer": {"device": "cpu", "lease_seconds": 4.0},
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from dicomnode.archive.accounts import AccountStore
+from dicomnode.archive.api_tokens import TokenStore
 from dicomnode.archive.associations import AssociationStore
 from dicomnode.archive.audit import AuditStore
 from dicomnode.archive.checks import CheckStore
@@ -18,6 +20,7 @@ from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
 from dicomnode.archive.proofs import ProofStore
 from dicomnode.archive.replays import ReplayStore
+from dicomnode.archive.sessions import SessionStore
 from dicomnode.archive.space import SpaceGuard
 from dicomnode.archive.studies import StudyStore
 from dicomnode.archive.tallies import TallyStore
@@ -47,6 +50,9 @@ class Archive:
         audit: What an administrator must be able to look up.
         space: Whether there is room for what arrives.
         tallies: How much each peer sent.
+        accounts: Who may use the pages and the interfaces.
+        tokens: Secrets of programs that use them.
+        sessions: Logins.
     """
 
     def __init__(self, database: Database, files: FileStore, storage: StorageSettings) -> None:
@@ -67,6 +73,9 @@ class Archive:
         self.deployments = DeploymentStore(database)
         self.audit = AuditStore(database)
         self.tallies = TallyStore(database)
+        self.accounts = AccountStore(database)
+        self.tokens = TokenStore(database)
+        self.sessions = SessionStore(database)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

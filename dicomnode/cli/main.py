@@ -44,6 +44,7 @@ COMMANDS = {
     "predict": Command("dicomnode.cli.predict", "run a model on files, without a server"),
     "lint": Command("dicomnode.cli.lint", "check evidence objects as the gate does"),
     "models": Command("dicomnode.cli.models", "list, show, check and approve model bundles"),
+    "accounts": Command("dicomnode.cli.accounts", "who may use the pages and the interfaces"),
     "train": Command("dicomnode.cli.train", "train a model from a recipe"),
     "evaluate": Command("dicomnode.cli.evaluate", "measure a model on a labelled split"),
     "export": Command("dicomnode.cli.export", "write DICOM images as PNG with geometry, for annotation tools"),

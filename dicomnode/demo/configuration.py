@@ -20,6 +20,7 @@ port = 0  # a free one
 [web]
 host = "127.0.0.1"
 port = 0
+accounts = { required = false }  # no login: nobody else can reach this machine's loopback address
 """
 
 

@@ -120,7 +120,7 @@ def _ports(system: System, ae_title: str, narrator: Narrator) -> _Ports:
     with narrator.working(f"{ae_title} starts"):
         ready = system.wait_ready(_START_SECONDS)
     ports = _Ports(ae_title, ready["receive"].port or 0, ready["web"].port or 0)
-    narrator.say(f"{ae_title} runs: DICOM on port {ports.dicom}, DICOMweb and pages on port {ports.web}")
+    narrator.say(f"{ae_title} runs: DICOM on port {ports.dicom}, DICOMweb and pages, without login, on {ports.web}")
     return ports
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,8 +17,8 @@ class OidcSettings(Section):
     issuer: str = Field(description="Issuer URL; its discovery document tells the rest.", pattern=r"^https?://")
     client_id: str = Field(description="The node's client ID there.")
     client_secret: Secret = Field(description="Where the client secret is: file:PATH or env:NAME.")
-    role_claim: str = Field("roles", description="Claim of the ID token that lists roles.")
-    roles: dict[str, str] = Field(
+    role_claim: str = Field("roles", description="Claim of the ID token that lists roles; dots lead into objects.")
+    roles: dict[str, Literal["sender", "viewer", "operator", "admin"]] = Field(
         default_factory=dict, description="Value of the claim = viewer, operator or admin; others may not sign in."
     )
 
@@ -37,6 +37,13 @@ class WebSettings(Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Port = Field(8080, description="TCP port; 0 chooses a free one.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Names that the node may be asked for under, beside localhost, addresses and web.host."
+    )
+    proxies: tuple[str, ...] = Field(
+        (), description="Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
+    requests_per_minute: int = Field(6000, ge=60, description="Of one client; more are answered with 429 for now.")
     maximum_request_bytes: int = Field(4 * 1024**3, ge=1024, description="Largest STOW-RS request body.")
     tls: TlsServerSettings = Field(default_factory=lambda: TlsServerSettings.model_validate({}), description="HTTPS.")
     accounts: AccountsSettings = Field(

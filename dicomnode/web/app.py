@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from dicomnode import __version__
 from dicomnode.archive.archive import Archive
+from dicomnode.security.passwords import Passwords
 from dicomnode.settings import Settings
+from dicomnode.web.access.account_pages import add_account_routes
+from dicomnode.web.access.credentials import Credentials
+from dicomnode.web.access.doors import KnownHosts, RequestRate
+from dicomnode.web.access.guard import guard
+from dicomnode.web.access.login_pages import add_access_handlers, add_login_routes
+from dicomnode.web.access.signing_in import SigningIn
 from dicomnode.web.headers import SafetyHeaders
 from dicomnode.web.health import add_health_routes
 from dicomnode.web.pages import add_page_routes, make_templates
@@ -21,24 +30,56 @@ from dicomnode.web.wado import add_retrieve_routes
 _STATIC = Path(__file__).parent / "static"
 
 
-def create_app(archive: Archive, settings: Settings) -> FastAPI:
+_ROUTES = (
+    add_search_routes,
+    add_retrieve_routes,
+    add_store_routes,
+    add_health_routes,
+    add_page_routes,
+    add_login_routes,
+    add_account_routes,
+)
+
+
+def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetime] | None = None) -> FastAPI:
     """Put the application together.
 
     Args:
         archive: Open; stays the caller's to close.
         settings: Of the node.
+        clock: Present time in UTC; None: the system's.
     """
     # No interactive API pages: FastAPI's own load their scripts from elsewhere.
-    app = FastAPI(title="dicomnode", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="dicomnode",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(guard)],
+    )
     app.state.archive = archive
     app.state.settings = settings
     app.state.templates = make_templates()
     app.state.stow_limiter = make_limiter()
+    _add_access(app, archive, settings, clock or _now)
     add_error_handlers(app)
+    app.add_middleware(KnownHosts, settings=settings.web)
+    app.add_middleware(RequestRate, per_minute=settings.web.requests_per_minute)
     app.add_middleware(SafetyHeaders)
-    router = APIRouter()
-    for add_routes in (add_search_routes, add_retrieve_routes, add_store_routes, add_health_routes, add_page_routes):
-        add_routes(router)
-    app.include_router(router)
+    for add_routes in _ROUTES:
+        add_routes(app.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
+
+
+def _add_access(app: FastAPI, archive: Archive, settings: Settings, clock: Callable[[], datetime]) -> None:
+    passwords = Passwords()
+    app.state.clock = clock
+    app.state.passwords = passwords
+    app.state.credentials = Credentials(archive, settings.web.accounts, SigningIn(archive, passwords), clock)
+    add_access_handlers(app)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

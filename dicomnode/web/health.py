@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse, Response
 from dicomnode.archive.archive import Archive
 from dicomnode.errors import DicomNodeError, describe
 from dicomnode.settings import Settings
+from dicomnode.web.access.guard import PrincipalOf
+from dicomnode.web.access.rights import Right
 from dicomnode.web.addresses import ArchiveOf, SettingsOf
 
 
@@ -40,16 +42,15 @@ async def live() -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def ready(archive: ArchiveOf, settings: SettingsOf) -> Response:
-    """Each dependency by name; 503 while one of them is not there."""
+def ready(archive: ArchiveOf, settings: SettingsOf, principal: PrincipalOf) -> Response:
+    """503 while something is not there; who may read is told what."""
     checks = check_dependencies(archive, settings)
     good = not any(check.problem for check in checks)
-    content = {
-        "status": "ok" if good else "not ready",
-        "checks": {
+    content: dict[str, object] = {"status": "ok" if good else "not ready"}
+    if principal.may(Right.READ):
+        content["checks"] = {
             check.name: {"status": "failed" if check.problem else "ok", "problem": check.problem} for check in checks
-        },
-    }
+        }
     return JSONResponse(content, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
 
 

@@ -51,9 +51,14 @@ class EvidenceRow:
 
 def make_templates() -> Jinja2Templates:
     """The page templates, which escape everything that they print."""
-    templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
+    templates = Jinja2Templates(directory=Path(__file__).parent / "templates", context_processors=[_visitor])
     templates.env.filters["utc"] = _utc
     return templates
+
+
+def _visitor(request: Request) -> dict[str, object]:
+    """Who looks at a page, for its head; nobody where pages need no login."""
+    return {"principal": getattr(request.state, "principal", None)}
 
 
 def _templates_of(request: Request) -> Jinja2Templates:
@@ -80,7 +85,7 @@ def overview(
 ) -> Response:
     """What is here and how it stands, the latest study first."""
     records = archive.studies.list(limit=_PAGE + 1, offset=offset)
-    content = _who(settings) | {
+    content = who(settings) | {
         "receive_port": settings.receive.port,
         "tiles": _tiles(archive),
         "studies": [_study_row(archive, record) for record in records[:_PAGE]],
@@ -95,7 +100,7 @@ def study_page(
     """Everything that is known of one study."""
     check_uids(study_uid)
     record = archive.studies.record(study_uid)
-    content = _who(settings) | {
+    content = who(settings) | {
         "record": record,
         "answers": [read_answer(job) for job in _current(archive.jobs.list(study_uid))],
         "evidence": _evidence_rows(archive, study_uid),
@@ -114,7 +119,8 @@ def evidence_file(archive: ArchiveOf, name: str) -> Response:
     return FileResponse(item.path, media_type=DICOM, filename=f"{item.role}-{sop_instance_uid}.dcm")
 
 
-def _who(settings: Settings) -> dict[str, object]:
+def who(settings: Settings) -> dict[str, object]:
+    """What every page says of the node."""
     return {"ae_title": settings.node.ae_title, "version": __version__}
 
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dicomnode.errors import (
+    AccessError,
     ArchiveError,
     ArchiveFullError,
     ConflictError,
@@ -20,6 +21,8 @@ from dicomnode.errors import (
     InputError,
     NotFoundError,
     PixelError,
+    SignInError,
+    TooManyTriesError,
     UsageError,
     describe,
 )
@@ -35,6 +38,9 @@ _STATUS: tuple[tuple[type[DicomNodeError], HTTPStatus], ...] = (
     (IdentityError, HTTPStatus.CONFLICT),
     (PixelError, HTTPStatus.NOT_ACCEPTABLE),
     (InputError, HTTPStatus.BAD_REQUEST),
+    (SignInError, HTTPStatus.UNAUTHORIZED),
+    (TooManyTriesError, HTTPStatus.TOO_MANY_REQUESTS),
+    (AccessError, HTTPStatus.FORBIDDEN),
     (ArchiveFullError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ArchiveError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -67,7 +73,8 @@ async def _node_error(_request: Request, error: Exception) -> Response:
     status = status_of(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _LOG.error("request failed: %s", describe(error))
-    return problem(status, str(error))
+    headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyTriesError) else {}
+    return problem(status, str(error), headers)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

@@ -49,6 +49,8 @@ def _config(archive: Archive, settings: Settings, tls: ssl.SSLContext | None) ->
         log_config=None,
         access_log=False,  # query strings of QIDO-RS hold names and patient IDs
         server_header=False,
+        proxy_headers=bool(settings.web.proxies),
+        forwarded_allow_ips=list(settings.web.proxies),
         timeout_graceful_shutdown=_GRACE_SECONDS,
         lifespan="off",
         ws="none",

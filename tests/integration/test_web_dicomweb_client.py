@@ -32,7 +32,8 @@ def instances() -> list[FileDataset]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings.model_validate({"node": {"data_dir": tmp_path / "data"}, "web": {"port": 0}})
+    web = {"port": 0, "accounts": {"required": False}}
+    return Settings.model_validate({"node": {"data_dir": tmp_path / "data"}, "web": web})
 
 
 @pytest.fixture

@@ -71,7 +71,11 @@ def settings(tmp_path: Path) -> Settings:
         {
             "node": {"ae_title": "TESTNODE", "data_dir": tmp_path / "data"},
             "models": {"folder": tmp_path / "models"},
-            "web": {"maximum_request_bytes": 100_000},
+            "web": {
+                "maximum_request_bytes": 100_000,
+                "allowed_hosts": ["testserver"],
+                "accounts": {"required": False},
+            },
         }
     )
 
