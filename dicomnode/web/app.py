@@ -18,6 +18,9 @@ from dicomnode.web.access.credentials import Credentials
 from dicomnode.web.access.doors import KnownHosts, RequestRate
 from dicomnode.web.access.guard import guard
 from dicomnode.web.access.login_pages import add_access_handlers, add_login_routes
+from dicomnode.web.access.oidc import SignInByProvider
+from dicomnode.web.access.oidc_pages import add_oidc_routes
+from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
 from dicomnode.web.headers import SafetyHeaders
 from dicomnode.web.health import add_health_routes
@@ -37,6 +40,7 @@ _ROUTES = (
     add_health_routes,
     add_page_routes,
     add_login_routes,
+    add_oidc_routes,
     add_account_routes,
 )
 
@@ -75,7 +79,9 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
 
 def _add_access(app: FastAPI, archive: Archive, settings: Settings, clock: Callable[[], datetime]) -> None:
     passwords = Passwords()
+    oidc = settings.web.accounts.oidc
     app.state.clock = clock
+    app.state.sign_in_by_provider = None if oidc is None else SignInByProvider(oidc, Provider(oidc))
     app.state.passwords = passwords
     app.state.credentials = Credentials(archive, settings.web.accounts, SigningIn(archive, passwords), clock)
     add_access_handlers(app)

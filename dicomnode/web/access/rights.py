@@ -47,6 +47,8 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/health/ready"): Right.OPEN,
     ("GET", "/login"): Right.OPEN,
     ("POST", "/login"): Right.OPEN,
+    ("GET", "/login/oidc"): Right.OPEN,
+    ("GET", "/login/oidc/back"): Right.OPEN,
     ("POST", "/logout"): Right.SELF,
     ("GET", "/password"): Right.SELF,
     ("POST", "/password"): Right.SELF,
