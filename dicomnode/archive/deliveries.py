@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
 
 from dicomnode.archive import tables
+from dicomnode.archive.audit import add_audit
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.records import Delivery, DeliveryState, ProofState, TraceEntry
 from dicomnode.archive.traces import add_trace
-from dicomnode.errors import NotFoundError
+from dicomnode.errors import ArchiveError, NotFoundError
 
 _ROWS, _EVIDENCE, _JOBS = tables.deliveries.c, tables.evidence.c, tables.jobs.c
 _IN_FLIGHT = (DeliveryState.WAITING, DeliveryState.SENDING)
@@ -141,6 +142,26 @@ class DeliveryStore:
                     raise NotFoundError(f"there is no delivery {delivery_id}")
                 chosen = and_(chosen, one)
             return connection.execute(update(tables.deliveries).where(chosen).values(values)).rowcount
+
+    def release(self, delivery_id: int, now: datetime) -> None:
+        """Have a held delivery sent as it is, whatever identity the PACS tells; audited.
+
+        Raises:
+            NotFoundError: No such delivery.
+            ArchiveError: It is not held.
+        """
+        one = _ROWS.delivery_id == delivery_id
+        values = {"state": DeliveryState.WAITING, "released": True, "next_attempt_at": now, "updated_at": now}
+        with self._database.write() as connection:
+            state = connection.execute(select(_ROWS.state).where(one)).scalar_one_or_none()
+            if state is None:
+                raise NotFoundError(f"there is no delivery {delivery_id}")
+            if state != DeliveryState.HELD:
+                raise ArchiveError(f"delivery {delivery_id} is {state}: only held ones are released")
+            connection.execute(update(tables.deliveries).where(one).values(values))
+            said = "released by an administrator: it is sent as it is, whatever identity the PACS tells"
+            trace_delivery(connection, delivery_id, "released", said, now)
+            add_audit(connection, "delivery released", f"delivery {delivery_id}: {said}", now)
 
     def list(
         self,

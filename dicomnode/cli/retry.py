@@ -12,12 +12,16 @@ from dicomnode.cli.existing import open_existing
 from dicomnode.errors import UsageError
 from dicomnode.settings import load_settings
 
+_WHAT = "study: its failed jobs and deliveries; target: everything that it refused or that waits for it"
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = subparsers.add_parser("retry", help="repeat a failed job or delivery", description=__doc__)
-    parser.add_argument("what", choices=("job", "delivery", "study"), help="study: its failed jobs and deliveries")
-    parser.add_argument("which", metavar="NUMBER_OR_UID", help="number of the job or delivery, or Study Instance UID")
+    parser.add_argument("what", choices=("job", "delivery", "study", "target"), help=_WHAT)
+    parser.add_argument(
+        "which", metavar="WHICH", help="number of the job or delivery, Study Instance UID, or name of the target"
+    )
     parser.set_defaults(run=run)
 
 
@@ -31,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
             jobs = 1
         elif arguments.what == "delivery":
             deliveries = archive.deliveries.retry(now, delivery_id=_number(arguments.which))
+        elif arguments.what == "target":
+            deliveries = archive.deliveries.retry(now, target=arguments.which)
         else:
             jobs, deliveries = _retry_study(archive, arguments.which, now)
     if arguments.json:

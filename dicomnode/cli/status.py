@@ -127,7 +127,10 @@ def _delivery_line(delivery: Delivery, known: set[str]) -> str:
         return f"{line}; attempt {delivery.attempts} is under way"
     if delivery.state is DeliveryState.WAITING:
         return f"{line}; attempt {delivery.attempts + 1} at {delivery.next_attempt_at:%Y-%m-%dT%H:%M:%SZ}"
-    return f"{line}; `dicomnode retry delivery {delivery.delivery_id}` tries again"
+    again = f"`dicomnode retry delivery {delivery.delivery_id}` tries again"
+    if delivery.state is DeliveryState.HELD:
+        return f"{line}; {again}, `dicomnode deliveries release {delivery.delivery_id}` sends it as it is"
+    return f"{line}; {again}"
 
 
 def _json(status: Status) -> dict[str, object]:

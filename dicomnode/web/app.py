@@ -22,6 +22,7 @@ from dicomnode.web.access.oidc import SignInByProvider
 from dicomnode.web.access.oidc_pages import add_oidc_routes
 from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
+from dicomnode.web.deliveries import add_delivery_routes
 from dicomnode.web.headers import SafetyHeaders
 from dicomnode.web.health import add_health_routes
 from dicomnode.web.pages import add_page_routes, make_templates
@@ -39,6 +40,7 @@ _ROUTES = (
     add_store_routes,
     add_health_routes,
     add_page_routes,
+    add_delivery_routes,
     add_login_routes,
     add_oidc_routes,
     add_account_routes,

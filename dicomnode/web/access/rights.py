@@ -55,6 +55,8 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/"): Right.READ,
     ("GET", "/studies/{study_uid}"): Right.READ,
     ("GET", "/evidence/{name}"): Right.READ,
+    ("GET", "/deliveries"): Right.READ,
+    ("POST", "/deliveries/{delivery_id}/retry"): Right.OPERATE,
     ("GET", f"{SERVICE}/studies"): Right.READ,
     ("GET", f"{SERVICE}/series"): Right.READ,
     ("GET", f"{SERVICE}/instances"): Right.READ,

@@ -217,3 +217,33 @@ def test_replay_says_what_is_wrong(run, archive, words, said):
     status, text = run("replay", *words)
     assert status in (1, 2)
     assert said in text
+
+
+def test_what_a_target_refused_can_be_listed_and_tried_again(run, archive, history):
+    _, delivery = history
+    archive.deliveries.retry(at(6), delivery)
+    archive.deliveries.lease(delivery, "outbox", at(60), at(7))
+    said = {"answer": "Patient unknown here"}
+    archive.deliveries.mark(delivery, "outbox", DeliveryState.REFUSED, "HTTP 422", at(9), at(8), **said)
+    _, text = run("deliveries", "list", "--state", "refused", "--json")
+    [shown] = json.loads(text)
+    assert (shown["delivery"], shown["status"], shown["answer"]) == (delivery, "HTTP 422", "Patient unknown here")
+    _, text = run("deliveries", "list", "--target", "pacs", "--study", STUDY)
+    assert "it said: Patient unknown here" in text
+    assert run("deliveries", "list", "--target", "other") == (0, "none\n")
+    assert "0 job(s), 1 delivery(ies)" in run("retry", "target", "pacs")[1]
+    assert archive.deliveries.list()[0].state is DeliveryState.WAITING
+
+
+def test_a_held_delivery_can_be_sent_as_it_is_and_nothing_else_can(run, archive, history):
+    _, delivery = history
+    status, text = run("deliveries", "release", str(delivery))
+    assert (status, f"delivery {delivery} is refused: only held ones are released" in text) == (1, True)
+    archive.deliveries.retry(at(6), delivery)
+    archive.deliveries.lease(delivery, "outbox", at(60), at(7))
+    archive.deliveries.mark(delivery, "outbox", DeliveryState.HELD, "the PACS names another Patient ID", at(9), at(8))
+    assert f"`dicomnode deliveries release {delivery}` sends it as it is" in run("status")[1].replace("\n", " ")
+    assert run("deliveries", "release", str(delivery))[0] == 0
+    [released] = archive.deliveries.list()
+    assert (released.state, released.released) == (DeliveryState.WAITING, True)
+    assert archive.audit.list()[0].event == "delivery released"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dicomnode.archive import Archive
-from dicomnode.archive.records import DeploymentState, JobKind, NewEvidence, NewJob
+from dicomnode.archive.records import DeliveryState, DeploymentState, JobKind, NewEvidence, NewJob
 from tests.unit.web.conftest import NOW, Client, Store, file_bytes, make_dataset
 
 RESULT = {
@@ -115,3 +115,20 @@ def test_style_sheet_is_served(client: Client) -> None:
     answer = client.get("/static/style.css")
     assert answer.status_code == 200
     assert "prefers-color-scheme: dark" in answer.text
+
+
+def test_deliveries_that_did_not_arrive_are_listed_and_can_be_tried_again(
+    client: Client, archive: Archive, answered: str
+) -> None:
+    (due,) = archive.deliveries.due("pacs", NOW, 9)
+    archive.deliveries.lease(due.delivery_id, "me", NOW, NOW)
+    refused = (DeliveryState.REFUSED, "HTTP 422", NOW, NOW)
+    archive.deliveries.mark(due.delivery_id, "me", *refused, answer="<b>no</b>")
+    page = client.get("/deliveries").text
+    assert f'action="/deliveries/{due.delivery_id}/retry"' in page
+    assert "&lt;b&gt;no&lt;/b&gt;" in page
+    assert "HTTP 422" not in client.get("/deliveries?state=delivered").text
+    assert f'action="/deliveries/{due.delivery_id}/retry"' in client.get("/studies/1.2.1").text
+    assert client.request("POST", f"/deliveries/{due.delivery_id}/retry").status_code == 303
+    assert archive.deliveries.list()[0].state is DeliveryState.WAITING
+    assert client.request("POST", "/deliveries/999/retry").status_code == 404
