@@ -9,6 +9,7 @@ from dicomnode.archive.accounts import AccountStore
 from dicomnode.archive.api_tokens import TokenStore
 from dicomnode.archive.associations import AssociationStore
 from dicomnode.archive.audit import AuditStore
+from dicomnode.archive.capabilities import CapabilityStore
 from dicomnode.archive.checks import CheckStore
 from dicomnode.archive.database import Database
 from dicomnode.archive.deliveries import DeliveryStore
@@ -23,6 +24,7 @@ from dicomnode.archive.replays import ReplayStore
 from dicomnode.archive.sessions import SessionStore
 from dicomnode.archive.space import SpaceGuard
 from dicomnode.archive.studies import StudyStore
+from dicomnode.archive.substitutes import SubstituteStore
 from dicomnode.archive.tallies import TallyStore
 from dicomnode.archive.traces import TraceStore
 from dicomnode.archive.watermarks import WatermarkStore
@@ -45,6 +47,8 @@ class Archive:
         evidence: What the models answered.
         deliveries: Evidence on its way out.
         proofs: Whether what was sent is there.
+        substitutes: Objects of older kinds, for targets that do not take the newer ones.
+        capabilities: What targets said that they take.
         watermarks: How far pollers have come.
         deployments: Which bundles are approved, and what they do.
         audit: What an administrator must be able to look up.
@@ -69,6 +73,8 @@ class Archive:
         self.evidence = EvidenceStore(database, files)
         self.deliveries = DeliveryStore(database, files)
         self.proofs = ProofStore(database, files)
+        self.substitutes = SubstituteStore(database, files)
+        self.capabilities = CapabilityStore(database)
         self.watermarks = WatermarkStore(database)
         self.deployments = DeploymentStore(database)
         self.audit = AuditStore(database)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_audit
@@ -141,6 +141,9 @@ class DeliveryStore:
                 if connection.execute(select(_ROWS.state).where(one)).first() is None:
                     raise NotFoundError(f"there is no delivery {delivery_id}")
                 chosen = and_(chosen, one)
+            # Who wants it tried again has perhaps changed what the target takes: it is asked anew.
+            targets = connection.execute(select(_ROWS.target).where(chosen).distinct()).scalars().all()
+            connection.execute(delete(tables.capabilities).where(tables.capabilities.c.target.in_(targets)))
             return connection.execute(update(tables.deliveries).where(chosen).values(values)).rowcount
 
     def release(self, delivery_id: int, now: datetime) -> None:

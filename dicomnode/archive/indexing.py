@@ -45,8 +45,9 @@ class Kept:
 
 def kind_of(connection: Connection, header: InstanceHeader) -> Kind:
     """Tell the node's own evidence, other people's documents and source instances apart."""
-    evidence = tables.evidence.c.sop_instance_uid
-    made_here = connection.execute(select(evidence).where(evidence == header.sop_instance_uid)).first() is not None
+    made = (tables.evidence.c.sop_instance_uid, tables.substitutes.c.sop_instance_uid)
+    uid = header.sop_instance_uid
+    made_here = any(connection.execute(select(rows).where(rows == uid)).first() is not None for rows in made)
     if made_here or any(maker.strip().lower() == NODE_MANUFACTURER for maker, _ in header.contributing):
         return Kind.OWN
     return Kind.DOCUMENT if is_derived_document(header.sop_class_uid) else Kind.SOURCE

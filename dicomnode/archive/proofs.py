@@ -156,7 +156,7 @@ class ProofStore:
             row.substitute_class or row.sop_class_uid,
             row.sent_uid,
             row.sop_instance_uid,
-            row.series_instance_uid,
+            row.substitute_series or row.series_instance_uid,
             row.study_instance_uid,
             self._files.root / (row.substitute_path or row.path),
             row.attempts,
@@ -175,6 +175,7 @@ def _joined() -> Select[Any]:
             _EVIDENCE.study_instance_uid,
             _EVIDENCE.path,
             _SUBSTITUTES.sop_class_uid.label("substitute_class"),
+            _SUBSTITUTES.series_instance_uid.label("substitute_series"),
             _SUBSTITUTES.path.label("substitute_path"),
         )
         .join(tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)

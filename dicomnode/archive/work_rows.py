@@ -14,6 +14,7 @@ class JobKind(StrEnum):
     INFER = "infer"
     OUT_OF_SCOPE = "out_of_scope"
     REFUSED = "refused"
+    COVERED = "covered"  # never sent: the target takes no such object, and another that it gets says the same
 
 
 class JobState(StrEnum):
@@ -146,6 +147,7 @@ class DeliveryState(StrEnum):
     REFUSED = "refused"  # by the target; an administrator may have it tried again
     HELD = "held"  # by the node: the PACS tells another identity than the object's
     REPLACED = "replaced"  # never sent: an object with the corrected identity goes in its place
+    COVERED = "covered"  # never sent: the target takes no such object, and another that it gets says the same
 
 
 class ProofState(StrEnum):

@@ -40,6 +40,7 @@ COMMANDS = {
     "retry": Command("dicomnode.cli.retry", "repeat a failed job or delivery"),
     "replay": Command("dicomnode.cli.replay", "run old studies again, behind live work"),
     "echo": Command("dicomnode.cli.echo", "ask a PACS whether it answers (C-ECHO)"),
+    "probe": Command("dicomnode.cli.probe", "ask a target what it takes, and what it gets instead"),
     "send": Command("dicomnode.cli.send", "send DICOM files to a PACS (C-STORE or STOW-RS)"),
     "query": Command("dicomnode.cli.query", "ask a PACS which studies it holds (C-FIND)"),
     "predict": Command("dicomnode.cli.predict", "run a model on files, without a server"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import _config, build_context
@@ -14,6 +13,7 @@ from pynetdicom.presentation import PresentationContext
 
 from dicomnode.delivery.document import Document
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome, dimse_outcome, spoken
+from dicomnode.delivery.recoding import recoded
 from dicomnode.errors import PeerRefusedError, PeerUnavailableError, describe
 from dicomnode.peers.association import MAXIMUM_CONTEXTS, DimsePeer, associated
 
@@ -76,7 +76,7 @@ def _proposals(documents: Sequence[Document]) -> dict[tuple[str, str], None]:
     pairs: dict[tuple[str, str], None] = {}
     for document in documents:
         syntax = document.transfer_syntax_uid
-        pairs[document.sop_class_uid, syntax] = None
+        pairs[document.sop_class_uid, document.send_as_uid or syntax] = None
         if syntax in _UNCOMPRESSED:
             pairs.update({(document.sop_class_uid, other): None for other in _UNCOMPRESSED})
     return pairs
@@ -93,12 +93,15 @@ def _store(association: Association, document: Document, message_id: int) -> Sen
         if context.abstract_syntax == document.sop_class_uid
     }
     if not accepted:
-        return SendOutcome(OutcomeKind.PERMANENT, f"the peer does not accept SOP class {document.sop_class_uid}")
+        words = f"the peer does not accept SOP class {document.sop_class_uid}"
+        return SendOutcome(OutcomeKind.PERMANENT, words, of_class=True)
     syntax = document.transfer_syntax_uid
-    if syntax not in accepted and (syntax not in _UNCOMPRESSED or not accepted & set(_UNCOMPRESSED)):
-        return SendOutcome(OutcomeKind.PERMANENT, f"the peer does not accept transfer syntax {syntax} for this class")
+    chosen = next((one for one in (syntax, document.send_as_uid, *_UNCOMPRESSED) if one in accepted), None)
+    if chosen is None or (chosen != document.send_as_uid and chosen != syntax and syntax not in _UNCOMPRESSED):
+        words = f"the peer does not accept transfer syntax {syntax} for this class"
+        return SendOutcome(OutcomeKind.PERMANENT, words, of_class=True)
     try:
-        content = document.path if syntax in accepted else dcmread(document.path)
+        content = document.path if chosen == syntax else recoded(document.path, chosen)
         status = association.send_c_store(content, msg_id=message_id % 65535 + 1)
     except FileNotFoundError:
         return SendOutcome(OutcomeKind.PERMANENT, "the file is gone from the archive")

@@ -19,12 +19,16 @@ class Document:
         sop_class_uid: (0008,0016).
         sop_instance_uid: (0008,0018).
         transfer_syntax_uid: (0002,0010).
+        send_as_uid: Transfer syntax that it is encoded in anew for sending, empty to send the file as it is.
+        note: What whoever looks up its delivery must know of it, one line; empty if it is just what was to be sent.
     """
 
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
+    send_as_uid: str = ""
+    note: str = ""
 
 
 class Sender(Protocol):

@@ -9,15 +9,16 @@ from threading import Event
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Delivery, DeliveryState
+from dicomnode.delivery.address import address_of
 from dicomnode.delivery.backoff import backoff
+from dicomnode.delivery.capabilities import Knowledge
+from dicomnode.delivery.courier import Courier
 from dicomnode.delivery.cstore import CStoreSender
 from dicomnode.delivery.document import Document, Sender
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.delivery.stow import StowSender
 from dicomnode.errors import describe
-from dicomnode.peers.association import DimsePeer
 from dicomnode.peers.http import WebAccess
-from dicomnode.security.tls import client_context
 from dicomnode.settings import TargetSettings
 
 _log = logging.getLogger(__name__)
@@ -30,20 +31,25 @@ _STATES = {
     OutcomeKind.WARNING: DeliveryState.WARNING,
     OutcomeKind.TRANSIENT: DeliveryState.WAITING,
     OutcomeKind.PERMANENT: DeliveryState.REFUSED,
+    OutcomeKind.COVERED: DeliveryState.COVERED,
 }
 
 
 def make_sender(target: TargetSettings, calling_ae_title: str, clock: Callable[[], datetime]) -> Sender:
     """The way to a target that its settings name."""
-    what = f"targets.{target.name}"
-    if target.url is not None:
-        access = WebAccess.of(what, target.tls, target.authorization)
-        return StowSender(target.url, target.timeout_seconds, clock, access)
-    if target.host is None or target.port is None or target.ae_title is None:
-        raise ValueError(f"target {target.name} has neither url nor address")
-    tls = client_context(target.tls, f"{what}.tls")
-    peer = DimsePeer(target.host, target.port, target.ae_title, calling_ae_title, target.timeout_seconds, tls)
-    return CStoreSender(peer)
+    address = address_of(target, calling_ae_title)
+    if isinstance(address, str):
+        access = WebAccess.of(f"targets.{target.name}", target.tls, target.authorization)
+        return StowSender(address, target.timeout_seconds, clock, access)
+    return CStoreSender(address)
+
+
+def make_courier(
+    archive: Archive, target: TargetSettings, calling_ae_title: str, clock: Callable[[], datetime]
+) -> Courier:
+    """What prepares objects for a target."""
+    knowledge = Knowledge(archive, target.name, address_of(target, calling_ae_title), clock)
+    return Courier(archive, knowledge, clock, fallback=target.fallback)
 
 
 class Outbox:
@@ -58,6 +64,7 @@ class Outbox:
         archive: Archive,
         target: TargetSettings,
         sender: Sender,
+        courier: Courier,
         owner: str,
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
@@ -68,6 +75,7 @@ class Outbox:
             archive: Holds the deliveries.
             target: Where to.
             sender: How; from `make_sender`.
+            courier: Prepares what is sent; from `make_courier`.
             owner: Names this process in leases; from `DeliveryStore.claim_name`.
             clock: Present time, with time zone.
             jitter: Random numbers, 0..1.
@@ -75,6 +83,7 @@ class Outbox:
         self._archive = archive
         self._target = target
         self._sender = sender
+        self._courier = courier
         self._owner = owner
         self._clock = clock
         self._jitter = jitter
@@ -95,11 +104,19 @@ class Outbox:
         leased = self._lease_batch()
         if not leased:
             return 0
-        waiting = {delivery.sop_instance_uid: delivery for delivery in leased}
         jitter = self._jitter()  # one for the batch, so that the documents of one result stay together
+        documents: list[Document] = []
+        waiting: dict[str, Delivery] = {}
+        for delivery, prepared in self._courier.prepare(leased):
+            if isinstance(prepared, SendOutcome):
+                self._mark(delivery, prepared, jitter)
+            else:
+                documents.append(prepared)
+                waiting[prepared.sop_instance_uid] = delivery
         try:
-            for document, outcome in self._sender.send([_document(delivery) for delivery in leased]):
-                self._mark(waiting.pop(document.sop_instance_uid), outcome, jitter)
+            for document, outcome in self._sender.send(documents):
+                learnt = self._courier.learn(document, outcome)
+                self._mark(waiting.pop(document.sop_instance_uid), learnt, jitter, document.sop_instance_uid)
                 self._renew(waiting.values())
             rest = SendOutcome(OutcomeKind.TRANSIENT, "not sent yet")
         except OSError as error:
@@ -125,7 +142,7 @@ class Outbox:
             self._lease_until = now + self._lease
             self._archive.deliveries.renew([item.delivery_id for item in waiting], self._owner, self._lease_until)
 
-    def _mark(self, delivery: Delivery, outcome: SendOutcome, jitter: float) -> None:
+    def _mark(self, delivery: Delivery, outcome: SendOutcome, jitter: float, sent: str | None = None) -> None:
         now = self._clock()
         pause = backoff(delivery.attempts, self._target.maximum_backoff_seconds, jitter)
         again = now + timedelta(seconds=max(pause, outcome.retry_after or 0.0))
@@ -139,6 +156,7 @@ class Outbox:
             now,
             answer=outcome.answer,
             prove=self._target.proof != "none",
+            sent_as=None if sent == delivery.sop_instance_uid else sent,
         )
         level = logging.INFO if outcome.arrived else logging.WARNING
         _log.log(
@@ -150,7 +168,3 @@ class Outbox:
             outcome.status,
             delivery.attempts,
         )
-
-
-def _document(delivery: Delivery) -> Document:
-    return Document(delivery.path, delivery.sop_class_uid, delivery.sop_instance_uid, delivery.transfer_syntax_uid)

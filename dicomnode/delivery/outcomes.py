@@ -15,6 +15,7 @@ class OutcomeKind(StrEnum):
     WARNING = "warning"
     TRANSIENT = "transient"
     PERMANENT = "permanent"
+    COVERED = "covered"  # not sent, because another object says the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,15 @@ class SendOutcome:
         status: What the peer said, one line.
         retry_after: Seconds that the peer asked to be left alone, None if it did not say.
         answer: What the peer said at length (error comment, HTTP body): for an administrator, not for a log.
+        of_class: True if the peer refused the object for what it is, its SOP class or its encoding: an object of
+            another kind may be taken.
     """
 
     kind: OutcomeKind
     status: str
     retry_after: float | None = None
     answer: str = ""
+    of_class: bool = False
 
     @property
     def arrived(self) -> bool:
@@ -39,6 +43,9 @@ class SendOutcome:
         return self.kind in (OutcomeKind.SUCCESS, OutcomeKind.WARNING)
 
 
+# By these a peer refuses the kind of object, and neither this object nor this sender.
+_OF_CLASS = (range(0x0122, 0x0123), range(0x0118, 0x0119), range(0xA900, 0xAA00))
+_HTTP_OF_CLASS = (406, 415)
 # PS3.4 Table B.2-1, PS3.7 Annex C, PS3.18 Table 10.5.3-2: lowest code, highest code, meaning, words.
 _STATUSES: tuple[tuple[int, int, OutcomeKind, str], ...] = (
     (0x0000, 0x0000, OutcomeKind.SUCCESS, "success"),
@@ -72,7 +79,7 @@ def dimse_outcome(status: int) -> SendOutcome:
     """
     for lowest, highest, kind, words in _STATUSES:
         if lowest <= status <= highest:
-            return SendOutcome(kind, f"0x{status:04X} {words}")
+            return SendOutcome(kind, f"0x{status:04X} {words}", of_class=any(status in codes for codes in _OF_CLASS))
     return SendOutcome(OutcomeKind.PERMANENT, f"0x{status:04X} unknown status")
 
 
@@ -97,7 +104,8 @@ def http_failure(status: int, retry_after: str | None, now: datetime, body: str 
     """
     if status >= 500 or status in _HTTP_TRANSIENT:
         return SendOutcome(OutcomeKind.TRANSIENT, f"HTTP {status}", _seconds(retry_after, now), spoken(body))
-    return SendOutcome(OutcomeKind.PERMANENT, f"HTTP {status}", answer=spoken(body))
+    of_class = status in _HTTP_OF_CLASS
+    return SendOutcome(OutcomeKind.PERMANENT, f"HTTP {status}", answer=spoken(body), of_class=of_class)
 
 
 def _seconds(retry_after: str | None, now: datetime) -> float | None:

@@ -74,7 +74,7 @@ def _receive(settings: Settings, archive: Archive) -> Mapping[str, Part]:
 
 
 def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
-    from dicomnode.delivery.outbox import Outbox, make_sender
+    from dicomnode.delivery.outbox import Outbox, make_courier, make_sender
     from dicomnode.delivery.proving import Prover
     from dicomnode.delivery.ways import proof_ways
     from dicomnode.intake.poller import Poller
@@ -85,7 +85,8 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     parts: dict[str, Part] = {"completion and routing": _rounds(settings, archive)}
     for target in settings.targets:
         sender = make_sender(target, settings.node.ae_title, now)
-        parts[f"outbox {target.name}"] = Outbox(archive, target, sender, owner, now, random.random).run
+        courier = make_courier(archive, target, settings.node.ae_title, now)
+        parts[f"outbox {target.name}"] = Outbox(archive, target, sender, courier, owner, now, random.random).run
         if target.proof != "none":
             ways = proof_ways(target, settings.pacs, settings.node.ae_title)
             parts[f"proof {target.name}"] = Prover(archive, target, ways, now, random.random).run

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from dicomnode.archive.records import DeliveryState, ProofState
-from dicomnode.delivery.outbox import Outbox, make_sender
+from dicomnode.delivery.outbox import Outbox, make_courier, make_sender
 from dicomnode.delivery.proving import Prover
 from dicomnode.delivery.ways import proof_ways
 from dicomnode.settings import NodeSettings, PeerSettings, ReceiveSettings, Settings, TargetSettings
@@ -25,7 +25,9 @@ class Loop:
         self.clock = clock
         self.archive = archive
         sender = make_sender(target, "DICOMNODE", self.clock)
-        self.outbox = Outbox(archive, target, sender, archive.deliveries.claim_name(), self.clock, lambda: 1.0)
+        courier = make_courier(archive, target, "DICOMNODE", self.clock)
+        owner = archive.deliveries.claim_name()
+        self.outbox = Outbox(archive, target, sender, courier, owner, self.clock, lambda: 1.0)
         self.prover = Prover(archive, target, proof_ways(target, (), "DICOMNODE"), self.clock, lambda: 1.0)
 
     def turn(self) -> tuple[DeliveryState, ProofState]:

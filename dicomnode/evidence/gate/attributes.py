@@ -13,7 +13,7 @@ from pydicom.uid import (
 )
 
 from dicomnode.dicom.uids import valid_uid
-from dicomnode.evidence.gate.subject import CLASS_OF_ROLE, Subject, equipment, made_by_node
+from dicomnode.evidence.gate.subject import Subject, equipment, made_by_node
 from dicomnode.evidence.identity import MAXIMUM_DESCRIPTION, SERIES_NUMBER_BAND
 
 _TYPE_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality")
@@ -165,7 +165,7 @@ def series(subject: Subject) -> Iterator[str]:
         yield f"InstanceNumber {dataset.get('InstanceNumber')} is not a positive number"
     if role is None:
         yield "SeriesInstanceUID is not that of any document of this model and study"
-    elif dataset.get("SOPClassUID") != CLASS_OF_ROLE[role]:
+    elif dataset.get("SOPClassUID") != subject.sop_class:
         yield f"SOPClassUID {dataset.get('SOPClassUID')} is not that of the document {role!r}"
     for uid, source in subject.sources.items():
         if source.get("SeriesInstanceUID") == dataset.get("SeriesInstanceUID"):

@@ -95,12 +95,13 @@ def exists(subject: Subject, uid: str) -> bool:
 
 
 def predecessors(subject: Subject) -> Iterator[str]:
-    """The document that this one replaces is in the same series, and not itself."""
+    """The document that this one replaces is in the same series, and not itself; a substitute names its original."""
     dataset = subject.dataset
+    fitting = (dataset.get("SeriesInstanceUID"), *([subject.original_series] if subject.form else []))
     for study in dataset.get("PredecessorDocumentsSequence") or []:
         for series in study.get("ReferencedSeriesSequence") or []:
-            same = (study.get("StudyInstanceUID"), series.get("SeriesInstanceUID"))
-            if same != (dataset.get("StudyInstanceUID"), dataset.get("SeriesInstanceUID")):
+            same_study = study.get("StudyInstanceUID") == dataset.get("StudyInstanceUID")
+            if not same_study or series.get("SeriesInstanceUID") not in fitting:
                 yield "PredecessorDocumentsSequence names a document of another series"
             for item in series.get("ReferencedSOPSequence") or []:
                 if item.get("ReferencedSOPInstanceUID") == dataset.get("SOPInstanceUID"):

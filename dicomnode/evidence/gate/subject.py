@@ -7,28 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    Comprehensive3DSRStorage,
-    EnhancedSRStorage,
-    GrayscaleSoftcopyPresentationStateStorage,
-    SecondaryCaptureImageStorage,
-    SegmentationStorage,
-)
+from pydicom.uid import BasicTextSRStorage, Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from dicomnode.dicom.uids import NODE_MANUFACTURER
 from dicomnode.evidence.identity import Role, evidence_series_uid, kinds, role_of
+from dicomnode.evidence.ladder import CLASS_OF_FORM, CLASS_OF_ROLE, Form, substitute_kinds
 
-SR_CLASSES = (Comprehensive3DSRStorage, EnhancedSRStorage)
-CLASS_OF_ROLE = {
-    "answer": Comprehensive3DSRStorage,
-    "text": EnhancedSRStorage,
-    "lesions": Comprehensive3DSRStorage,
-    "segmentation": SegmentationStorage,
-    "heat-map": SegmentationStorage,
-    "attention": Comprehensive3DSRStorage,
-    "presentation": GrayscaleSoftcopyPresentationStateStorage,
-    "picture": SecondaryCaptureImageStorage,
-}
+SR_CLASSES = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage, BasicTextSRStorage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +34,45 @@ class Subject:
 
     @property
     def role(self) -> Role | None:
-        """Which of the node's documents it is, by its series UID; None if it is none of them."""
+        """Which of the node's documents it is, by its series UID; None if it is none of them.
+
+        A substitute has the role of what it stands for, or, drawn, that of the node's other drawings.
+        """
+        kind, form, _ = self._filed
+        return form if form in ("presentation", "picture") else role_of(kind)
+
+    @property
+    def form(self) -> Form | None:
+        """The form of a substitute; None of any other object."""
+        return self._filed[1]
+
+    @property
+    def original_series(self) -> str:
+        """The series of what a substitute stands for; empty of any other object."""
+        return self._filed[2]
+
+    @property
+    def sop_class(self) -> str | None:
+        """The SOP class that an object of its role and form has; None if it has no role."""
+        kind, form, _ = self._filed
+        role = role_of(kind)
+        if form is not None:
+            return CLASS_OF_FORM[form]
+        return None if role is None else CLASS_OF_ROLE[role]
+
+    @property
+    def _filed(self) -> tuple[str, Form | None, str]:
+        """Kind, form and original series of the series that it is in; empty where it is in none of the node's."""
         study, series = str(self.dataset.get("StudyInstanceUID")), self.dataset.get("SeriesInstanceUID")
         names = [str(item.get("ManufacturerModelName", "")) for item in equipment(self.dataset)]
         for kind in kinds():
             if any(evidence_series_uid(study, name, kind) == series for name in names):
-                return role_of(kind)
-        return None
+                return kind, None, ""
+        for filed, kind, form in substitute_kinds():
+            for name in names:
+                if evidence_series_uid(study, name, filed) == series:
+                    return kind, form, evidence_series_uid(study, name, kind)
+        return "", None, ""
 
     @property
     def is_report(self) -> bool:

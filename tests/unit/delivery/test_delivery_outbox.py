@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dicomnode.archive import tables
 from dicomnode.archive.records import DeliveryState, JobKind, NewEvidence, NewJob
 from dicomnode.delivery.document import Document
-from dicomnode.delivery.outbox import Outbox
+from dicomnode.delivery.outbox import Outbox, make_courier
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.settings import TargetSettings
 from tests.archives import SR, at, complete, make_file, open_archive, put
@@ -84,7 +84,8 @@ def sender() -> Told:
 
 @pytest.fixture
 def outbox(archive, sender, clock) -> Outbox:
-    return Outbox(archive, TARGET, sender, "me", clock, lambda: 1.0)
+    courier = make_courier(archive, TARGET, "DICOMNODE", clock)
+    return Outbox(archive, TARGET, sender, courier, "me", clock, lambda: 1.0)
 
 
 def states(archive):
@@ -196,7 +197,9 @@ def test_what_a_living_process_sends_is_never_sent_by_another_however_long_it_ta
 
 def test_what_a_slow_peer_keeps_waiting_stays_leased(archive, sender, clock):
     queue(archive)
-    outbox = Outbox(archive, TARGET, sender, "me", clock, lambda: 1.0)
+    outbox = Outbox(
+        archive, TARGET, sender, make_courier(archive, TARGET, "DICOMNODE", clock), "me", clock, lambda: 1.0
+    )
     ends = []
     answer = sender.send
 
@@ -220,7 +223,9 @@ def _leases(archive) -> list:
 def test_hours_without_the_pacs_cost_few_attempts_and_its_return_is_noticed_within_minutes(archive, sender, clock):
     target = TARGET.model_copy(update={"maximum_backoff_seconds": 300.0})
     jitter = iter([0.0, 0.25, 0.5, 0.75, 1.0] * 100)
-    outbox = Outbox(archive, target, sender, "me", clock, lambda: next(jitter))
+    outbox = Outbox(
+        archive, target, sender, make_courier(archive, target, "DICOMNODE", clock), "me", clock, lambda: next(jitter)
+    )
     queue(archive)
     pauses = []
     while clock.seconds < 2 * 3600:

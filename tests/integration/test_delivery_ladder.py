@@ -1,0 +1,168 @@
+"""What targets get that take less than the node has: real senders, real receivers."""
+
+from __future__ import annotations
+
+import zlib
+from io import BytesIO
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    DeflatedExplicitVRLittleEndian,
+    EnhancedSRStorage,
+    ImplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+
+from dicomnode.archive.records import DeliveryState
+from tests.archives import open_archive, put
+from tests.factories import make_series
+from tests.ladder_cases import answered, now, outbox_for, target
+from tests.peers_fixtures import wait_for
+
+EMPTY = DataElement("PixelData", "OB", b"")
+ROLES = ("answer", "lesions", "segmentation", "text")
+
+
+@pytest.fixture
+def archive(tmp_path):
+    with open_archive(tmp_path / "node") as opened:
+        yield opened
+
+
+@pytest.fixture
+def study(archive, tmp_path):
+    return answered(archive, make_series(tmp_path / "in", 3, modality="MR"))
+
+
+def sent(archive, study) -> dict[str, tuple[str, str, str | None]]:
+    """State, status and what went in its place, by role of the document."""
+    roles = {item.sop_instance_uid: item.role for item in archive.evidence.list(study)}
+    return {
+        roles[item.sop_instance_uid]: (str(item.state), item.status, item.sent_sop_instance_uid)
+        for item in archive.deliveries.list(study)
+    }
+
+
+def test_a_target_that_takes_everything_gets_everything_as_it_is(archive, study, store_scp):
+    scp = store_scp()
+    outbox = outbox_for(archive, target(scp.port))
+    assert outbox.send_due() == 4
+    assert {role: state for role, (state, _, _) in sent(archive, study).items()} == dict.fromkeys(ROLES, "delivered")
+    assert {made for _, _, made in sent(archive, study).values()} == {None}
+    assert scp.associations == 2  # one to ask, one to send
+    assert archive.capabilities.get("pacs").takes(SegmentationStorage)
+
+
+@pytest.mark.parametrize(
+    ("taken", "lesions"),
+    [(ComprehensiveSRStorage, "comprehensive"), (EnhancedSRStorage, "enhanced")],
+)
+def test_a_target_of_one_older_report_class_gets_that(archive, study, store_scp, taken, lesions):
+    scp = store_scp(contexts=[taken])
+    outbox_for(archive, target(scp.port)).send_due()
+    found = sent(archive, study)
+    assert [found[role][0] for role in ROLES] == ["delivered", "delivered", "refused", "delivered"]
+    for role in ("answer", "lesions"):
+        made = archive.substitutes.get(found[role][2])
+        assert (made.form, made.sop_class_uid) == (lesions, taken)
+        assert made.path.read_bytes().endswith(scp.received[made.sop_instance_uid])
+        assert "in place of Comprehensive 3D SR" in found[role][1]
+    traced = [line.text for line in archive.traces.list(study) if line.event == "delivered"]
+    assert sum("in place of Comprehensive 3D SR" in text for text in traced) == 2
+
+
+def test_a_target_that_takes_nothing_of_the_ladder_gets_nothing_and_every_reason_is_told(archive, study, store_scp):
+    scp = store_scp(contexts=["1.2.840.10008.5.1.4.1.1.2"])
+    outbox_for(archive, target(scp.port)).send_due()
+    found = sent(archive, study)
+    assert {state for state, _, _ in found.values()} == {"refused"}
+    for name in ("Comprehensive 3D SR", "Comprehensive SR", "Enhanced SR"):
+        assert f"does not take {name}" in found["answer"][1]
+    assert scp.received == {}
+
+
+def test_without_fallback_the_object_is_refused(archive, study, store_scp):
+    scp = store_scp(contexts=[ComprehensiveSRStorage])
+    outbox_for(archive, target(scp.port, fallback=False)).send_due()
+    state, status, _ = sent(archive, study)["answer"]
+    assert state == "refused"
+    assert "fallback is switched off" in status
+    assert scp.received == {}
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+def test_an_object_goes_in_the_one_transfer_syntax_that_is_taken(archive, study, store_scp, syntax):
+    scp = store_scp(syntaxes=[syntax])
+    outbox_for(archive, target(scp.port)).send_due()
+    found = sent(archive, study)
+    assert [found[role][0] for role in ROLES] == ["delivered"] * 4
+    assert "the target does not take it in Explicit VR Little Endian" in found["answer"][1]
+    for item in archive.evidence.list(study):
+        kept = dcmread(item.path)
+        arrived = decoded(scp.received[item.sop_instance_uid], syntax)
+        assert arrived.pop("PixelData", EMPTY).value == kept.pop("PixelData", EMPTY).value  # OB or OW by syntax
+        assert arrived.to_json_dict() == kept.to_json_dict()
+
+
+def decoded(data: bytes, syntax: str) -> Dataset:
+    """What a receiver reads in a transfer syntax."""
+    plain = zlib.decompress(data, -zlib.MAX_WBITS) if syntax == DeflatedExplicitVRLittleEndian else data
+    return read_dataset(BytesIO(plain), syntax == ImplicitVRLittleEndian, True)
+
+
+def test_a_class_that_is_refused_although_it_was_accepted_is_learnt(archive, study, store_scp):
+    refused = {item.sop_instance_uid for item in archive.evidence.list(study) if item.role in ("answer", "lesions")}
+    scp = store_scp(answer=lambda uid: 0xA900 if uid in refused else 0x0000)
+    outbox = outbox_for(archive, target(scp.port))
+    outbox.send_due()
+    assert sent(archive, study)["answer"][0] == "waiting"
+    assert Comprehensive3DSRStorage in archive.capabilities.get("pacs").refused
+    until_quiet(outbox, archive, study)
+    state, status, made = sent(archive, study)["answer"]
+    assert state == "delivered"
+    assert "0xA900" in status
+    assert archive.substitutes.get(made).form == "comprehensive"
+
+
+def until_quiet(outbox, archive, study) -> None:
+    """Send until nothing waits any more."""
+
+    def quiet():
+        outbox.send_due()
+        return all(item.state is not DeliveryState.WAITING for item in archive.deliveries.list(study))
+
+    wait_for(quiet, 30, "the outbox to be empty")
+
+
+def test_a_retry_asks_anew_and_sends_what_is_taken_by_then(archive, study, store_scp):
+    scp = store_scp(contexts=[SecondaryCaptureImageStorage])
+    outbox = outbox_for(archive, target(scp.port))
+    outbox.send_due()
+    assert sent(archive, study)["answer"][0] == "refused"
+    scp.stop()
+    scp.contexts.append(Comprehensive3DSRStorage)
+    scp.start()
+    archive.deliveries.retry(now(), study_instance_uid=study)
+    outbox.send_due()
+    assert sent(archive, study)["answer"][0] == "delivered"
+    assert sent(archive, study)["answer"][2] is None
+
+
+def test_a_substitute_that_comes_back_is_known_as_the_nodes_own(archive, study, store_scp):
+    scp = store_scp(contexts=[ComprehensiveSRStorage])
+    outbox_for(archive, target(scp.port)).send_due()
+    made = archive.substitutes.get(sent(archive, study)["answer"][2])
+    dataset = dcmread(made.path)
+    del dataset.ContributingEquipmentSequence
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    before = archive.studies.record(study).generation
+    assert str(put(archive, buffer.getvalue()).status) == "own"
+    assert archive.studies.record(study).generation == before
