@@ -21,6 +21,7 @@ from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
 from dicomnode.archive.proofs import ProofStore
 from dicomnode.archive.replays import ReplayStore
+from dicomnode.archive.retention import RetentionStore
 from dicomnode.archive.sessions import SessionStore
 from dicomnode.archive.space import SpaceGuard
 from dicomnode.archive.studies import StudyStore
@@ -57,6 +58,7 @@ class Archive:
         accounts: Who may use the pages and the interfaces.
         tokens: Secrets of programs that use them.
         sessions: Logins.
+        retention: What may be forgotten.
     """
 
     def __init__(self, database: Database, files: FileStore, storage: StorageSettings) -> None:
@@ -82,6 +84,7 @@ class Archive:
         self.accounts = AccountStore(database)
         self.tokens = TokenStore(database)
         self.sessions = SessionStore(database)
+        self.retention = RetentionStore(database, files, self.space)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

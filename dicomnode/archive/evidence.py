@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from dicomnode.archive import tables
 from dicomnode.archive.database import Database, IndexRow
@@ -13,6 +14,21 @@ from dicomnode.archive.files import EVIDENCE, FileStore
 from dicomnode.archive.records import Evidence, EvidenceState
 
 _EVIDENCE = tables.evidence.c
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The current object of a series.
+
+    Attributes:
+        sop_instance_uid: (0008,0018).
+        sop_class_uid: (0008,0016).
+        instance_number: (0020,0013), the highest of the series.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    instance_number: int
 
 
 class EvidenceStore:
@@ -56,17 +72,23 @@ class EvidenceStore:
         with self._database.read() as connection:
             return [self._evidence(row) for row in connection.execute(query)]
 
-    def previous(self, series_instance_uid: str) -> Evidence | None:
-        """The current object of a series (highest Instance Number), which the next one supersedes."""
-        query = (
-            select(tables.evidence)
-            .where(_EVIDENCE.series_instance_uid == series_instance_uid, _EVIDENCE.state == EvidenceState.READY)
-            .order_by(_EVIDENCE.instance_number.desc())
-            .limit(1)
+    def previous(self, series_instance_uid: str) -> Newest | None:
+        """The current object of a series (highest Instance Number), which the next one supersedes.
+
+        What was deleted here is still at the targets, so it counts.
+        """
+        gone = tables.evidence_numbers
+        ready = and_(_EVIDENCE.series_instance_uid == series_instance_uid, _EVIDENCE.state == EvidenceState.READY)
+        queries = (
+            select(tables.evidence).where(ready).order_by(_EVIDENCE.instance_number.desc()).limit(1),
+            select(gone).where(gone.c.series_instance_uid == series_instance_uid),
         )
         with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else self._evidence(row)
+            found = [row for query in queries for row in connection.execute(query)]
+        newest = max(found, key=lambda row: row.instance_number, default=None)
+        if newest is None:
+            return None
+        return Newest(newest.sop_instance_uid, newest.sop_class_uid, newest.instance_number)
 
     def counts(self) -> dict[EvidenceState, int]:
         """How many objects are in each state."""

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ EVIDENCE = "evidence"
 CONFLICTS = "conflicts"
 QUARANTINE = "quarantine"
 STAGING = "staging"
+TRASH = "trash"
 RESERVE_BYTES = 64 << 20
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -121,7 +122,7 @@ class FileStore:
         self._guard = threading.Lock()
         self._durable: set[Path] = set()
         make_folder(self.root)
-        for name in (INSTANCES, EVIDENCE, CONFLICTS, QUARANTINE, STAGING):
+        for name in (INSTANCES, EVIDENCE, CONFLICTS, QUARANTINE, STAGING, TRASH):
             (self.root / name).mkdir(exist_ok=True)
         sync_folder(self.root)
 
@@ -170,6 +171,24 @@ class FileStore:
             staged.write(data)
             staged.finish()
             self._rename(staged.path, self.root / relative)
+
+    def to_trash(self, paths: Iterable[Path]) -> None:
+        """Take files out of use, durably, in a way that `from_trash` can undo; missing ones are passed over."""
+        self._shift((relative, Path(TRASH, relative)) for relative in paths)
+
+    def from_trash(self, paths: Iterable[Path]) -> None:
+        """Put files back, durably; what came to their place meanwhile stays."""
+        self._shift((Path(TRASH, relative), relative) for relative in paths if not (self.root / relative).exists())
+
+    def in_trash(self) -> list[Path]:
+        """Files in the trash, by the paths that they had."""
+        trash = self.root / TRASH
+        return sorted(path.relative_to(trash) for path in trash.rglob("*") if path.is_file())
+
+    def empty_trash(self, paths: Iterable[Path]) -> None:
+        """Delete files of the trash for good."""
+        for relative in paths:
+            (self.root / TRASH / relative).unlink(missing_ok=True)
 
     def claim_owner(self) -> str:
         """The name of this process, with its sign of life set up."""
@@ -246,6 +265,17 @@ class FileStore:
             self._make_parent(target)
             source.replace(target)
             sync_folder(target.parent)
+
+    def _shift(self, moves: Iterable[tuple[Path, Path]]) -> None:
+        """Rename many files; each folder is synced once, at the end."""
+        folders: set[Path] = set()
+        for source, target in moves:
+            self._make_parent(self.root / target)
+            with suppress(FileNotFoundError):
+                (self.root / source).replace(self.root / target)
+                folders |= {(self.root / source).parent, (self.root / target).parent}
+        for folder in sorted(folders):
+            sync_folder(folder)
 
     def _make_parent(self, target: Path) -> None:
         if target.parent not in self._durable:

@@ -30,7 +30,7 @@ from dicomnode.archive.space import SpaceGuard
 from dicomnode.archive.traces import add_trace
 from dicomnode.dicom.digest import content_digest
 from dicomnode.dicom.header import InstanceHeader, read_header
-from dicomnode.errors import ConflictError, InputError, NotFoundError
+from dicomnode.errors import ArchiveError, ConflictError, InputError, NotFoundError
 from dicomnode.study import Instance
 
 
@@ -63,6 +63,7 @@ class InstanceStore:
         Raises:
             ConflictError: An instance of this UID is here with other content; the new bytes are kept aside.
             ArchiveFullError: The disk is full; nothing was kept.
+            ArchiveError: The index is busy, or the instance was about to be deleted: it may come again.
         """
         known = self._row(header.sop_instance_uid)
         if known is not None and known.sha256 == staged.sha256 and (self._files.root / known.path).exists():
@@ -135,6 +136,9 @@ class InstanceStore:
         with self._database.write() as connection:
             known = _find(connection, uid)
             if known is None:
+                # Files go only while nobody else writes to the index, so what is here now stays.
+                if not (self._files.root / kept.path).exists():
+                    raise ArchiveError(f"instance {uid} was deleted with its study while it came again: send it again")
                 return self._add(connection, kept, origin, now)
             if known.sha256 == kept.sha256 or self._same_content(known, kept):
                 return self._repeated(connection, known, kept, origin, now)

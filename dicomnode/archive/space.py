@@ -100,13 +100,17 @@ class SpaceGuard:
         if refusal:
             raise ArchiveFullError(refusal)
 
+    def free(self) -> int:
+        """Bytes that the data folder's disk has left at this moment."""
+        return shutil.disk_usage(self._root).free
+
     def added(self, size: int) -> None:
-        """Count bytes that were kept a moment ago."""
+        """Count bytes that were kept a moment ago, or, below 0, deleted."""
         with self._guard:
             self._since += size
 
     def _measured(self, now: float) -> Space:
-        free = shutil.disk_usage(self._root).free
+        free = self.free()
         try:
             kept = self._kept(now)
             self._refusing = self._marks.get(_MARK) == _REFUSING

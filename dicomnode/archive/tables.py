@@ -194,6 +194,17 @@ evidence = Table(
     Column("recall_id", Integer),  # withdrawn by this recall
 )
 
+evidence_numbers = Table(
+    "evidence_numbers",
+    metadata,
+    # The newest object of a series whose study was deleted
+    Column("series_instance_uid", _UID, primary_key=True),
+    Column("study_instance_uid", _UID, nullable=False),
+    Column("sop_instance_uid", _UID, nullable=False),
+    Column("sop_class_uid", _UID, nullable=False),
+    Column("instance_number", Integer, nullable=False),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -78,6 +78,7 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     from dicomnode.delivery.proving import Prover
     from dicomnode.delivery.ways import proof_ways
     from dicomnode.intake.poller import Poller
+    from dicomnode.intake.retention import Retention
     from dicomnode.peers.dicomweb import DicomWebPeer
     from dicomnode.peers.http import WebAccess
 
@@ -96,6 +97,9 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     if settings.completion.ask:
         check = _completeness(settings, archive)
         parts |= {f"completeness {number}": check for number in range(1, _STUDIES_COMPARED_AT_ONCE + 1)}
+    archive.retention.settle()
+    if settings.retention.days is not None:
+        parts["retention"] = Retention(archive, settings.retention, settings.targets, now).run
     _announce(settings, "dispatch")
     return parts
 

@@ -26,7 +26,7 @@ class StorageSettings(Section):
 
 
 class RetentionSettings(Section):
-    """What may be deleted: only studies whose every result has arrived where it should."""
+    """What may be deleted: only studies whose every job has ended and whose every result arrived where it should."""
 
     days: float | None = Field(
         None, gt=0, description="Delete studies so many days after their last arrival; absent: never."
@@ -34,6 +34,12 @@ class RetentionSettings(Section):
     start_below_mib: int | None = Field(
         None, ge=64, description="Delete only while less is free, oldest first; absent: whatever is old enough."
     )
+
+    @model_validator(mode="after")
+    def _age_first(self) -> Self:
+        if self.start_below_mib is not None and self.days is None:
+            raise ValueError("start_below_mib deletes nothing without days: say how old a study must be")
+        return self
 
 
 class AuditSettings(Section):

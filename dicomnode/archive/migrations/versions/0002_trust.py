@@ -41,6 +41,15 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_commitments_requested_at"), "commitments", ["requested_at"], unique=False)
     op.create_table(
+        "evidence_numbers",
+        sa.Column("series_instance_uid", sa.String(length=64), nullable=False),
+        sa.Column("study_instance_uid", sa.String(length=64), nullable=False),
+        sa.Column("sop_instance_uid", sa.String(length=64), nullable=False),
+        sa.Column("sop_class_uid", sa.String(length=64), nullable=False),
+        sa.Column("instance_number", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("series_instance_uid", name=op.f("pk_evidence_numbers")),
+    )
+    op.create_table(
         "intake_tallies",
         sa.Column("peer", sa.String(length=64), nullable=False),
         sa.Column("day", sa.String(length=10), nullable=False),
