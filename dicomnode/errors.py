@@ -17,6 +17,7 @@
     ├── GateError                an evidence object failed the checks before sending
     ├── ArchiveError             the archive cannot keep or find something
     │   ├── ArchiveFullError     no space: refuse for now, the sender tries again
+    │   ├── IndexDamagedError    the database holds no sound index any more
     │   └── NotFoundError        no such study, series, instance or job
     ├── AccessError              who asks may not have it
     │   ├── SignInError          a name, password, token or login opens nothing
@@ -110,6 +111,10 @@ class ArchiveError(DicomNodeError):
 
 class ArchiveFullError(ArchiveError):
     """No space is left; the sender is asked to try again later."""
+
+
+class IndexDamagedError(ArchiveError):
+    """The database holds no sound index any more."""
 
 
 class NotFoundError(ArchiveError):

@@ -11,6 +11,7 @@ from dicomnode.archive.associations import AssociationStore
 from dicomnode.archive.audit import AuditStore
 from dicomnode.archive.capabilities import CapabilityStore
 from dicomnode.archive.checks import CheckStore
+from dicomnode.archive.checkup import Checkup
 from dicomnode.archive.database import Database
 from dicomnode.archive.deliveries import DeliveryStore
 from dicomnode.archive.deployments import DeploymentStore
@@ -59,6 +60,7 @@ class Archive:
         tokens: Secrets of programs that use them.
         sessions: Logins.
         retention: What may be forgotten.
+        checkup: Files and index against each other.
     """
 
     def __init__(self, database: Database, files: FileStore, storage: StorageSettings) -> None:
@@ -85,6 +87,7 @@ class Archive:
         self.tokens = TokenStore(database)
         self.sessions = SessionStore(database)
         self.retention = RetentionStore(database, files, self.space)
+        self.checkup = Checkup(database, files, self.instances)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

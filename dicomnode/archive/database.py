@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,11 +13,14 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.types import TypeDecorator
 
-from dicomnode.errors import ArchiveError, ArchiveFullError, SettingsError
+from dicomnode.errors import ArchiveError, ArchiveFullError, IndexDamagedError, SettingsError
 
 BUSY_TIMEOUT_SECONDS = 30.0
 _WRITES = "dicomnode_writes"
 _WRITER_LOCK = 0x4449434F  # an arbitrary key of our own for PostgreSQL's advisory locks
+
+_DAMAGED = ("malformed", "not a database")  # SQLITE_CORRUPT, SQLITE_NOTADB
+REBUILD = "stop the node, then `dicomnode doctor --deep --repair` rebuilds it"
 
 IndexRow = Row[Any]
 
@@ -118,8 +122,16 @@ def translated() -> Iterator[None]:
     """Turn the driver's errors into the archive's."""
     try:
         yield
-    except DBAPIError as error:
-        reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
+    except (DBAPIError, sqlite3.Error) as error:  # the driver's own where a new connection is prepared
+        told = error.orig if isinstance(error, DBAPIError) else error
+        reason = (str(told) or type(error).__name__).splitlines()[0]
         if "full" in reason or "No space left" in reason:
             raise ArchiveFullError(f"the index has no space left ({reason}): free some disk") from error
+        if any(words in reason for words in _DAMAGED):
+            raise IndexDamagedError(f"the index is damaged ({reason}): {REBUILD}") from error
+        if "locked" in reason:
+            raise ArchiveError(
+                f"the index stayed locked for {BUSY_TIMEOUT_SECONDS:.0f} s ({reason}): another process holds it,"
+                " such as a backup or a database tool; end that, and let `dicomnode doctor` look"
+            ) from error
         raise ArchiveError(f"the index refused a transaction: {reason}") from error

@@ -165,6 +165,16 @@ class FileStore:
         self._rename(self.root / relative, self.root / target)
         return target
 
+    def put_back(self, aside: Path, relative: Path) -> None:
+        """Give a file that was kept elsewhere its place again, durably; both relative to the root."""
+        self._rename(self.root / aside, self.root / relative)
+
+    def set_aside(self, relative: Path) -> Path:
+        """Keep a file that does not hold what it should where nothing serves it; relative to the root."""
+        target = Path(QUARANTINE, *relative.parts[1:-1], f"{relative.name}.{secrets.token_hex(4)}.damaged")
+        self._rename(self.root / relative, self.root / target)
+        return target
+
     def write(self, data: bytes, relative: Path) -> None:
         """Write a whole file durably; readers see the old content or the new, nothing between."""
         with self.stage() as staged:
@@ -223,14 +233,19 @@ class FileStore:
             os.close(handle)
         return False
 
+    def dead_staging(self) -> list[Path]:
+        """Staging folders of processes that no longer run, relative to the root."""
+        folders = [path for path in (self.root / STAGING).iterdir() if path.is_dir()]
+        return [path.relative_to(self.root) for path in sorted(folders) if not self.is_alive(path.name)]
+
     def remove_dead_staging(self) -> int:
         """Remove files that a dead process never finished; none of them was acknowledged."""
         removed = 0
-        for folder in (self.root / STAGING).iterdir():
-            if folder.is_dir() and not self.is_alive(folder.name):
-                removed += sum(1 for _ in folder.iterdir())
-                shutil.rmtree(folder, ignore_errors=True)
-                self._lock_path(folder.name).unlink(missing_ok=True)
+        for relative in self.dead_staging():
+            folder = self.root / relative
+            removed += sum(1 for _ in folder.iterdir())
+            shutil.rmtree(folder, ignore_errors=True)
+            self._lock_path(folder.name).unlink(missing_ok=True)
         return removed
 
     def close(self) -> None:

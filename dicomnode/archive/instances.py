@@ -82,10 +82,19 @@ class InstanceStore:
             How many files were indexed.
         """
         self._files.remove_dead_staging()
-        return sum(self._adopt(path, origin, now) for path in unknown_files(self._database, self._files.root))
+        return sum(self.adopt(path, origin, now) for path in unknown_files(self._database, self._files.root))
 
-    def _adopt(self, path: Path, origin: Origin, now: datetime) -> bool:
-        """Index a file that has its name and no row; one that was never whole is not named as its content says."""
+    def adopt(self, path: Path, origin: Origin, now: datetime) -> bool:
+        """Index a file that has its name and no row; one that was never whole is not named as its content says.
+
+        Args:
+            path: Relative to the data folder, below `instances`.
+            origin: Where it is said to come from.
+            now: Time of arrival.
+
+        Returns:
+            False if it cannot be used, or contradicts what is here.
+        """
         if file_sha256(self._files.root / path) != path.stem:
             return False
         try:

@@ -37,6 +37,7 @@ COMMANDS = {
     "status": Command("dicomnode.cli.status", "what is here, what waits, which roles run"),
     "trace": Command("dicomnode.cli.trace", "what happened to a study, and why"),
     "deliveries": Command("dicomnode.cli.deliveries", "what the targets got and refused, and why"),
+    "doctor": Command("dicomnode.cli.doctor", "check what the node depends on; compare files and index; repair"),
     "retry": Command("dicomnode.cli.retry", "repeat a failed job or delivery"),
     "replay": Command("dicomnode.cli.replay", "run old studies again, behind live work"),
     "echo": Command("dicomnode.cli.echo", "ask a PACS whether it answers (C-ECHO)"),
