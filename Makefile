@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-crash test-recipes lint types install clean
+.PHONY: demo test test-crash test-recipes fuzz-web lint types install clean
 
 install: $(STAMP)
 
@@ -28,6 +28,9 @@ test-crash: $(STAMP)
 test-recipes: $(STAMP)
 	DICOMNODE_TEST_RECIPES=1 $(BIN)/python -m pytest tests/unit/learning/test_published_recipes.py \
 	  tests/unit/learning/test_published_exams.py tests/unit/learning/test_published_detectors.py $(PYTEST_ARGS)
+
+fuzz-web: $(STAMP)
+	DICOMNODE_FUZZ_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/python -m pytest --timeout 0 tests/integration/test_web_schemathesis.py $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

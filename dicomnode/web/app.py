@@ -23,6 +23,7 @@ from dicomnode.web.access.oidc_pages import add_oidc_routes
 from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
 from dicomnode.web.deliveries import add_delivery_routes
+from dicomnode.web.description import add_description_route
 from dicomnode.web.headers import SafetyHeaders
 from dicomnode.web.health import add_health_routes
 from dicomnode.web.pages import add_page_routes, make_templates
@@ -38,6 +39,7 @@ _ROUTES = (
     add_search_routes,
     add_retrieve_routes,
     add_store_routes,
+    add_description_route,
     add_health_routes,
     add_page_routes,
     add_delivery_routes,

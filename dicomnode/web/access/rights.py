@@ -52,6 +52,7 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("POST", "/logout"): Right.SELF,
     ("GET", "/password"): Right.SELF,
     ("POST", "/password"): Right.SELF,
+    ("GET", "/api/v1/openapi.json"): Right.READ,
     ("GET", "/"): Right.READ,
     ("GET", "/studies/{study_uid}"): Right.READ,
     ("GET", "/evidence/{name}"): Right.READ,

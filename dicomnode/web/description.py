@@ -1,0 +1,160 @@
+"""The OpenAPI description of the web role, made from its routes: what each takes, answers and asks for."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from http import HTTPStatus
+from typing import Any, TypeAlias, cast
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
+
+from dicomnode import __version__
+from dicomnode.web.access.rights import ROUTES, Right
+from dicomnode.web.addresses import SERVICE
+from dicomnode.web.media import DICOM, DICOM_JSON, MULTIPART, OCTET_STREAM
+
+DESCRIPTION = "/api/v1/openapi.json"
+
+Json: TypeAlias = dict[str, Any]
+
+_PROBLEM, _HTML, _JSON = "application/problem+json", "text/html", "application/json"
+_FORM = "application/x-www-form-urlencoded"
+_UID: Json = {"type": "string", "pattern": r"^[0-9.]{1,64}$"}
+_COUNT: Json = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
+_TEXT: Json = {"type": "string"}
+_BYTES: Json = {"type": "string", "format": "binary"}
+_NUMBERS: Json = {"type": "string", "pattern": r"^[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*$"}
+_PATH_PARAMETERS: dict[str, Json] = {"study_uid": _UID, "series_uid": _UID, "sop_uid": _UID, "numbers": _NUMBERS}
+_SEARCH: dict[str, Json] = {
+    "limit": _COUNT,
+    "offset": _COUNT,
+    "fuzzymatching": {"type": "boolean"},
+    "includefield": _TEXT,
+    "StudyInstanceUID": _TEXT,
+    "StudyDate": _TEXT,
+    "PatientID": _TEXT,
+    "ModalitiesInStudy": _TEXT,
+}
+_QUERIES: dict[str, dict[str, Json]] = {"/": {"offset": _COUNT}, "/login": {"next": _TEXT}}
+_SCHEMAS: Json = {
+    "Problem": {
+        "description": "RFC 9457.",
+        "type": "object",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT},
+    },
+    "DicomJson": {
+        "description": "The DICOM JSON Model, PS3.18 Annex F.",
+        "type": "object",
+        "additionalProperties": {"type": "object", "required": ["vr"], "properties": {"vr": _TEXT}},
+    },
+    "Health": {"type": "object", "required": ["status"], "properties": {"status": _TEXT, "checks": {"type": "object"}}},
+}
+_LIST_OF_DICOM: Json = {"type": "array", "items": {"$ref": "#/components/schemas/DicomJson"}}
+_OF_MEDIA: dict[str, Json] = {
+    _PROBLEM: {"$ref": "#/components/schemas/Problem"},
+    _JSON: {"$ref": "#/components/schemas/Health"},
+    DICOM_JSON: {"$ref": "#/components/schemas/DicomJson"},
+}
+
+# What may befall any request: another host name, too many requests, and a node in trouble.
+_ALWAYS = (400, 421, 429, 500, 503)
+_REFUSALS = (401, 403)
+
+
+def add_description_route(router: APIRouter) -> None:
+    """One document, for programs; there are no interactive pages."""
+    router.add_api_route(DESCRIPTION, description, methods=["GET"])
+
+
+def description(request: Request) -> Response:
+    """This description (OpenAPI 3.1)."""
+    return JSONResponse(describe(cast(FastAPI, request.app)))
+
+
+def describe(app: FastAPI) -> Json:
+    """The description of an application's routes."""
+    paths: dict[str, Json] = {}
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            for method in sorted(route.methods or ()):
+                paths.setdefault(route.path_format, {})[method.lower()] = _operation(method, route)
+    schemes = {"token": {"type": "http", "scheme": "bearer"}, "password": {"type": "http", "scheme": "basic"}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "dicomnode", "version": __version__, "description": "DICOMweb (PS3.18), health and pages."},
+        "paths": paths,
+        "components": {"schemas": _SCHEMAS, "securitySchemes": schemes},
+    }
+
+
+def _operation(method: str, route: APIRoute) -> Json:
+    right = ROUTES.get((method, route.path))
+    content: Json = {
+        "operationId": f"{method.lower()}_{route.path_format}",
+        "summary": (inspect.getdoc(route.endpoint) or "").partition("\n")[0],
+        "description": f"Needs the right to {right}." if right is not Right.OPEN else "Open to everybody.",
+        "parameters": _parameters(method, route.path_format),
+        "responses": _responses(method, route.path_format, right),
+        "security": [] if right is Right.OPEN else [{"token": []}, {"password": []}],
+    }
+    if method == "POST":
+        media_type, schema = (MULTIPART, _BYTES) if route.path.startswith(SERVICE) else (_FORM, {"type": "object"})
+        content["requestBody"] = {"content": {media_type: {"schema": schema}}}
+    return content
+
+
+def _parameters(method: str, path: str) -> list[Json]:
+    named = re.findall(r"{(\w+)}", path)
+    found = [{"name": n, "in": "path", "required": True, "schema": _PATH_PARAMETERS.get(n, _TEXT)} for n in named]
+    query = _SEARCH if method == "GET" and _is_search(path) else _QUERIES.get(path, {}) if method == "GET" else {}
+    return found + [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
+
+
+def _responses(method: str, path: str, right: Right | None) -> Json:
+    statuses, media_types = _answers(method, path)
+    answers: Json = {}
+    for status in sorted({*statuses, *_ALWAYS, *(() if right is Right.OPEN else _REFUSALS)}):
+        types = media_types if status in statuses else ()
+        errors = (_PROBLEM,) if status >= HTTPStatus.BAD_REQUEST else ()
+        content = {media: {"schema": _schema(media, path, status)} for media in (*types, *errors)}
+        answers[str(status)] = {"description": HTTPStatus(status).phrase, **({"content": content} if content else {})}
+    if "{" in path:
+        answers.setdefault("404", answers["400"] | {"description": HTTPStatus.NOT_FOUND.phrase})
+    return answers
+
+
+def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The statuses of a route whose answers are of its own media types, and those types."""
+    if path.startswith("/health"):
+        return (200, 503), (_JSON,)
+    if path == DESCRIPTION:
+        return (200,), (_JSON,)
+    if path.startswith(SERVICE) and method == "POST":
+        return (200, 202, 406, 408, 409, 413, 415, 503), (DICOM_JSON,)
+    if _is_search(path) or path.endswith("/metadata"):
+        return (200, 406), (DICOM_JSON,)
+    if path.startswith(SERVICE):
+        return (200, 406), (MULTIPART, DICOM, OCTET_STREAM, "image/*")
+    if path.startswith("/evidence"):
+        return (200,), (DICOM,)
+    if path.startswith("/login/oidc"):
+        return (200, 303, 401, 404, 502), (_HTML,)
+    if method == "POST":
+        return (200, 303, 400, 401, 403, 404, 408, 413, 429), (_HTML,)
+    return (200, 303, 401, 403), (_HTML,)
+
+
+def _schema(media_type: str, path: str, status: int) -> Json:
+    if media_type == DICOM_JSON and status == HTTPStatus.OK and (_is_search(path) or path.endswith("/metadata")):
+        return _LIST_OF_DICOM
+    if path == DESCRIPTION and media_type == _JSON:
+        return {"type": "object", "required": ["openapi", "paths"]}
+    return _OF_MEDIA.get(media_type, {})
+
+
+def _is_search(path: str) -> bool:
+    return path.startswith(SERVICE) and path.rpartition("/")[2] in ("studies", "series", "instances")
