@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.requests import Request
 from fastapi.responses import RedirectResponse, Response
 
@@ -37,7 +37,7 @@ def deliveries_page(
     return templates.TemplateResponse(request, "deliveries.html", content)
 
 
-def retry(archive: ArchiveOf, delivery_id: int) -> Response:
+def retry(archive: ArchiveOf, delivery_id: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
     """Have a delivery tried again at once; identity is asked anew too."""
     archive.deliveries.retry(datetime.now(UTC), delivery_id=delivery_id)
     return RedirectResponse("/deliveries", status_code=303)

@@ -27,7 +27,13 @@ _COUNT: Json = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _TEXT: Json = {"type": "string"}
 _BYTES: Json = {"type": "string", "format": "binary"}
 _NUMBERS: Json = {"type": "string", "pattern": r"^[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*$"}
-_PATH_PARAMETERS: dict[str, Json] = {"study_uid": _UID, "series_uid": _UID, "sop_uid": _UID, "numbers": _NUMBERS}
+_PATH_PARAMETERS: dict[str, Json] = {
+    "study_uid": _UID,
+    "series_uid": _UID,
+    "sop_uid": _UID,
+    "numbers": _NUMBERS,
+    "delivery_id": _COUNT,
+}
 _SEARCH: dict[str, Json] = {
     "limit": _COUNT,
     "offset": _COUNT,
