@@ -21,6 +21,7 @@ from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
 from dicomnode.archive.proofs import ProofStore
+from dicomnode.archive.recalls import RecallStore
 from dicomnode.archive.replays import ReplayStore
 from dicomnode.archive.retention import RetentionStore
 from dicomnode.archive.sessions import SessionStore
@@ -46,6 +47,7 @@ class Archive:
         traces: What happened to each study, and why.
         jobs: Work for the models.
         replays: Old studies that run again.
+        recalls: Answers that were taken back.
         evidence: What the models answered.
         deliveries: Evidence on its way out.
         proofs: Whether what was sent is there.
@@ -73,6 +75,7 @@ class Archive:
         self.associations = AssociationStore(database, files)
         self.traces = TraceStore(database)
         self.jobs = JobStore(database, files)
+        self.recalls = RecallStore(database, files)
         self.replays = ReplayStore(database)
         self.evidence = EvidenceStore(database, files)
         self.deliveries = DeliveryStore(database, files)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
@@ -21,6 +22,7 @@ _IN_FLIGHT = (DeliveryState.WAITING, DeliveryState.SENDING)
 _ARRIVED = (DeliveryState.DELIVERED, DeliveryState.WARNING)
 _ENDED_BADLY = (DeliveryState.REFUSED, DeliveryState.WAITING, DeliveryState.HELD)
 _LONGEST_ANSWER = 2000
+NO_PROOF: Mapping[str, object] = MappingProxyType({"proof": ProofState.NONE, "next_proof_at": None})
 _NO_LEASE: dict[str, object] = {"lease_owner": None, "lease_until": None}
 
 
@@ -44,7 +46,7 @@ class DeliveryStore:
         """
         query = _joined().join(tables.jobs, _JOBS.job_id == _EVIDENCE.job_id)
         with self._database.read() as connection:
-            query = query.where(_ROWS.target == target, self._is_due(connection, now), ~_has_predecessor_in_flight())
+            query = query.where(_ROWS.target == target, self._is_due(connection, now), ~_has_predecessor_in_flight(now))
             rows = connection.execute(query.order_by(_JOBS.priority.desc(), _ROWS.delivery_id).limit(limit)).all()
         return [self._delivery(row) for row in rows]
 
@@ -107,6 +109,10 @@ class DeliveryStore:
             values |= _sent(now, prove)
         held = and_(_ROWS.delivery_id == delivery_id, _holds(owner))
         with self._database.write() as connection:
+            if _is_recalled(connection, delivery_id):
+                # Withdrawn while it was under way: what did not arrive is not tried again, what did is not looked for
+                state = DeliveryState.CANCELLED if state is DeliveryState.WAITING else state
+                values |= {"state": state, **NO_PROOF}
             if connection.execute(update(tables.deliveries).where(held).values(values)).rowcount == 0:
                 return False
             if state not in _IN_FLIGHT:
@@ -197,10 +203,11 @@ class DeliveryStore:
         alive = [owner for owner, alive in lives.items() if alive]
         # Whoever is alive still sends, however slow its peer is: two must never do so at once.
         abandoned = or_(_ROWS.lease_owner.in_(dead), and_(_ROWS.lease_until < now, _ROWS.lease_owner.not_in(alive)))
-        return or_(
+        unsent = or_(
             and_(_ROWS.state == DeliveryState.WAITING, _ROWS.next_attempt_at <= now),
             and_(_ROWS.state == DeliveryState.SENDING, abandoned),
         )
+        return and_(unsent, ~_is_of_recalled())
 
     def _delivery(self, row: IndexRow) -> Delivery:
         return Delivery(
@@ -256,15 +263,37 @@ def _sent(now: datetime, prove: bool) -> dict[str, object]:
     }
 
 
-def _has_predecessor_in_flight() -> ColumnElement[bool]:
+def _has_predecessor_in_flight(now: datetime) -> ColumnElement[bool]:
     older, object_of_it = tables.deliveries.alias(), tables.evidence.alias()
     return exists().where(
         older.c.sop_instance_uid == object_of_it.c.sop_instance_uid,
-        object_of_it.c.series_instance_uid == _EVIDENCE.series_instance_uid,
+        or_(
+            object_of_it.c.series_instance_uid == _EVIDENCE.series_instance_uid,
+            # A rejection note comes after everything that it may name
+            and_(
+                _EVIDENCE.role == "rejection",
+                object_of_it.c.study_instance_uid == _EVIDENCE.study_instance_uid,
+                object_of_it.c.model_name == _EVIDENCE.model_name,
+            ),
+        ),
         older.c.target == _ROWS.target,
         older.c.delivery_id < _ROWS.delivery_id,
         older.c.state.in_(_IN_FLIGHT),
+        # Of a recalled one only the attempt counts that is under way: there will be no other
+        or_(object_of_it.c.recall_id.is_(None), older.c.lease_until >= now),
     )
+
+
+def _is_of_recalled() -> ColumnElement[bool]:
+    object_of_it = tables.evidence.alias()
+    return exists().where(
+        object_of_it.c.sop_instance_uid == _ROWS.sop_instance_uid, object_of_it.c.recall_id.is_not(None)
+    )
+
+
+def _is_recalled(connection: Connection, delivery_id: int) -> bool:
+    query = select(_ROWS.delivery_id).where(_ROWS.delivery_id == delivery_id, _is_of_recalled())
+    return connection.execute(query).first() is not None
 
 
 def trace_delivery(connection: Connection, delivery_id: int, event: str, status: str, now: datetime) -> None:

@@ -112,4 +112,5 @@ class EvidenceStore:
             row.reason,
             row.job_id,
             row.created,
+            row.recall_id,
         )

@@ -11,6 +11,7 @@ from typing import Self
 from sqlalchemy import Connection, insert, select
 
 from dicomnode.archive import tables
+from dicomnode.archive.database import IndexRow
 from dicomnode.archive.files import file_sha256
 from dicomnode.archive.indexing import Kept, add_instance
 from dicomnode.archive.records import (
@@ -55,11 +56,16 @@ def add_answer(connection: Connection, job: Job, answer: Answer, now: datetime) 
     """Write evidence, deliveries and trace of a job that just ended."""
     queued = 0
     for new, kept in answer.objects:
-        if not _is_known(connection, new.sop_instance_uid):
-            _add_evidence(connection, job, new, kept, now)
-        if new.state is EvidenceState.READY and not job.silent:
+        known = _known(connection, new.sop_instance_uid)
+        if known is None:
+            add_evidence(connection, job.job_id, new, kept, now)
+        withdrawn = known is not None and known.recall_id is not None
+        if known is not None and withdrawn:
+            text = f"{new.role} {new.sop_instance_uid} is the same as before, which recall {known.recall_id} withdrew"
+            _trace(connection, job, "recalled", f"{text}: it stays withdrawn", now)
+        if new.state is EvidenceState.READY and not job.silent and not withdrawn:
             wanting = [target for target in job.targets if target not in new.unwanted_by]
-            queued += _queue(connection, new.sop_instance_uid, wanting, now)
+            queued += queue(connection, new.sop_instance_uid, wanting, now)
     states = [new.state for new, _ in answer.objects]
     for new, _ in answer.objects:
         if new.state is EvidenceState.QUARANTINED:
@@ -72,12 +78,13 @@ def add_answer(connection: Connection, job: Job, answer: Answer, now: datetime) 
     _trace(connection, job, "answered", ", ".join(parts), now)
 
 
-def _is_known(connection: Connection, sop_instance_uid: str) -> bool:
-    rows = tables.evidence.c.sop_instance_uid
-    return connection.execute(select(rows).where(rows == sop_instance_uid)).first() is not None
+def _known(connection: Connection, sop_instance_uid: str) -> IndexRow | None:
+    rows = tables.evidence
+    return connection.execute(select(rows).where(rows.c.sop_instance_uid == sop_instance_uid)).one_or_none()
 
 
-def _add_evidence(connection: Connection, job: Job, new: NewEvidence, kept: Kept, now: datetime) -> None:
+def add_evidence(connection: Connection, job_id: int, new: NewEvidence, kept: Kept, now: datetime) -> None:
+    """Write an object's row, and index it with what came in."""
     connection.execute(
         insert(tables.evidence).values(
             sop_instance_uid=new.sop_instance_uid,
@@ -92,7 +99,7 @@ def _add_evidence(connection: Connection, job: Job, new: NewEvidence, kept: Kept
             instance_number=new.instance_number,
             state=new.state,
             reason=new.reason,
-            job_id=job.job_id,
+            job_id=job_id,
             created=now,
         )
     )
@@ -102,7 +109,8 @@ def _add_evidence(connection: Connection, job: Job, new: NewEvidence, kept: Kept
         add_instance(connection, kept, now)
 
 
-def _queue(connection: Connection, sop_instance_uid: str, targets: Sequence[str], now: datetime) -> int:
+def queue(connection: Connection, sop_instance_uid: str, targets: Sequence[str], now: datetime) -> int:
+    """Queue an object for targets that it was not queued for before; returns for how many."""
     rows = tables.deliveries
     query = select(rows.c.target).where(rows.c.sop_instance_uid == sop_instance_uid)
     known = set(connection.execute(query).scalars())

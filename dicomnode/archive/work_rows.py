@@ -119,7 +119,11 @@ class NewEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """An evidence object in the index."""
+    """An evidence object in the index.
+
+    Attributes:
+        recall_id: The recall that withdrew it, None if it stands.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -135,6 +139,7 @@ class Evidence:
     reason: str
     job_id: int
     created: datetime
+    recall_id: int | None = None
 
 
 class DeliveryState(StrEnum):
@@ -148,6 +153,7 @@ class DeliveryState(StrEnum):
     HELD = "held"  # by the node: the PACS tells another identity than the object's
     REPLACED = "replaced"  # never sent: an object with the corrected identity goes in its place
     COVERED = "covered"  # never sent: the target takes no such object, and another that it gets says the same
+    CANCELLED = "cancelled"  # by a recall, before it arrived
 
 
 class ProofState(StrEnum):

@@ -64,6 +64,14 @@ PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 # No standard code names what a network looked at closely; it is no finding.
 ATTENTION_REGION = Code("attention_region", PRIVATE_SCHEME, "Region that the network attended to")
 ATTENTION_SHARE = Code("attention_share", PRIVATE_SCHEME, "Share of the network's attention")
+# Nothing in PS3.16 says that a report takes an earlier one back without another result in its place.
+RESULT_WITHDRAWN = Code("result_withdrawn", PRIVATE_SCHEME, "Result withdrawn")
+WITHDRAWN_OBJECT = Code("withdrawn_object", PRIVATE_SCHEME, "Withdrawn object")
+REJECTED_FOR_QUALITY = Code("113001", "DCM", "Rejected for Quality Reasons")
+REJECTED_FOR_SAFETY = Code("113037", "DCM", "Rejected for Patient Safety Reasons")
+TITLE_MODIFIER = Code("113011", "DCM", "Document Title Modifier")
+SOFTWARE_FAILURE = Code("111218", "DCM", "Software failure")
+KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
 SOURCE_FOR_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
 
 ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical structure")

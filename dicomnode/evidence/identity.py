@@ -13,7 +13,9 @@ from pydicom.dataset import Dataset
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.findings import Maker, ModelIdentity, Outcome, Result
 
-Role = Literal["answer", "text", "lesions", "segmentation", "heat-map", "attention", "presentation", "picture"]
+Role = Literal[
+    "answer", "text", "lesions", "segmentation", "heat-map", "attention", "presentation", "picture", "rejection"
+]
 
 # Their order gives the series numbers.
 ROLES: tuple[Role, ...] = (
@@ -25,6 +27,7 @@ ROLES: tuple[Role, ...] = (
     "attention",
     "presentation",
     "picture",
+    "rejection",
 )
 MAXIMUM_PARTS = 8
 # Documents that an exam of several images may need more than one of, each in a series of its own: viewers show only

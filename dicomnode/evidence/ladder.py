@@ -13,6 +13,7 @@ from pydicom.uid import (
     ComprehensiveSRStorage,
     EnhancedSRStorage,
     GrayscaleSoftcopyPresentationStateStorage,
+    KeyObjectSelectionDocumentStorage,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
@@ -32,6 +33,7 @@ CLASS_OF_ROLE: Mapping[Role, str] = MappingProxyType(
         "attention": Comprehensive3DSRStorage,
         "presentation": GrayscaleSoftcopyPresentationStateStorage,
         "picture": SecondaryCaptureImageStorage,
+        "rejection": KeyObjectSelectionDocumentStorage,
     }
 )
 CLASS_OF_FORM: Mapping[Form, str] = MappingProxyType(
@@ -73,6 +75,7 @@ LADDERS: Mapping[Role, tuple[Rung, ...]] = MappingProxyType(
         "heat-map": (),  # shades over an image: no older kind has them
         "presentation": (_DRAWN[1],),
         "picture": (),
+        "rejection": (),
     }
 )
 

@@ -89,8 +89,8 @@ def stamp(dataset: Dataset, draft: Draft) -> Dataset:
     dataset.SeriesDescription = series_description(draft.result.model, draft.role, draft.view)
     dataset.SeriesNumber = series_number(draft.result.model.name, draft.role)
     _stamp_equipment(dataset, draft)
-    _stamp_times(dataset, draft)
-    _stamp_coding_schemes(dataset)
+    stamp_times(dataset, draft.result.created)
+    stamp_coding_schemes(dataset)
     dataset.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     dataset.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     return dataset
@@ -112,14 +112,15 @@ def local_time(created: datetime, timezone_offset: str) -> datetime:
     return created.astimezone(timezone(-offset if sign == "-" else offset))
 
 
-def _stamp_times(dataset: Dataset, draft: Draft) -> None:
-    moment = local_time(draft.result.created, str(draft.sources.patient.get("TimezoneOffsetFromUTC", "")))
+def stamp_times(dataset: Dataset, created: datetime) -> None:
+    """Date a document that has its study's attributes already."""
+    moment = local_time(created, str(dataset.get("TimezoneOffsetFromUTC") or ""))
     date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
     dataset.ContentDate = dataset.InstanceCreationDate = date
     dataset.ContentTime = dataset.InstanceCreationTime = time
 
 
-def _stamp_coding_schemes(dataset: Dataset) -> None:
+def stamp_coding_schemes(dataset: Dataset) -> None:
     """Say whose codes the private ones are, if there are any (PS3.3 C.12.1.1.1)."""
     # Of a segmentation only the segments are searched: its frames, which may be many, have standard codes.
     searched = dataset.get("SegmentSequence") or [dataset]
@@ -142,7 +143,7 @@ def _stamp_equipment(dataset: Dataset, draft: Draft) -> None:
     dataset.StationName = node.ae_title
     # What people drew is theirs: it must not be taken for an answer of this node when it comes back.
     if model.maker is Maker.MODEL:
-        dataset.ContributingEquipmentSequence = [_algorithm(model), _node(node)]
+        dataset.ContributingEquipmentSequence = [_algorithm(model), node_equipment(node)]
     else:
         dataset.pop("ContributingEquipmentSequence", None)  # highdicom names itself
 
@@ -155,7 +156,8 @@ def _algorithm(model: ModelIdentity) -> Dataset:
     return item
 
 
-def _node(node: NodeIdentity) -> Dataset:
+def node_equipment(node: NodeIdentity) -> Dataset:
+    """The node as an item of the Contributing Equipment Sequence, by which its own objects are known again."""
     item = _equipment(NODE_MANUFACTURER, NODE_MANUFACTURER, node.version)
     item.StationName = node.ae_title
     item.ContributionDescription = "Node that ran the model and wrote this object"

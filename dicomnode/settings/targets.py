@@ -53,6 +53,10 @@ class TargetSettings(Section):
     fallback: bool = Field(
         True, description="Send an older kind of object where the target does not take the newer one."
     )
+    rejection_note: Literal["also", "only", "never"] = Field(
+        "also",
+        description="What a recall sends: a rejection note (IHE IOCM) beside a report that supersedes, or one of them.",
+    )
     send: OutcomeSwitches = Field(default_factory=lambda: OutcomeSwitches.model_validate({}))
 
     @model_validator(mode="after")

@@ -34,21 +34,23 @@ class JobAnswer:
     Attributes:
         outcome: One of the coded outcomes, empty while there is none.
         sentence: The answer in words.
+        withdrawn: Whether the result was recalled.
     """
 
     job: Job
     outcome: str
     sentence: str
     findings: tuple[FindingRow, ...]
+    withdrawn: bool = False
 
 
-def read_answer(job: Job) -> JobAnswer:
+def read_answer(job: Job, *, withdrawn: bool = False) -> JobAnswer:
     """Read the result that is stored with a job."""
     if job.result_json is None:
         return JobAnswer(job, "", "", ())
     result: dict[str, Any] = json.loads(job.result_json)
     findings = tuple(_finding(item) for item in result["findings"])
-    return JobAnswer(job, result["outcome"], _sentence(result), findings)
+    return JobAnswer(job, result["outcome"], _sentence(result), findings, withdrawn)
 
 
 def _sentence(result: dict[str, Any]) -> str:

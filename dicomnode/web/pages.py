@@ -19,7 +19,7 @@ from dicomnode.archive.records import Delivery, Evidence, Job, StudyRecord
 from dicomnode.errors import NotFoundError
 from dicomnode.settings import Settings
 from dicomnode.web.addresses import ArchiveOf, SettingsOf, check_uids
-from dicomnode.web.answers import read_answer
+from dicomnode.web.answers import JobAnswer, read_answer
 from dicomnode.web.media import DICOM
 
 _PAGE = 50
@@ -102,7 +102,7 @@ def study_page(
     record = archive.studies.record(study_uid)
     content = who(settings) | {
         "record": record,
-        "answers": [read_answer(job) for job in _current(archive.jobs.list(study_uid))],
+        "answers": _answers(archive, study_uid),
         "evidence": _evidence_rows(archive, study_uid),
         "trace": archive.traces.list(study_uid),
     }
@@ -148,6 +148,14 @@ def _study_row(archive: Archive, record: StudyRecord) -> StudyRow:
 def _current(jobs: Iterable[Job]) -> list[Job]:
     """The last job of each model; earlier ones answered for a study that has changed since."""
     return list({job.model_name: job for job in jobs}.values())
+
+
+def _answers(archive: Archive, study_uid: str) -> list[JobAnswer]:
+    """The current answer of each model; one whose documents were recalled stays withdrawn when it is given again."""
+    jobs = archive.jobs.list(study_uid)
+    recalled = {item.job_id for item in archive.evidence.list(study_uid) if item.recall_id is not None}
+    results = {job.result_json for job in jobs if job.job_id in recalled and job.result_json is not None}
+    return [read_answer(job, withdrawn=job.result_json in results) for job in _current(jobs)]
 
 
 def _evidence_rows(archive: Archive, study_uid: str) -> list[EvidenceRow]:

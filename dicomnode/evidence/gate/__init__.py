@@ -17,6 +17,7 @@ from dicomnode.evidence.gate import (
     attributes,
     heat_map,
     lesions,
+    notes,
     picture,
     presentation,
     report,
@@ -58,6 +59,18 @@ OWN: tuple[Check, ...] = (
     presentation.presentation,
     picture.picture,
 )
+# What takes a result back instead of giving one
+OWN_NOTE: tuple[Check, ...] = (
+    values.own_values,
+    attributes.series,
+    attributes.contributing,
+    attributes.no_private,
+    attributes.no_identity_in_text,
+    study.identity,
+    study.predecessors,
+    notes.rejection,
+    notes.withdrawal,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +107,8 @@ def check(
         known = _anything
     by_uid = _by_uid(headers)
     subject = Subject(dataset, by_uid, known, tuple(companions))
-    return _run((*ANY_OBJECT, *ANY_DOCUMENT, *OWN), subject)
+    own = OWN_NOTE if subject.role == "rejection" or subject.is_withdrawal else OWN
+    return _run((*ANY_OBJECT, *ANY_DOCUMENT, *own), subject)
 
 
 def _by_uid(headers: Sequence[Dataset]) -> dict[str, Dataset]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     GrayscaleSoftcopyPresentationStateStorage,
+    KeyObjectSelectionDocumentStorage,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
@@ -94,7 +95,21 @@ _SC_TYPE_1 = (
     "PixelData",
 )
 _SC_TYPE_2 = ("InstanceNumber",)
+_KO_TYPE_1 = (
+    "SeriesNumber",
+    "InstanceNumber",
+    "ContentDate",
+    "ContentTime",
+    "CurrentRequestedProcedureEvidenceSequence",
+    "ValueType",
+    "ConceptNameCodeSequence",
+    "ContinuityOfContent",
+    "ContentTemplateSequence",
+    "ContentSequence",
+)
+_KO_TYPE_2 = ("Manufacturer", "ReferencedPerformedProcedureStepSequence")
 _REQUIRED = {
+    KeyObjectSelectionDocumentStorage: (_KO_TYPE_1, _KO_TYPE_2),
     SegmentationStorage: (_SEG_TYPE_1, _SEG_TYPE_2),
     GrayscaleSoftcopyPresentationStateStorage: (_PR_TYPE_1, _PR_TYPE_2),
     SecondaryCaptureImageStorage: (_SC_TYPE_1, _SC_TYPE_2),

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage, Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from dicomnode.dicom.uids import NODE_MANUFACTURER
+from dicomnode.evidence import concepts
 from dicomnode.evidence.identity import Role, evidence_series_uid, kinds, role_of
 from dicomnode.evidence.ladder import CLASS_OF_FORM, CLASS_OF_ROLE, Form, substitute_kinds
 
@@ -73,6 +74,14 @@ class Subject:
                 if evidence_series_uid(study, name, filed) == series:
                     return kind, form, evidence_series_uid(study, name, kind)
         return "", None, ""
+
+    @property
+    def is_withdrawal(self) -> bool:
+        """Whether it takes a result back, in the series of the document that it supersedes."""
+        withdrawn = (concepts.RESULT_WITHDRAWN.value, concepts.RESULT_WITHDRAWN.scheme)
+        return self.dataset.get("Modality") == "SR" and any(
+            concept(item, "ConceptCodeSequence")[:2] == withdrawn for _, _, item in descendants(self.dataset)
+        )
 
     @property
     def is_report(self) -> bool:

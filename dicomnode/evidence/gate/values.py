@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import (
     ExplicitVRLittleEndian,
     GrayscaleSoftcopyPresentationStateStorage,
+    KeyObjectSelectionDocumentStorage,
     SecondaryCaptureImageStorage,
 )
 
@@ -32,6 +33,12 @@ _SR_VALUES = {
     "ValueType": "CONTAINER",
     "SpecificCharacterSet": "ISO_IR 192",
 }
+_KO_VALUES = {
+    "Modality": "KO",
+    "ValueType": "CONTAINER",
+    "SpecificCharacterSet": "ISO_IR 192",
+}
+_OWN_KO_TYPE_1 = ("SeriesDescription",)
 _SEG_VALUES = {
     "Modality": "SEG",
     "SegmentationType": "BINARY",
@@ -83,8 +90,12 @@ def own_values(subject: Subject) -> Iterator[str]:
 def _own(subject: Subject) -> tuple[Mapping[str, object], tuple[str, ...]]:
     """Fixed values, and attributes that must not be empty, of a document of this class."""
     kind = subject.dataset.get("SOPClassUID")
+    if subject.is_withdrawal:  # nothing about it is preliminary
+        return _SR_VALUES | {"PreliminaryFlag": "FINAL"}, _OWN_SR_TYPE_1
     if kind in SR_CLASSES:
         return _SR_VALUES, _OWN_SR_TYPE_1
+    if kind == KeyObjectSelectionDocumentStorage:
+        return _KO_VALUES, _OWN_KO_TYPE_1
     if kind == GrayscaleSoftcopyPresentationStateStorage:
         return _PR_VALUES, _OWN_PR_TYPE_1
     if kind == SecondaryCaptureImageStorage:

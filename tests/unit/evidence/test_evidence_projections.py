@@ -110,7 +110,7 @@ def test_parts_follow_the_images_that_were_given(paths: list[Path]) -> None:
     )
     backwards = replace(result, images=result.images[::-1])
     assert projections_of(backwards, read_sources(backwards, paths))[0].view == "R-MLO"
-    assert len(kinds()) == len(set(kinds())) == 4 + 4 * MAXIMUM_PARTS
+    assert len(kinds()) == len(set(kinds())) == 5 + 4 * MAXIMUM_PARTS
     assert role_of("answer-2") is None
 
 
