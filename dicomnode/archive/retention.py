@@ -24,6 +24,7 @@ from dicomnode.archive.space import SpaceGuard
 _STUDIES, _EVIDENCE, _JOBS = tables.studies.c, tables.evidence.c, tables.jobs.c
 _UNFINISHED = (JobState.WAITING, JobState.LEASED)
 _ARRIVED = (DeliveryState.DELIVERED, DeliveryState.WARNING)
+_NEVER_SENT = (DeliveryState.REPLACED, DeliveryState.COVERED, DeliveryState.CANCELLED)
 _PROVEN = (ProofState.COMMITTED, ProofState.VISIBLE)
 _ENOUGH = (*_PROVEN, ProofState.NONE, ProofState.UNPROVEN)
 # Kept for the day the study comes again: when each result was first made, and how far its series were numbered.
@@ -144,7 +145,7 @@ def _evidence_that_must_stay(uid: ColumnElement[str]) -> ColumnElement[bool]:
 def _undelivered(uid: ColumnElement[str], proving: Collection[str]) -> ColumnElement[bool]:
     rows, made = tables.deliveries.c, tables.evidence.alias("made").c
     proven = or_(rows.proof.in_(_PROVEN), and_(rows.target.not_in(proving), rows.proof.in_(_ENOUGH)))
-    settled = or_(rows.state == DeliveryState.REPLACED, and_(rows.state.in_(_ARRIVED), proven))
+    settled = or_(rows.state.in_(_NEVER_SENT), and_(rows.state.in_(_ARRIVED), proven))
     return exists().where(made.study_instance_uid == uid, made.sop_instance_uid == rows.sop_instance_uid, ~settled)
 
 

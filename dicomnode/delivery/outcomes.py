@@ -72,6 +72,11 @@ _STATUSES: tuple[tuple[int, int, OutcomeKind, str], ...] = (
 )
 
 
+def statuses() -> tuple[tuple[int, int, OutcomeKind, str], ...]:
+    """The table: lowest code, highest code, meaning, words; the first row that fits counts."""
+    return _STATUSES
+
+
 def dimse_outcome(status: int) -> SendOutcome:
     """What a C-STORE status, or a STOW-RS Failure Reason (0008,1197) or Warning Reason (0008,1196), means.
 

@@ -60,6 +60,11 @@ _ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
 _UNEXPECTED = Answer(0x0110, 0x0110, False, "processing failure")
 
 
+def answers() -> tuple[tuple[type[Exception], Answer], ...]:
+    """Every error that is foreseen and its answer, in the order in which they are tried; last, any other."""
+    return (*_ANSWERS, (Exception, _UNEXPECTED))
+
+
 def answer_to(error: Exception) -> Answer:
     """The answer to an error; anything unforeseen is a processing failure."""
     return next((answer for kind, answer in _ANSWERS if isinstance(error, kind)), _UNEXPECTED)
