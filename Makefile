@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-crash test-recipes fuzz-web lint types install clean
+.PHONY: demo test faults test-crash test-recipes fuzz-web lint types install clean
 
 install: $(STAMP)
 
@@ -21,6 +21,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# KILLS=2000 ROUNDS=3 for the long table
+faults: $(STAMP)
+	$(BIN)/python -m tests.faults --kills $(or $(KILLS),200) --rounds $(or $(ROUNDS),1)
 
 test-crash: $(STAMP)
 	DICOMNODE_CRASH_FATES=10 $(BIN)/python -m pytest --timeout 0 tests/faults/test_crash_model.py $(PYTEST_ARGS)

@@ -12,6 +12,7 @@ from dicomnode.archive.audit import AuditStore
 from dicomnode.archive.capabilities import CapabilityStore
 from dicomnode.archive.checks import CheckStore
 from dicomnode.archive.checkup import Checkup
+from dicomnode.archive.clock import ClockStore
 from dicomnode.archive.database import Database
 from dicomnode.archive.deliveries import DeliveryStore
 from dicomnode.archive.deployments import DeploymentStore
@@ -56,6 +57,7 @@ class Archive:
         watermarks: How far pollers have come.
         deployments: Which bundles are approved, and what they do.
         audit: What an administrator must be able to look up.
+        clock: Times that lie ahead of a clock that was put back.
         space: Whether there is room for what arrives.
         tallies: How much each peer sent.
         accounts: Who may use the pages and the interfaces.
@@ -84,6 +86,7 @@ class Archive:
         self.capabilities = CapabilityStore(database)
         self.watermarks = WatermarkStore(database)
         self.deployments = DeploymentStore(database)
+        self.clock = ClockStore(database)
         self.audit = AuditStore(database)
         self.tallies = TallyStore(database)
         self.accounts = AccountStore(database)

@@ -30,6 +30,7 @@ from dicomnode.study import Series, Study
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.2
 _RETRY_SECONDS = 2.0
+_LONGEST_RETRY_SECONDS = 300.0
 _PATIENCE_SECONDS = 4.0
 _NO_SPACE = "waits for disk space"
 _SPACE_PAUSE = timedelta(seconds=30)
@@ -203,7 +204,8 @@ class Worker:
         _log.error("job %d, attempt %d: %s", job.job_id, job.attempts, reason)
         now = self._clock()
         if job.attempts < self._settings.infer.maximum_attempts:
-            at = now + timedelta(seconds=_RETRY_SECONDS * 2.0 ** (job.attempts - 1))
+            pause = min(_RETRY_SECONDS * 2.0 ** min(job.attempts - 1, 30), _LONGEST_RETRY_SECONDS)
+            at = now + timedelta(seconds=pause)
             self._archive.jobs.retry_later(job.job_id, self._owner, reason, at, now)
             return
         try:

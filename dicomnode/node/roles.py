@@ -7,17 +7,21 @@ import os
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from dicomnode.archive import Archive
+from dicomnode.node.clock_watch import ClockWatch
 from dicomnode.node.presence import Presence, announce, withdraw
 from dicomnode.node.stopping import Stopper, run_together
 from dicomnode.settings import Settings
 
 _log = logging.getLogger(__name__)
 _ROUND_SECONDS = 0.25
+_LONGEST_PAUSE = timedelta(hours=1)
+"""A time further ahead than this was written before the clock was put back."""
 _STUDIES_COMPARED_AT_ONCE = 2
 
 Part = Callable[[threading.Event], None]
@@ -123,7 +127,12 @@ def _rounds(settings: Settings, archive: Archive) -> Part:
     models = partial(deployed_models, Shelf(settings.models.folder), archive.deployments)
 
     def rounds(stop: threading.Event) -> None:
+        watch = ClockWatch(now, time.monotonic)
+        archive.clock.settle(now(), _LONGEST_PAUSE)
         while not stop.is_set():
+            if watch.went_back():
+                _log.warning("the clock was put back: what waits for a later time is done now")
+                archive.clock.settle(now(), timedelta(0))
             if not settings.completion.ask:  # else they are closed by who compares them
                 close_due_studies(archive, settings.completion, now())
             route_unrouted(archive, models, settings, now)

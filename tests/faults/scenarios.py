@@ -1,0 +1,359 @@
+"""The faults: each breaks something while studies flow, and ends when everything has come to rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.checking import Held, Verdict, check
+from tests.faults.ledger import Ledger
+from tests.faults.load import Modality, by_c_store, by_stow
+from tests.faults.pacs import MoodyPacs, Wire, held_by_orthanc, wire_to
+from tests.node_fixtures import BUNDLES, ROLES, Node
+from tests.peers_fixtures import Orthanc, running_orthanc, wait_for
+
+MODEL = "brain_mri_tumor_classifier"
+_REST_SECONDS = 300.0
+_UNSETTLED = {
+    "studies": "SELECT count(*) FROM studies WHERE state = 'open' OR routed_generation < generation",
+    "jobs": "SELECT count(*) FROM jobs WHERE state IN ('waiting', 'leased')",
+    "deliveries": "SELECT count(*) FROM deliveries WHERE state IN ('waiting', 'sending')",
+}
+
+
+@dataclass
+class Stage:
+    """A node with its peers and senders, as a scenario finds them.
+
+    Attributes:
+        node: Runs.
+        ledger: What senders saw.
+        held: Gives what the PACS holds beside images.
+        random: Seeded.
+        faults: How many were injected so far.
+    """
+
+    node: Node
+    ledger: Ledger
+    held: Callable[[], dict[str, Held]]
+    random: random.Random
+    faults: int = 0
+    senders: list[Modality] = field(default_factory=list)
+
+    def port(self) -> int | None:
+        """The listener's port, None while it is away."""
+        return _port(self.node, "receive")
+
+    def stow_url(self) -> str | None:
+        """Where STOW-RS is, None while it is away."""
+        port = _port(self.node, "web")
+        return None if port is None else f"http://127.0.0.1:{port}/dicom-web"
+
+    def sending(self, folder: Path, studies: int | None, *, stow: bool = False) -> None:
+        """Start a sender of so many studies, or of as many as come until the end."""
+        name = f"m{len(self.senders)}"
+        send = by_stow(self.stow_url) if stow else by_c_store(self.port)
+        self.senders.append(Modality(name, folder / name, self.ledger, send, studies))
+        self.senders[-1].start()
+
+    def come_to_rest(self) -> None:
+        """Wait until senders are done, and nothing waits at the node."""
+        for sender in self.senders:
+            sender.finish()
+        wait_for(lambda: sum(unsettled(self.node.data_dir).values()) == 0, _REST_SECONDS, "the node to come to rest")
+
+    def verdict(self) -> Verdict:
+        """What the checker says."""
+        return check(self.node.data_dir, self.ledger, self.held(), MODEL)
+
+
+def unsettled(data_dir: Path) -> dict[str, int]:
+    """How much of each kind of work is not at its end."""
+    with sqlite3.connect(f"file:{data_dir / 'index.sqlite'}?mode=ro", uri=True, timeout=30) as index:
+        return {name: index.execute(query).fetchone()[0] for name, query in _UNSETTLED.items()}
+
+
+def _port(node: Node, role: str) -> int | None:
+    try:
+        content = json.loads((node.data_dir / "run" / f"{role}.json").read_text())
+        os.kill(content["pid"], 0)
+    except (OSError, ValueError):
+        return None
+    return int(content["port"])
+
+
+def node_settings(port: int, ae_title: str) -> dict[str, Any]:
+    """A node that tries again soon, and answers to one PACS on this machine."""
+    target = {"name": "pacs", "ae_title": ae_title, "host": "127.0.0.1", "port": port}
+    pauses = {"timeout_seconds": 5.0, "maximum_backoff_seconds": 2.0}
+    return {
+        "receive": {"accept_unknown_peers": True, "network_timeout_seconds": 10.0},
+        "web": {"accounts": {"required": False}},
+        "infer": {"device": "cpu", "lease_seconds": 3.0, "maximum_attempts": 50},
+        "targets": [target | pauses],
+    }
+
+
+@contextmanager
+def stage(folder: Path, seed: int, port: int, ae_title: str, held: Callable[[], dict[str, Held]]) -> Iterator[Stage]:
+    """A running node that answers to the PACS of that port and AE title."""
+    node = Node(folder / "node", node_settings(port, ae_title), BUNDLES).deploy(MODEL)
+    try:
+        yield Stage(node.start(), Ledger(), held, random.Random(seed))
+    finally:
+        node.stop(60.0)
+
+
+@contextmanager
+def with_orthanc(folder: Path, seed: int) -> Iterator[tuple[Stage, Orthanc, Wire]]:
+    """A stage whose PACS is Orthanc, behind a wire that can be cut."""
+    with (
+        running_orthanc(folder / "orthanc") as orthanc,
+        wire_to(orthanc.port) as wire,
+        stage(folder, seed, wire.port, orthanc.ae_title, lambda: held_by_orthanc(orthanc)) as made,
+    ):
+        yield made, orthanc, wire
+
+
+@contextmanager
+def with_moody_pacs(folder: Path, seed: int) -> Iterator[tuple[Stage, MoodyPacs]]:
+    """A stage whose PACS misbehaves."""
+    pacs = MoodyPacs()
+    try:
+        with stage(folder, seed, pacs.port, pacs.ae_title, lambda: dict(pacs.held)) as made:
+            yield made, pacs
+    finally:
+        pacs.stop()
+
+
+def kills(folder: Path, seed: int, count: int) -> Verdict:
+    """`kill -9` of any role, or of the whole node, at random moments while studies flow."""
+    with with_orthanc(folder, seed) as (on, _, _):
+        on.sending(folder, studies=None)
+        on.sending(folder, studies=None, stow=True)
+        for _ in range(count):
+            time.sleep(on.random.uniform(0.05, 4.0))
+            _kill(on, on.random.choice([*ROLES, "whole node"]))
+            on.faults += 1
+        on.come_to_rest()
+        return on.verdict()
+
+
+def _kill(on: Stage, what: str) -> None:
+    if what != "whole node":
+        on.node.kill(what)
+        return
+    presences = [on.node.presence(role)["pid"] for role in ROLES]
+    os.kill(on.node.pid, signal.SIGKILL)
+    for pid in presences:  # a power cut leaves no role behind
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    wait_for(on.node.has_ended, 30, "the killed node to be gone")
+    on.node.start(wait=False)
+
+
+def pacs_away(folder: Path, seed: int) -> Verdict:
+    """The PACS is stopped while results are on their way, and comes back."""
+    with with_orthanc(folder, seed) as (on, orthanc, _):
+        on.sending(folder, studies=4)
+        wait_for(lambda: len(on.ledger.studies) >= 1, 120, "a first study")
+        orthanc.stop()
+        wait_for(lambda: len(on.ledger.studies) >= 4, 120, "all studies")
+        time.sleep(5)
+        orthanc.start()
+        on.come_to_rest()
+        return on.verdict()
+
+
+def pacs_cut(folder: Path, seed: int) -> Verdict:
+    """The network to the PACS breaks in the middle of C-STORE, again and again."""
+    with with_orthanc(folder, seed) as (on, _, wire):
+        on.sending(folder, studies=4)
+        for length in (0, 200, 1500, 4000, 9000, 20000):
+            wire.cut_after = length
+            seen = wire.cuts
+            wait_for(lambda seen=seen: wire.cuts > seen or (on.ledger.studies and not _waits(on)), 60, "a cut")
+        wire.cut_after = None
+        on.come_to_rest()
+        return on.verdict()
+
+
+def _waits(on: Stage) -> bool:
+    return sum(unsettled(on.node.data_dir).values()) > 0
+
+
+def senders_cut(folder: Path, seed: int) -> Verdict:
+    """The network to the node breaks in the middle of a sender's C-STORE."""
+    with with_orthanc(folder, seed) as (on, _, _), wire_to(0) as wire:
+
+        def through_the_wire() -> int | None:
+            port = on.port()
+            if port is None:
+                return None
+            wire.peer_port = port
+            wire.cut_after = on.random.choice([None, 300, 20000, 30000, 50000])
+            return wire.port
+
+        on.senders.append(Modality("cut", folder / "cut", on.ledger, by_c_store(through_the_wire), 4))
+        on.senders[-1].start()
+        on.come_to_rest()
+        return on.verdict()
+
+
+def pacs_moods(folder: Path, seed: int) -> Verdict:
+    """The PACS refuses, aborts, answers 0xA700, 0xB000 or 0x0110, closes or hangs; then it is well again."""
+    with with_moody_pacs(folder, seed) as (on, pacs):
+        on.sending(folder, studies=None)
+        for mood in ("refuse", "abort", 0xA700, 0xB000, 0x0110, "close", "hang"):
+            pacs.mood = mood
+            before = pacs.asked
+            wait_for(lambda before=before, mood=mood: mood == "refuse" or pacs.asked > before, 120, f"mood {mood}")
+            time.sleep(2)
+        pacs.mood = "good"
+        on.come_to_rest()
+        return on.verdict()
+
+
+def pacs_refuses(folder: Path, seed: int) -> Verdict:
+    """The PACS refuses objects for good (0xC000): told so, kept, and delivered when an administrator asks again."""
+    with with_moody_pacs(folder, seed) as (on, pacs):
+        pacs.mood = 0xC000
+        on.sending(folder, studies=2)
+        on.come_to_rest()
+        refused = check(on.node.data_dir, on.ledger, on.held(), MODEL)
+        assert not pacs.held, "nothing was accepted"
+        assert not refused.untrue, refused.untrue
+        pacs.mood = "good"
+        for study in on.ledger.studies:
+            asked = on.node.command("retry", "study", study)
+            assert asked.returncode == 0, asked.stderr
+        on.come_to_rest()
+        return on.verdict()
+
+
+def full_disk(folder: Path, seed: int) -> Verdict:
+    """No file of a role can grow any more (the system's file size limit), each in turn; then there is room again."""
+    with with_orthanc(folder, seed) as (on, _, _):
+        on.sending(folder, studies=None)
+        on.sending(folder, studies=None, stow=True)
+        for role in ROLES:
+            for limit in (0, 30000):
+                pid = int(on.node.presence(role)["pid"])
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+                time.sleep(3)
+                _lift(pid)
+        on.come_to_rest()
+        return on.verdict()
+
+
+def _lift(pid: int) -> None:
+    try:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except ProcessLookupError:
+        return  # it gave up, and its successor has no limit
+
+
+def locked_index(folder: Path, seed: int) -> Verdict:
+    """Somebody else holds the index's write lock for longer than the node waits for it."""
+    with with_orthanc(folder, seed) as (on, _, _):
+        on.sending(folder, studies=None)
+        for seconds in (3, 40):
+            time.sleep(2)
+            with sqlite3.connect(on.node.data_dir / "index.sqlite", timeout=60, isolation_level=None) as index:
+                index.execute("BEGIN IMMEDIATE")
+                time.sleep(seconds)
+                index.execute("ROLLBACK")
+            index.close()
+        on.come_to_rest()
+        return on.verdict()
+
+
+def two_nodes(folder: Path, seed: int) -> Verdict:
+    """A second node is started on the same data while studies flow; it must refuse, and disturb nothing."""
+    with with_orthanc(folder, seed) as (on, _, _):
+        on.sending(folder, studies=4)
+        command = [sys.executable, "-m", "dicomnode", "serve", "--settings", str(on.node.settings_path)]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert second.returncode == 2, second.stderr
+        assert "another dicomnode" in second.stderr, second.stderr
+        on.come_to_rest()
+        return on.verdict()
+
+
+def corrupt_index(folder: Path, seed: int) -> Verdict:
+    """The index is destroyed in the middle while the node is down; doctor builds a new one from what is left."""
+    with with_orthanc(folder, seed) as (on, _, _):
+        on.sending(folder, studies=4)
+        on.come_to_rest()
+        on.node.stop(60.0)
+        path = on.node.data_dir / "index.sqlite"
+        with path.open("r+b") as index:
+            index.seek(4096)
+            index.write(on.random.randbytes(path.stat().st_size // 2))
+        refused = on.node.command("serve")
+        assert refused.returncode != 0 and "doctor --deep" in refused.stderr, refused.stderr
+        mended = on.node.command("doctor", "--deep", "--rebuild-index")
+        assert mended.returncode == 0, mended.stderr
+        on.node.deploy(MODEL).start()
+        on.come_to_rest()
+        return on.verdict()
+
+
+def clock_put_back(folder: Path, seed: int) -> Verdict:
+    """The machine's clock jumps back by two hours while results wait for a PACS that is away, and stays there."""
+    shift = folder / "shift"
+    shift.write_text("0")
+    with _shifted_clock(shift, folder), with_orthanc(folder, seed) as (on, _, wire):
+        wire.is_down = True
+        on.sending(folder, studies=4)
+        wait_for(lambda: unsettled(on.node.data_dir)["deliveries"] > 0, 120, "a result that waits")
+        shift.write_text("-7200")
+        time.sleep(3)
+        wire.is_down = False
+        on.come_to_rest()
+        return on.verdict()
+
+
+@contextmanager
+def _shifted_clock(shift: Path, folder: Path) -> Iterator[None]:
+    """The wall clock of processes that start here is off by the seconds in a file."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler (Debian: gcc libc6-dev)")
+    source, library = Path(__file__).with_name("shifted_clock.c"), folder / "shifted_clock.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source)], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LD_PRELOAD", str(library))
+        patch.setenv("SHIFTED_CLOCK", str(shift))
+        yield
+
+
+SCENARIOS: dict[str, Callable[[Path, int], Verdict]] = {
+    "the PACS is away for a while": pacs_away,
+    "the network to the PACS breaks in mid-C-STORE": pacs_cut,
+    "the network to the node breaks in mid-C-STORE": senders_cut,
+    "the PACS refuses, aborts, answers 0xA700, 0xB000, 0x0110, closes, hangs": pacs_moods,
+    "the PACS refuses for good (0xC000)": pacs_refuses,
+    "no room on the disk, role by role": full_disk,
+    "the index is locked by somebody else": locked_index,
+    "a second node on the same data": two_nodes,
+    "the index is destroyed": corrupt_index,
+    "the clock is put back by two hours": clock_put_back,
+}
