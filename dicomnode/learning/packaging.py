@@ -92,7 +92,7 @@ def _extent(run: Run, task: Task, history: list[dict[str, float]], memory: float
     return {
         "images_seen": seen,
         "images_planned": planned,
-        "schedule_share": round(seen / planned, 4),
+        "schedule_share": round(seen / planned, 4) if planned else 1.0,
         "budget_minutes": run.budget_minutes,
         "device": str(run.device),
         "peak_memory_mib": round(memory),

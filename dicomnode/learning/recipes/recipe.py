@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from dicomnode.errors import RecipeError
 from dicomnode.learning.recipes.augmentation import AugmentationSection
@@ -164,7 +164,9 @@ class Recipe(Section):
     variant: tuple[str, ...] = ()
     init: Literal["random", "imagenet", "coco", "checkpoint"] = "random"
     init_weights: Path | None = None
-    init_parts: dict[str, PartSection] = Field(default_factory=dict)
+    init_parts: Annotated[dict[str, PartSection], BeforeValidator(lambda given: given or {})] = Field(
+        default_factory=dict
+    )
     exam: ExamSection | None = None
     data: DataSection
     network: Component
