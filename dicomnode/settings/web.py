@@ -50,10 +50,19 @@ class WebSettings(Section):
         default_factory=lambda: AccountsSettings.model_validate({}), description="Who may use it."
     )
 
+    @property
+    def in_the_clear(self) -> bool:
+        """Whether passwords and images cross a network unencrypted."""
+        return not (self.tls.enabled or self.proxies or _is_loopback(self.host))
+
     @model_validator(mode="after")
     def _nobody_outside_without_login(self) -> Self:
         if not self.accounts.required and not _is_loopback(self.host):
             raise ValueError(f"web.accounts.required = false is for loopback addresses, and web.host is {self.host}")
+        if not self.accounts.required and self.proxies:
+            raise ValueError(
+                "web.accounts.required = false lets everybody in who comes by a proxy: take web.proxies out"
+            )
         return self
 
 

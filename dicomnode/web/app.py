@@ -22,6 +22,7 @@ from dicomnode.web.access.oidc import SignInByProvider
 from dicomnode.web.access.oidc_pages import add_oidc_routes
 from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
+from dicomnode.web.audit import add_audit_route
 from dicomnode.web.deliveries import add_delivery_routes
 from dicomnode.web.description import add_description_route
 from dicomnode.web.headers import SafetyHeaders
@@ -46,6 +47,7 @@ _ROUTES = (
     add_login_routes,
     add_oidc_routes,
     add_account_routes,
+    add_audit_route,
 )
 
 

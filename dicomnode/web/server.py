@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from dicomnode.security.tls import server_context
 from dicomnode.settings import Settings
 from dicomnode.web.app import create_app
 
+_LOG = logging.getLogger(__name__)
 _GRACE_SECONDS = 10
 _LOOK_SECONDS = 0.2
 
@@ -35,6 +37,10 @@ def serve_web(archive: Archive, settings: Settings, ready: Callable[[int], None]
     """
     host, port = settings.web.host, settings.web.port
     tls = server_context(settings.web.tls, "web.tls")
+    if settings.web.in_the_clear:
+        _LOG.warning(
+            "web.host %s listens without TLS: set web.tls, or name the proxy that adds it in web.proxies", host
+        )
     with listen(host, port, f"web.host {host}, web.port {port}") as listener:
         server = uvicorn.Server(_config(archive, settings, tls))
         if stop is not None:

@@ -74,6 +74,7 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", f"{INSTANCE}/bulkdata/{{element:path}}"): Right.READ,
     ("POST", f"{SERVICE}/studies"): Right.SEND,
     ("POST", STUDY): Right.SEND,
+    ("GET", "/audit"): Right.ADMINISTER,
     ("GET", "/accounts"): Right.ADMINISTER,
     ("POST", "/accounts/add"): Right.ADMINISTER,
     ("POST", "/accounts/role"): Right.ADMINISTER,

@@ -1,8 +1,10 @@
 """Passwords: argon2id, and what may not be one."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from dicomnode.errors import UsageError
+from dicomnode.errors import TooManyTriesError, UsageError
 from dicomnode.security.passwords import Passwords, check_new_password, make_password, make_secret, secret_digest
 
 QUICK = Passwords(passes=1, memory_kib=8)
@@ -20,6 +22,14 @@ def test_a_hash_fits_its_password_only() -> None:
 def test_what_is_no_hash_fits_nothing(stored: str) -> None:
     assert not QUICK.match(stored, "")
     assert not QUICK.match(stored, "four words of a test")
+
+
+def test_a_flood_is_turned_away() -> None:
+    slow = Passwords(passes=60, memory_kib=4096)
+    with ThreadPoolExecutor(40) as pool:
+        made = [pool.submit(slow.hash, "four words of a test") for _ in range(40)]
+        refused = [future for future in made if isinstance(future.exception(), TooManyTriesError)]
+    assert 0 < len(refused) <= 32
 
 
 def test_the_nodes_own_parameters_are_costly() -> None:

@@ -205,6 +205,7 @@ def test_administrators_manage_accounts_and_tokens_by_page(guarded: FastAPI, arc
     assert browser.submit("/accounts", "/accounts/disable", name="tom").status_code == 303
     assert 'class="state disabled"' in browser.get("/accounts").text
     assert browser.submit("/accounts", "/accounts/enable", name="tom").status_code == 303
+    assert '<span class="event">account disabled</span><span>tom</span>' in browser.get("/audit").text
     for action, fields in (
         ("/accounts/role", {"name": "tom", "role": "king"}),
         ("/accounts/disable", {"name": "eva"}),
