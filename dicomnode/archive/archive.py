@@ -13,6 +13,7 @@ from dicomnode.archive.capabilities import CapabilityStore
 from dicomnode.archive.checks import CheckStore
 from dicomnode.archive.checkup import Checkup
 from dicomnode.archive.clock import ClockStore
+from dicomnode.archive.corrections import CorrectionStore
 from dicomnode.archive.database import Database
 from dicomnode.archive.deliveries import DeliveryStore
 from dicomnode.archive.deployments import DeploymentStore
@@ -51,6 +52,7 @@ class Archive:
         recalls: Answers that were taken back.
         evidence: What the models answered.
         deliveries: Evidence on its way out.
+        corrections: Evidence under a corrected identity.
         proofs: Whether what was sent is there.
         substitutes: Objects of older kinds, for targets that do not take the newer ones.
         capabilities: What targets said that they take.
@@ -81,6 +83,7 @@ class Archive:
         self.replays = ReplayStore(database)
         self.evidence = EvidenceStore(database, files)
         self.deliveries = DeliveryStore(database, files)
+        self.corrections = CorrectionStore(database, files)
         self.proofs = ProofStore(database, files)
         self.substitutes = SubstituteStore(database, files)
         self.capabilities = CapabilityStore(database)

@@ -15,6 +15,7 @@ from dicomnode.delivery.capabilities import Knowledge
 from dicomnode.delivery.courier import Courier
 from dicomnode.delivery.cstore import CStoreSender
 from dicomnode.delivery.document import Document, Sender
+from dicomnode.delivery.identity import IdentityCheck
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.delivery.stow import StowSender
 from dicomnode.errors import describe
@@ -32,6 +33,7 @@ _STATES = {
     OutcomeKind.TRANSIENT: DeliveryState.WAITING,
     OutcomeKind.PERMANENT: DeliveryState.REFUSED,
     OutcomeKind.COVERED: DeliveryState.COVERED,
+    OutcomeKind.HELD: DeliveryState.HELD,
 }
 
 
@@ -68,6 +70,7 @@ class Outbox:
         owner: str,
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
+        identity: IdentityCheck | None = None,
     ) -> None:
         """Prepare an outbox.
 
@@ -79,7 +82,9 @@ class Outbox:
             owner: Names this process in leases; from `DeliveryStore.claim_name`.
             clock: Present time, with time zone.
             jitter: Random numbers, 0..1.
+            identity: Asks whose a study is before anything of it is sent; None where nobody can be asked.
         """
+        self._identity = identity
         self._archive = archive
         self._target = target
         self._sender = sender
@@ -107,7 +112,7 @@ class Outbox:
         jitter = self._jitter()  # one for the batch, so that the documents of one result stay together
         documents: list[Document] = []
         waiting: dict[str, Delivery] = {}
-        for delivery, prepared in self._courier.prepare(leased):
+        for delivery, prepared in self._courier.prepare(self._cleared(leased, jitter)):
             if isinstance(prepared, SendOutcome):
                 self._mark(delivery, prepared, jitter)
             else:
@@ -124,6 +129,15 @@ class Outbox:
         for delivery in waiting.values():
             self._mark(delivery, rest, jitter)
         return len(leased)
+
+    def _cleared(self, leased: Sequence[Delivery], jitter: float) -> Sequence[Delivery]:
+        """Those whose study still is whose it was."""
+        if self._identity is None:
+            return leased
+        found = self._identity.sort(leased)
+        for delivery, outcome in found.stopped:
+            self._mark(delivery, outcome, jitter)
+        return found.cleared
 
     def _lease_batch(self) -> Sequence[Delivery]:
         now = self._clock()

@@ -16,6 +16,7 @@ class OutcomeKind(StrEnum):
     TRANSIENT = "transient"
     PERMANENT = "permanent"
     COVERED = "covered"  # not sent, because another object says the same
+    HELD = "held"  # not sent at all: identity is in doubt
 
 
 @dataclass(frozen=True, slots=True)

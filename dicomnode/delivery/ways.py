@@ -1,10 +1,13 @@
-"""How a target is asked for proof: what its settings and its kind allow."""
+"""How a target, or the PACS behind it, is asked: what the settings allow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 
+from dicomnode.archive import Archive
+from dicomnode.delivery.identity import IdentityCheck, Policy
 from dicomnode.delivery.proving import Commit, Ways
 from dicomnode.peers.association import DimsePeer
 from dicomnode.peers.commitment import Answerer, Referenced, request_commitment
@@ -27,6 +30,22 @@ def proof_ways(target: TargetSettings, pacs: Sequence[PacsSettings], calling_ae_
     shown = next((item for item in pacs if item.name == target.pacs), None) or _as_pacs(target)
     look = partial(open_pacs, shown, calling_ae_title) if target.proof in (None, "read-back") else None
     return Ways(commit, look)
+
+
+def identity_check(
+    archive: Archive,
+    target: TargetSettings,
+    pacs: Sequence[PacsSettings],
+    calling_ae_title: str,
+    owner: str,
+    clock: Callable[[], datetime],
+) -> IdentityCheck | None:
+    """What asks for identity before a target is sent anything; None where its settings name no PACS."""
+    named = next((item for item in pacs if item.name == target.pacs), None)
+    if named is None:
+        return None
+    policy = Policy(target.identity, target.absent_study)
+    return IdentityCheck(archive, partial(open_pacs, named, calling_ae_title), policy, owner, clock)
 
 
 def _as_pacs(target: TargetSettings) -> PacsSettings:

@@ -80,7 +80,7 @@ def _receive(settings: Settings, archive: Archive) -> Mapping[str, Part]:
 def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     from dicomnode.delivery.outbox import Outbox, make_courier, make_sender
     from dicomnode.delivery.proving import Prover
-    from dicomnode.delivery.ways import proof_ways
+    from dicomnode.delivery.ways import identity_check, proof_ways
     from dicomnode.intake.poller import Poller
     from dicomnode.intake.retention import Retention
     from dicomnode.peers.dicomweb import DicomWebPeer
@@ -91,7 +91,9 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     for target in settings.targets:
         sender = make_sender(target, settings.node.ae_title, now)
         courier = make_courier(archive, target, settings.node.ae_title, now)
-        parts[f"outbox {target.name}"] = Outbox(archive, target, sender, courier, owner, now, random.random).run
+        check = identity_check(archive, target, settings.pacs, settings.node.ae_title, owner, now)
+        outbox = Outbox(archive, target, sender, courier, owner, now, random.random, check)
+        parts[f"outbox {target.name}"] = outbox.run
         if target.proof != "none":
             ways = proof_ways(target, settings.pacs, settings.node.ae_title)
             parts[f"proof {target.name}"] = Prover(archive, target, ways, now, random.random).run
@@ -99,8 +101,8 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
         access = WebAccess.of(f"pollers.{poller.name}", poller.tls, poller.authorization)
         parts[f"poller {poller.name}"] = Poller(poller, archive, DicomWebPeer(poller.url, access=access)).run
     if settings.completion.ask:
-        check = _completeness(settings, archive)
-        parts |= {f"completeness {number}": check for number in range(1, _STUDIES_COMPARED_AT_ONCE + 1)}
+        compare = _completeness(settings, archive)
+        parts |= {f"completeness {number}": compare for number in range(1, _STUDIES_COMPARED_AT_ONCE + 1)}
     archive.retention.settle()
     if settings.retention.days is not None:
         parts["retention"] = Retention(archive, settings.retention, settings.targets, now).run

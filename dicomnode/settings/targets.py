@@ -50,6 +50,13 @@ class TargetSettings(Section):
     pacs: Name | None = Field(
         None, description="Name of the [[pacs]] that is asked for identity before sending and for proof after it."
     )
+    identity: Literal["stop", "follow"] = Field(
+        "stop",
+        description="Where the pacs tells another patient or accession number: hold the object, or write it anew.",
+    )
+    absent_study: Literal["send", "wait"] = Field(
+        "send", description="Where the pacs does not hold the study: send all the same, or wait until it does."
+    )
     fallback: bool = Field(
         True, description="Send an older kind of object where the target does not take the newer one."
     )
