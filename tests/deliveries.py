@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import DeliveryState, JobKind, NewEvidence, NewJob, ProofState
-from dicomnode.jobs.publishing import write_answer
 from tests.archives import SR, at, complete, make_file, put
-from tests.evidence_cases import positive
-from tests.factories import make_series
 
 STUDY, OBJECT = "1.2.1", "1.2.1.8"
 
@@ -54,27 +49,3 @@ def stands(archive: Archive) -> tuple[DeliveryState, ProofState]:
     """How it stands."""
     [delivery] = archive.deliveries.list()
     return delivery.state, delivery.proof
-
-
-def queue_answer(archive: Archive, folder: Path, **attributes: object) -> list[NewEvidence]:
-    """Documents of a positive answer to a real study, waiting to be sent; they are given back."""
-    paths = make_series(folder, 2, **attributes)
-    return queue_answer_to(archive, paths)
-
-
-def queue_answer_to(archive: Archive, paths: Sequence[Path]) -> list[NewEvidence]:
-    """The same, for files."""
-    for path in paths:
-        put(archive, path.read_bytes())
-    result = positive(paths)
-    study = archive.studies.get(result.study_instance_uid)
-    generation = complete(archive, study.study_instance_uid)
-    series = (study.series[0].series_instance_uid,)
-    job = NewJob(result.model.name, "d" * 64, JobKind.INFER, "", series, ("pacs",), False)
-    archive.jobs.add_all(study.study_instance_uid, generation, [job], [], at(0))
-    leased = archive.jobs.lease("worker", at(0), 60)
-    assert leased is not None
-    answer = write_answer(archive, study, result, "{}", "DICOMNODE")
-    assert archive.jobs.finish(leased.job_id, "worker", answer.evidence, "{}", at(0))
-    assert [new.reason for new in answer.evidence if new.reason] == []
-    return list(answer.evidence)

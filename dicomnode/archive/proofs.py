@@ -176,7 +176,6 @@ def _joined() -> Select[Any]:
             _EVIDENCE.path,
             _SUBSTITUTES.sop_class_uid.label("substitute_class"),
             _SUBSTITUTES.series_instance_uid.label("substitute_series"),
-            _SUBSTITUTES.series_instance_uid.label("substitute_series"),
             _SUBSTITUTES.path.label("substitute_path"),
         )
         .join(tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)

@@ -37,10 +37,10 @@ class Corrector:
         old = self._archive.evidence.get(delivery.sop_instance_uid)
         if old is None:
             raise NotFoundError(f"evidence object {delivery.sop_instance_uid} is not in the archive")
-        current = self._archive.evidence.previous(old.series_instance_uid)
+        newest = self._archive.evidence.previous(old.series_instance_uid) or old
+        current = PreviousEvidence(newest.sop_instance_uid, newest.sop_class_uid, newest.instance_number)
         uid = corrected_uid(old.sop_instance_uid, identity)
         known = self._archive.evidence.get(uid)
-        current = current or old
         queued = {item.sop_instance_uid: item.state for item in self._queued(delivery)}
         new, status = None, f"{reason}; a newer object of its series takes its place"
         if (
@@ -57,11 +57,13 @@ class Corrector:
         listed = self._archive.deliveries.list(delivery.study_instance_uid)
         return [item for item in listed if item.target == delivery.target]
 
-    def _written(self, old: Evidence, current: Evidence, arrived: set[str], identity: StudyIdentity) -> NewEvidence:
+    def _written(
+        self, old: Evidence, current: PreviousEvidence, arrived: set[str], identity: StudyIdentity
+    ) -> NewEvidence:
         result = self._result(old, arrived)
         renamed = {item.sop_instance_uid: corrected_uid(item.sop_instance_uid, identity) for item in result}
         dataset = _corrected(old, current, identity, renamed)
-        companions = [_corrected(item, item, identity, renamed) for item in _companions(result, old, renamed)]
+        companions = [_corrected(item, None, identity, renamed) for item in _companions(result, old, renamed)]
         problems = self._problems(dataset, old.study_instance_uid, identity, companions)
         if problems:
             raise GateError(problems)
@@ -96,8 +98,10 @@ def _companions(result: Sequence[Evidence], old: Evidence, renamed: Mapping[str,
     return [item for series, item in newest.items() if series != old.series_instance_uid]
 
 
-def _corrected(item: Evidence, current: Evidence, identity: StudyIdentity, renamed: Mapping[str, str]) -> Dataset:
-    before = PreviousEvidence(current.sop_instance_uid, current.sop_class_uid, current.instance_number)
+def _corrected(
+    item: Evidence, current: PreviousEvidence | None, identity: StudyIdentity, renamed: Mapping[str, str]
+) -> Dataset:
+    before = current or PreviousEvidence(item.sop_instance_uid, item.sop_class_uid, item.instance_number)
     return corrected(dcmread(item.path), identity, before, renamed)
 
 

@@ -9,14 +9,16 @@ from pydicom import dcmread
 
 from dicomnode.archive.records import DeliveryState
 from dicomnode.delivery.identity import IdentityCheck, Policy
-from dicomnode.delivery.outbox import Outbox
+from dicomnode.delivery.outbox import Outbox, make_courier
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.errors import PeerUnavailableError
 from dicomnode.evidence.correcting import StudyIdentity, differences, identity_of
 from dicomnode.peers.asking import HeldStudy
 from dicomnode.settings import TargetSettings
 from tests.archives import open_archive
-from tests.deliveries import Clock, queue_answer
+from tests.deliveries import Clock
+from tests.factories import make_series
+from tests.ladder_cases import answered
 
 TARGET = TargetSettings(name="pacs", url="http://127.0.0.1:1", maximum_backoff_seconds=60)
 OURS = StudyIdentity("P1", "", "Doe^Jane", "19600102", "A1")
@@ -68,9 +70,9 @@ def archive(tmp_path):
 
 @pytest.fixture
 def evidence(archive, tmp_path):
-    (tmp_path / "files").mkdir()
     whose = {"PatientID": "P1", "PatientName": "Doe^Jane", "PatientBirthDate": "19600102", "AccessionNumber": "A1"}
-    return queue_answer(archive, tmp_path / "files", **whose)
+    study = answered(archive, make_series(tmp_path / "files", 2, **whose))
+    return archive.evidence.list(study)
 
 
 @pytest.fixture
@@ -92,7 +94,8 @@ def clock():
 def outbox(archive, pacs, taking, clock, evidence):
     def make(**policy) -> Outbox:
         check = IdentityCheck(archive, lambda: pacs, Policy(**policy), "me", clock)
-        return Outbox(archive, TARGET, taking, "me", clock, lambda: 1.0, check)
+        courier = make_courier(archive, TARGET, "DICOMNODE", clock)
+        return Outbox(archive, TARGET, taking, courier, "me", clock, lambda: 1.0, check)
 
     return make
 
