@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,6 +18,7 @@ from dicomnode.delivery.fallback import Action, Decision, Offer, decide, name_of
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.delivery.substituting import substitute_for
 from dicomnode.errors import ArchiveFullError, PeerError, describe
+from dicomnode.evidence.ladder import Form
 
 # A target may have learnt to take more since: before it gets less than it should, it is asked again.
 _OLDEST = timedelta(days=1)
@@ -29,7 +30,13 @@ class Courier:
     """Prepares the deliveries of one target for its sender, and learns from what becomes of them."""
 
     def __init__(
-        self, archive: Archive, knowledge: Knowledge, clock: Callable[[], datetime], *, fallback: bool
+        self,
+        archive: Archive,
+        knowledge: Knowledge,
+        clock: Callable[[], datetime],
+        *,
+        fallback: bool,
+        unwanted: Collection[Form] = (),
     ) -> None:
         """Prepare.
 
@@ -38,11 +45,13 @@ class Courier:
             knowledge: What the target takes.
             clock: Present time, with time zone.
             fallback: Whether the target wants older kinds of object where it does not take the newer ones.
+            unwanted: Forms that it does not want all the same.
         """
         self._archive = archive
         self._knowledge = knowledge
         self._clock = clock
         self._fallback = fallback
+        self._unwanted = dict.fromkeys(unwanted, "its settings want none")
 
     def prepare(self, deliveries: Sequence[Delivery]) -> list[Prepared]:
         """What to send for each leased delivery, or why nothing is sent for it."""
@@ -112,7 +121,7 @@ class Courier:
             and other.state is not DeliveryState.REFUSED
             and other.sop_instance_uid in of_result
         )
-        return Offer(evidence.role, delivery.sop_class_uid, delivery.transfer_syntax_uid, companions)
+        return Offer(evidence.role, delivery.sop_class_uid, delivery.transfer_syntax_uid, companions, self._unwanted)
 
 
 def _itself(delivery: Delivery, decision: Decision) -> Document:

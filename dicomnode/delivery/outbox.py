@@ -19,6 +19,7 @@ from dicomnode.delivery.identity import IdentityCheck
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.delivery.stow import StowSender
 from dicomnode.errors import describe
+from dicomnode.evidence.ladder import Form
 from dicomnode.peers.http import WebAccess
 from dicomnode.settings import TargetSettings
 
@@ -51,7 +52,12 @@ def make_courier(
 ) -> Courier:
     """What prepares objects for a target."""
     knowledge = Knowledge(archive, target.name, address_of(target, calling_ae_title), clock)
-    return Courier(archive, knowledge, clock, fallback=target.fallback)
+    wanted: dict[Form, bool] = {
+        "presentation": target.send.presentation_state,
+        "picture": target.send.picture,
+    }
+    unwanted = [form for form, is_wanted in wanted.items() if not is_wanted]
+    return Courier(archive, knowledge, clock, fallback=target.fallback, unwanted=unwanted)
 
 
 class Outbox:

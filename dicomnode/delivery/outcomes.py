@@ -46,7 +46,7 @@ class SendOutcome:
 
 # By these a peer refuses the kind of object, and neither this object nor this sender.
 _OF_CLASS = (range(0x0122, 0x0123), range(0x0118, 0x0119), range(0xA900, 0xAA00))
-_HTTP_OF_CLASS = (406, 415)
+HTTP_OF_CLASS = (406, 415)
 # PS3.4 Table B.2-1, PS3.7 Annex C, PS3.18 Table 10.5.3-2: lowest code, highest code, meaning, words.
 _STATUSES: tuple[tuple[int, int, OutcomeKind, str], ...] = (
     (0x0000, 0x0000, OutcomeKind.SUCCESS, "success"),
@@ -110,7 +110,7 @@ def http_failure(status: int, retry_after: str | None, now: datetime, body: str 
     """
     if status >= 500 or status in _HTTP_TRANSIENT:
         return SendOutcome(OutcomeKind.TRANSIENT, f"HTTP {status}", _seconds(retry_after, now), spoken(body))
-    of_class = status in _HTTP_OF_CLASS
+    of_class = status in HTTP_OF_CLASS
     return SendOutcome(OutcomeKind.PERMANENT, f"HTTP {status}", answer=spoken(body), of_class=of_class)
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 import requests
 
 from dicomnode.delivery.document import Document
-from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome, dimse_outcome, http_failure, spoken
+from dicomnode.delivery.outcomes import HTTP_OF_CLASS, OutcomeKind, SendOutcome, dimse_outcome, http_failure, spoken
 from dicomnode.errors import SettingsError
 from dicomnode.peers.http import WebAccess
 
@@ -100,6 +100,11 @@ class StowSender:
         self, response: requests.Response, documents: Sequence[Document]
     ) -> Iterator[tuple[Document, SendOutcome]]:
         status = response.status_code
+        if status in HTTP_OF_CLASS and len(documents) > 1:
+            # One kind of object spoilt the request for all: which, only requests of one object tell
+            for document in documents:
+                yield from self._post([document])
+            return
         said = spoken(response.text[:_LONGEST_BODY])
         whole = http_failure(status, response.headers.get("Retry-After"), self._clock(), said)
         named: dict[str, SendOutcome] = {}

@@ -36,10 +36,10 @@ def substitute_for(archive: Archive, evidence: Evidence, form: Form, reason: str
 
 def _made(archive: Archive, evidence: Evidence, form: Form, reason: str, now: datetime) -> Substitute:
     study = archive.studies.get(evidence.study_instance_uid)
-    paths = [instance.path for series in study.series for instance in series.instances]
+    paths = {item.sop_instance_uid: item.path for series in study.series for item in series.instances}
     original = Original(dcmread(evidence.path), evidence.model_name, evidence.role)
     dataset = build_substitute(original, form, paths)
-    headers = [dcmread(path, stop_before_pixels=True, force=True) for path in paths]
+    headers = [dcmread(path, stop_before_pixels=True, force=True) for path in paths.values() if path.is_file()]
     known = archive.instances.known(evidence.study_instance_uid)
     problems = check(dataset, headers, known.__contains__)
     if problems:

@@ -138,7 +138,7 @@ def _overlays(desk: _Desk) -> tuple[Overlay, ...]:
 
 
 def _presentations(desk: _Desk, overlays: tuple[Overlay, ...]) -> Iterator[_Document]:
-    for group in alike(overlays, desk.sources):
+    for group in alike(overlays, desk.sources.of):
         draft = desk.draft("presentation", replace(group[0].projection, view=""))
         yield draft, presentation_document(draft, group)
 

@@ -71,7 +71,7 @@ LADDERS: Mapping[Role, tuple[Rung, ...]] = MappingProxyType(
         "attention": (*_REPORT[:2], *_DRAWN),
         # A Comprehensive SR may hold all that an Enhanced SR may; sentences and codes fit into a Basic Text SR.
         "text": (Rung(form="comprehensive"), Rung(form="basic-text")),
-        "segmentation": _DRAWN,
+        "segmentation": (_DRAWN[0], Rung(form="presentation"), _DRAWN[1], Rung(form="picture")),
         "heat-map": (),  # shades over an image: no older kind has them
         "presentation": (_DRAWN[1],),
         "picture": (),

@@ -7,6 +7,7 @@ has no pixel spacing, so that nobody measures in it.
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from dicomnode.evidence.projections import orient_as
 from dicomnode.evidence.seg_modules import copy_lossy, refer_to
 from dicomnode.evidence.stamp import Draft, stamp
 from dicomnode.evidence.views import side_of
+from dicomnode.study import SourceReference
 
 MAXIMUM_SIDE = 1400  # pixels
 _REPEATED = ("BurnedInAnnotation", "RecognizableVisualFeatures")
@@ -43,25 +45,36 @@ def picture_document(draft: Draft, overlay: Overlay) -> Dataset:
     source = draft.sources.of(overlay.projection.image)
     pixels = _drawn(draft, overlay)
     document = _empty(draft, pixels)
-    reference = Dataset()
-    refer_to(reference, overlay.projection.image)
-    reference.PurposeOfReferenceCodeSequence = [coded(concepts.SOURCE_FOR_PROCESSING)]
-    reference.SpatialLocationsPreserved = "NO"
-    document.SourceImageSequence = [reference]
+    document.InstanceNumber = draft.instance_number
+    document.SourceImageSequence = [source_of(overlay.projection.image)]
     orient_as(document, source)
     document.Laterality = side_of(source)
+    repeat_quality(document, source)
+    return stamp(document, draft)
+
+
+def source_of(image: SourceReference) -> Dataset:
+    """An item of the Source Image Sequence of a picture."""
+    reference = Dataset()
+    refer_to(reference, image)
+    reference.PurposeOfReferenceCodeSequence = [coded(concepts.SOURCE_FOR_PROCESSING)]
+    reference.SpatialLocationsPreserved = "NO"
+    return reference
+
+
+def repeat_quality(document: Dataset, source: Dataset) -> None:
+    """Repeat what is burnt into the source, and what its compression lost; the node burns in nobody's identity."""
     for keyword in _REPEATED:
-        # What is burnt in here names no patient; what is burnt into the source goes with it.
         if source.get(keyword):
             document[keyword] = copy.deepcopy(source[keyword])
     document.LossyImageCompression = "00"
     copy_lossy(document, source)
-    return stamp(document, draft)
 
 
 def _drawn(draft: Draft, overlay: Overlay) -> Picture:
     """(Rows, Columns, 3): the reduced image, its shapes, and what to think of them."""
-    picture, scale = _reduced(draft, overlay)
+    image = overlay.projection.image
+    picture, scale = reduced(draft.sources.paths[image.sop_instance_uid], image, MAXIMUM_SIDE)
     model, view = draft.result.model, overlay.projection.view
     caption = f"AI, not verified by a human. {model.name} {model.version}{f', {view}' if view else ''}"
     shapes = overlay.findings or overlay.attention  # not both: nothing here can be switched off
@@ -69,22 +82,33 @@ def _drawn(draft: Draft, overlay: Overlay) -> Picture:
     return np.asarray(drawn, np.uint8)
 
 
-def _reduced(draft: Draft, overlay: Overlay) -> tuple[Picture, float]:
-    """The image in grey as a viewer would first show it, and how much smaller it became."""
-    uid = overlay.projection.image.sop_instance_uid
+def reduced(path: Path, image: SourceReference, maximum_side: int) -> tuple[Picture, float]:
+    """An image or frame as a viewer would first show it, and how much smaller it became.
+
+    Args:
+        path: Its file.
+        image: Which one it is.
+        maximum_side: Of the picture, pixels.
+
+    Raises:
+        PixelError: It cannot be decoded.
+    """
+    index = (image.frame_number or 1) - 1
     try:
-        dataset = dcmread(draft.sources.paths[uid])
-        frame = read_frame(dataset, 0)
+        dataset = dcmread(path)
+        frame = read_frame(dataset, index)
     except DECODE_ERRORS as error:
-        raise PixelError(f"image {uid} cannot be read again for its picture; send it again") from error
+        raise PixelError(
+            f"image {image.sop_instance_uid} cannot be read again for its picture; send it again"
+        ) from error
     rows, columns = frame.values.shape[1:]
-    scale = min(1.0, MAXIMUM_SIDE / max(rows, columns))
+    scale = min(1.0, maximum_side / max(rows, columns))
     if scale < 1:
         size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
         # Reduced before it is windowed: a twentieth of the work, and means of values, not of shades.
-        values = np.asarray(Image.fromarray(frame.values[0]).resize(size, Image.Resampling.BOX), np.float32)
-        frame = FramePixels(values[np.newaxis], frame.mirror)
-    return display_picture(dataset, frame), scale
+        channels = [Image.fromarray(values).resize(size, Image.Resampling.BOX) for values in frame.values]
+        frame = FramePixels(np.stack([np.asarray(channel, np.float32) for channel in channels]), frame.mirror)
+    return display_picture(dataset, frame, index), scale
 
 
 def _empty(draft: Draft, pixels: Picture) -> Dataset:
@@ -95,10 +119,20 @@ def _empty(draft: Draft, pixels: Picture) -> Dataset:
     document.file_meta.MediaStorageSOPInstanceUID = UID(draft.sop_instance_uid)
     document.SOPClassUID, document.SOPInstanceUID = SecondaryCaptureImageStorage, UID(draft.sop_instance_uid)
     document.SeriesInstanceUID = draft.series_instance_uid
+    write_picture(document, pixels)
+    return document
+
+
+def write_picture(document: Dataset, pixels: Picture) -> None:
+    """Write the pixels of a Secondary Capture, and what they are.
+
+    Args:
+        document: The Secondary Capture.
+        pixels: (Rows, Columns, 3) RGB.
+    """
     # Not the source's: no hanging protocol, reading list or model is to take it for a mammogram.
     document.Modality = "OT"
     document.ConversionType = "WSD"
-    document.InstanceNumber = draft.instance_number
     document.ImageType = ["DERIVED", "SECONDARY"]
     document.DerivationDescription = "Reduced, windowed, with the outlines of an artificial intelligence; not verified"
     document.SamplesPerPixel, document.PhotometricInterpretation, document.PlanarConfiguration = 3, "RGB", 0
@@ -107,4 +141,3 @@ def _empty(draft: Draft, pixels: Picture) -> Dataset:
     document.HighBit, document.PixelRepresentation = 7, 0
     document.PixelData = pixels.tobytes() + bytes(pixels.size % 2)
     document["PixelData"].VR = "OB"
-    return document

@@ -8,7 +8,7 @@ window and polarity are those that the image asks for itself.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, GrayscaleSoftcopyPresentati
 from dicomnode.dicom.display import read_window
 from dicomnode.evidence.overlay import Overlay, Shape
 from dicomnode.evidence.seg_modules import COLOURS, decimal
-from dicomnode.evidence.sources import Sources
 from dicomnode.evidence.stamp import Draft, stamp
 from dicomnode.evidence.views import side_of
 from dicomnode.study import SourceReference
@@ -33,11 +32,13 @@ _MODALITY = ("RescaleIntercept", "RescaleSlope", "RescaleType")
 _LUT = ("LUTDescriptor", "LUTExplanation", "ModalityLUTType", "LUTData")
 
 
-def alike(overlays: Iterable[Overlay], sources: Sources) -> tuple[tuple[Overlay, ...], ...]:
+def alike(
+    overlays: Iterable[Overlay], header_of: Callable[[SourceReference], Dataset]
+) -> tuple[tuple[Overlay, ...], ...]:
     """The overlays in groups, each of images that one presentation state can show."""
     groups: dict[tuple[object, ...], list[Overlay]] = {}
     for overlay in overlays:
-        header = sources.of(overlay.projection.image)
+        header = header_of(overlay.projection.image)
         luts = tuple(str(item) for item in header.get("ModalityLUTSequence") or [])
         key = (presentation_shape(header), luts, *(str(header.get(keyword)) for keyword in _MODALITY))
         groups.setdefault(key, []).append(overlay)
@@ -51,15 +52,31 @@ def presentation_document(draft: Draft, overlays: Sequence[Overlay]) -> Dataset:
         draft: What it is made from.
         overlays: One or more, `alike`.
     """
-    headers = [draft.sources.of(overlay.projection.image) for overlay in overlays]
-    images = [overlay.projection.image for overlay in overlays]
+    model = draft.result.model
     document = _empty(draft)
+    headers = [draft.sources.of(overlay.projection.image) for overlay in overlays]
+    draw_state(document, overlays, headers, f"AI {model.name} {model.version}: not verified")
+    stamp(document, draft)
+    date_state(document)
+    return document
+
+
+def draw_state(document: Dataset, overlays: Sequence[Overlay], headers: Sequence[Dataset], notice: str) -> None:
+    """Write what a presentation state shows, and how.
+
+    Args:
+        document: The presentation state.
+        overlays: One or more, `alike`.
+        headers: Of the image of each.
+        notice: Words that stand on every image.
+    """
+    images = [overlay.projection.image for overlay in overlays]
     document.Laterality = _side(headers)
     document.ReferencedSeriesSequence = _series(images)
     document.DisplayedAreaSelectionSequence = [
         _displayed_area(image, header) for image, header in zip(images, headers, strict=True)
     ]
-    document.GraphicAnnotationSequence = [item for overlay in overlays for item in _annotations(overlay, draft)]
+    document.GraphicAnnotationSequence = [item for overlay in overlays for item in _annotations(overlay, notice)]
     used = {item.GraphicLayer for item in document.GraphicAnnotationSequence}
     document.GraphicLayerSequence = [_layer(*layer) for layer in _LAYERS if layer[0] in used]
     for number, item in enumerate(document.GraphicLayerSequence, 1):
@@ -69,11 +86,12 @@ def presentation_document(draft: Draft, overlays: Sequence[Overlay]) -> Dataset:
     if any(windows):
         document.SoftcopyVOILUTSequence = [window for window in windows if window is not None]
     document.PresentationLUTShape = presentation_shape(headers[0])
-    stamp(document, draft)
-    # This IOD dates its content by attributes of its own.
+
+
+def date_state(document: Dataset) -> None:
+    """Date the content by attributes of this IOD's own instead of those of all others."""
     document.PresentationCreationDate, document.PresentationCreationTime = document.ContentDate, document.ContentTime
     del document.ContentDate, document.ContentTime
-    return document
 
 
 def _empty(draft: Draft) -> Dataset:
@@ -132,7 +150,7 @@ def _displayed_area(image: SourceReference, header: Dataset) -> Dataset:
     return item
 
 
-def _annotations(overlay: Overlay, draft: Draft) -> list[Dataset]:
+def _annotations(overlay: Overlay, notice: str) -> list[Dataset]:
     """An item for each layer that is drawn on; the first also says that nobody verified it."""
     layers = ((FINDINGS_LAYER, overlay.findings), (ATTENTION_LAYER, overlay.attention))
     items = [
@@ -145,15 +163,14 @@ def _annotations(overlay: Overlay, draft: Draft) -> list[Dataset]:
         for layer, shapes in layers
         if shapes
     ]
-    items[0].TextObjectSequence.insert(0, _notice(draft))
+    items[0].TextObjectSequence.insert(0, _notice(notice))
     return items
 
 
-def _notice(draft: Draft) -> Dataset:
-    model = draft.result.model
+def _notice(words: str) -> Dataset:
     return _item(
         BoundingBoxAnnotationUnits="DISPLAY",
-        UnformattedTextValue=f"AI {model.name} {model.version}: not verified",
+        UnformattedTextValue=words,
         BoundingBoxTopLeftHandCorner=[0.02, 0.95],
         BoundingBoxBottomRightHandCorner=[0.98, 0.99],
         BoundingBoxTextHorizontalJustification="LEFT",

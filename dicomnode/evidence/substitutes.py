@@ -6,12 +6,13 @@ point; its UIDs are derived from the document's, and it names it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from dicomnode.evidence.drawn import pictures_instead, state_instead
 from dicomnode.evidence.identity import evidence_series_uid
 from dicomnode.evidence.ladder import Form, substitute_kind
 from dicomnode.evidence.retyping import retyped
@@ -32,13 +33,13 @@ class Original:
     kind: str
 
 
-def build_substitute(original: Original, form: Form, source_paths: Sequence[Path]) -> Dataset:
+def build_substitute(original: Original, form: Form, paths: Mapping[str, Path]) -> Dataset:
     """The substitute of a document; the same document gives the same bytes.
 
     Args:
         original: What it stands for.
         form: What kind of object it is.
-        source_paths: Files of the study's instances.
+        paths: File of each of the study's instances by SOP Instance UID.
 
     Raises:
         InputError: It cannot be said in that form.
@@ -46,4 +47,8 @@ def build_substitute(original: Original, form: Form, source_paths: Sequence[Path
     kind = substitute_kind(original.kind, form)
     study = str(original.dataset.StudyInstanceUID)
     series = evidence_series_uid(study, original.model_name, kind)
+    if form == "presentation":
+        return state_instead(original.dataset, series, paths)
+    if form == "picture":
+        return pictures_instead(original.dataset, series, paths)
     return retyped(original.dataset, form, series)

@@ -9,11 +9,11 @@ import numpy as np
 
 from dicomnode.bundles import NodeMetadata
 from dicomnode.dicom import codes
+from dicomnode.dicom.outline import axes, box_corners
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.findings import Finding, Mask, Measurement, Polygon, Presence, StudyAnswer
 from dicomnode.inference.linking import Lesion, link
 from dicomnode.inference.network import Detection
-from dicomnode.inference.outline import axes, box_corners
 from dicomnode.inference.slice_group import SliceGroup
 from dicomnode.study import SourceReference
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from monai.data import MetaTensor
 
-from dicomnode.inference.outline import outline
+from dicomnode.dicom.outline import outline
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import threading
 import zlib
+from email.parser import BytesParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 
 import pytest
@@ -15,16 +21,20 @@ from pydicom.uid import (
     ComprehensiveSRStorage,
     DeflatedExplicitVRLittleEndian,
     EnhancedSRStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
     ImplicitVRLittleEndian,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
+from pynetdicom.sop_class import StorageCommitmentPushModel, StudyRootQueryRetrieveInformationModelFind
 
 from dicomnode.archive.records import DeliveryState
+from dicomnode.peers.echo import echo
+from dicomnode.settings import TargetSettings
 from tests.archives import open_archive, put
 from tests.factories import make_series
 from tests.ladder_cases import answered, now, outbox_for, target
-from tests.peers_fixtures import wait_for
+from tests.peers_fixtures import free_port, wait_for
 
 EMPTY = DataElement("PixelData", "OB", b"")
 ROLES = ("answer", "lesions", "segmentation", "text")
@@ -39,6 +49,50 @@ def archive(tmp_path):
 @pytest.fixture
 def study(archive, tmp_path):
     return answered(archive, make_series(tmp_path / "in", 3, modality="MR"))
+
+
+@pytest.fixture
+def stow_server():
+    """A DICOMweb server; set `.refused` to what it answers by SOP class: a HTTP status, or a Failure Reason."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            message = BytesParser().parsebytes(f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode() + body)
+            headers = [dcmread(BytesIO(part.get_payload(decode=True))) for part in message.get_payload()]
+            status, answer = stored(headers, self.server.refused)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.refused, http.url = {}, f"http://127.0.0.1:{http.server_port}"
+    thread = threading.Thread(target=http.serve_forever, args=(0.05,))
+    thread.start()
+    yield http
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+def stored(headers: list[Dataset], refused: dict[str, int]) -> tuple[int, bytes]:
+    """A server's answer: HTTP status, and the Store Instances Response Module."""
+    reasons = {header.SOPInstanceUID: refused.get(header.SOPClassUID, 0) for header in headers}
+    if 415 in reasons.values():
+        return 415, b""
+    answer = Dataset()
+    answer.ReferencedSOPSequence, answer.FailedSOPSequence = [], []
+    for uid, reason in reasons.items():
+        item = Dataset()
+        item.ReferencedSOPInstanceUID = uid
+        if reason:
+            item.FailureReason = reason
+        (answer.FailedSOPSequence if reason else answer.ReferencedSOPSequence).append(item)
+    return 202 if any(reasons.values()) else 200, json.dumps(answer.to_json_dict()).encode()
 
 
 def sent(archive, study) -> dict[str, tuple[str, str, str | None]]:
@@ -76,6 +130,101 @@ def test_a_target_of_one_older_report_class_gets_that(archive, study, store_scp,
         assert "in place of Comprehensive 3D SR" in found[role][1]
     traced = [line.text for line in archive.traces.list(study) if line.event == "delivered"]
     assert sum("in place of Comprehensive 3D SR" in text for text in traced) == 2
+
+
+@pytest.mark.parametrize(
+    ("taken", "form"),
+    [(GrayscaleSoftcopyPresentationStateStorage, "presentation"), (SecondaryCaptureImageStorage, "picture")],
+)
+def test_a_target_without_segmentations_gets_them_drawn(archive, study, store_scp, taken, form):
+    scp = store_scp(contexts=[taken])
+    outbox_for(archive, target(scp.port)).send_due()
+    found = sent(archive, study)
+    assert [found[role][0] for role in ROLES] == ["refused", "refused", "delivered", "refused"]
+    made = archive.substitutes.get(found["segmentation"][2])
+    assert (made.form, list(scp.received)) == (form, [made.sop_instance_uid])
+    assert "in place of Segmentation" in found["segmentation"][1]
+
+
+def test_what_a_target_does_not_want_is_not_drawn_for_it(archive, study, store_scp):
+    scp = store_scp(contexts=[SecondaryCaptureImageStorage])
+    outbox_for(archive, target(scp.port, send={"picture": False})).send_due()
+    state, status, _ = sent(archive, study)["segmentation"]
+    assert state == "refused"
+    assert "its settings want none" in status
+
+
+def test_a_substitute_is_made_once_and_sent_again(archive, study, store_scp):
+    busy = [True]
+    scp = store_scp(contexts=[ComprehensiveSRStorage], answer=lambda uid: 0xA700 if busy[0] else 0x0000)
+    outbox = outbox_for(archive, target(scp.port))
+    outbox.send_due()
+    made = archive.substitutes.get(sent(archive, study)["answer"][2])
+    written = made.path.stat().st_mtime_ns
+    busy[0] = False
+    until_quiet(outbox, archive, study)
+    assert scp.calls.count(made.sop_instance_uid) == 2
+    assert archive.substitutes.get(made.sop_instance_uid) == made
+    assert made.path.stat().st_mtime_ns == written
+
+
+@pytest.mark.dcmtk
+def test_dcmtk_with_a_profile_of_few_classes(archive, study, tmp_path):
+    profile = tmp_path / "few.cfg"
+    profile.write_text(PROFILE)
+    (tmp_path / "got").mkdir()
+    port = free_port()
+    command = ["storescp", "-aet", "PACS", "-xf", str(profile), "Few", "-od", str(tmp_path / "got"), str(port)]
+    with subprocess.Popen(command, env=os.environ | {"TCP_NODELAY": "1"}) as process:
+        try:
+            wait_for(lambda: echo("127.0.0.1", port, "PACS", "TEST", 2).answered, 30, "storescp to listen")
+            outbox_for(archive, target(port)).send_due()
+        finally:
+            process.terminate()
+    found = sent(archive, study)
+    assert {state for state, _, _ in found.values()} == {"delivered"}
+    got = [dcmread(path) for path in (tmp_path / "got").iterdir()]
+    assert sorted(str(dataset.SOPClassUID) for dataset in got) == sorted(
+        (ComprehensiveSRStorage, ComprehensiveSRStorage, EnhancedSRStorage, SecondaryCaptureImageStorage)
+    )
+    assert {dataset.file_meta.TransferSyntaxUID for dataset in got} == {ImplicitVRLittleEndian}
+    assert archive.capabilities.get("pacs").implementation_version_name.startswith("OFFIS_DCMTK")
+
+
+PROFILE = """
+[[TransferSyntaxes]]
+[Implicit]
+TransferSyntax1 = LittleEndianImplicit
+[[PresentationContexts]]
+[Contexts]
+PresentationContext1 = VerificationSOPClass\\Implicit
+PresentationContext2 = ComprehensiveSRStorage\\Implicit
+PresentationContext3 = EnhancedSRStorage\\Implicit
+PresentationContext4 = SecondaryCaptureImageStorage\\Implicit
+[[Profiles]]
+[Few]
+PresentationContexts = Contexts
+"""
+
+
+@pytest.mark.orthanc
+def test_orthanc_takes_all_and_says_what_it_offers(archive, study, orthanc):
+    settings = target(orthanc.port, ae_title=orthanc.ae_title)
+    outbox_for(archive, settings).send_due()
+    assert {(state, made) for state, _, made in sent(archive, study).values()} == {("delivered", None)}
+    known = archive.capabilities.get("pacs")
+    assert known.takes(StudyRootQueryRetrieveInformationModelFind)
+    assert known.takes(StorageCommitmentPushModel)
+
+
+def test_a_web_target_is_learnt_from_what_it_refuses(archive, study, stow_server):
+    stow_server.refused = {Comprehensive3DSRStorage: 415, SegmentationStorage: 0x0122}
+    settings = TargetSettings.model_validate({"name": "pacs", "url": stow_server.url, "timeout_seconds": 5.0})
+    until_quiet(outbox_for(archive, settings), archive, study)
+    found = sent(archive, study)
+    assert {state for state, _, _ in found.values()} == {"delivered"}
+    forms = {role: archive.substitutes.get(made).form for role, (_, _, made) in found.items() if made}
+    assert forms == {"answer": "comprehensive", "lesions": "comprehensive", "segmentation": "presentation"}
 
 
 def test_a_target_that_takes_nothing_of_the_ladder_gets_nothing_and_every_reason_is_told(archive, study, store_scp):

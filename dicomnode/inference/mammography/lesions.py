@@ -8,11 +8,11 @@ import numpy as np
 
 from dicomnode.bundles import ExamInput, NodeMetadata
 from dicomnode.dicom import codes
+from dicomnode.dicom.outline import axes, box_corners
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.findings import Finding, Mask, Measurement, Polygon, Presence, StudyAnswer
 from dicomnode.inference.mammography.answer import SeenView, study_class
 from dicomnode.inference.mammography.saliency import salient_regions
-from dicomnode.inference.outline import axes, box_corners
 from dicomnode.inference.pixelmap import Region
 
 

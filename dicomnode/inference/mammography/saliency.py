@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from dicomnode.dicom.outline import outline
 from dicomnode.findings import HeatMap
-from dicomnode.inference.outline import outline
 from dicomnode.inference.pixelmap import Region
 
 FloatArray = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from dicomnode.dicom.outline import box_corners
 from dicomnode.findings import Attention, HeatMap, Polygon
-from dicomnode.inference.outline import box_corners
 from dicomnode.study import SourceReference
 
 FloatArray = npt.NDArray[np.float64]

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dicomnode.dicom import codes
+from dicomnode.dicom.outline import axes, box_corners, outline
 from dicomnode.dicom.uids import derive_uid
 from dicomnode.errors import InputError
 from dicomnode.findings import Code, Finding, Mask, Measurement, ModelIdentity, Outcome, Polygon, Result
-from dicomnode.inference.outline import axes, box_corners, outline
 from dicomnode.learning.data.annotations import AnnotationSet, Region
 from dicomnode.learning.data.shapes import Outline, shape_mask
 from dicomnode.learning.exchange.geometry import Geometry

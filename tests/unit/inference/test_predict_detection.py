@@ -9,12 +9,12 @@ import pytest
 
 from dicomnode.bundles import NodeMetadata, OperatingPoint, OutputClass, Task, load_bundle
 from dicomnode.dicom import codes
+from dicomnode.dicom.outline import outline
 from dicomnode.findings import Code, Finding, Polygon, Presence
 from dicomnode.inference.detection import answer_of_detections, findings_of
 from dicomnode.inference.laterality import with_laterality
 from dicomnode.inference.linking import link, overlap
 from dicomnode.inference.network import Detection
-from dicomnode.inference.outline import outline
 from dicomnode.inference.pixelmap import Region
 from dicomnode.inference.slice_group import SliceGroup
 from dicomnode.study import SourceReference

@@ -20,13 +20,23 @@ def outline(mask: FloatArray) -> FloatArray | None:
         (N, 2) column, row from the corner of ``mask``, N >= 6, the first point not repeated; None if it is nowhere
         above one half.
     """
+    closed = outlines(mask)
+    return _with_enough_points(max(closed, key=_area)) if closed else None
+
+
+def outlines(mask: FloatArray) -> list[FloatArray]:
+    """The outlines, at one half, of all parts of a mask and of the holes in them.
+
+    Args:
+        mask: (Rows, Columns) 0..1.
+
+    Returns:
+        (N, 2) column, row from the corner of ``mask`` each, the first point not repeated.
+    """
     lines = contourpy.contour_generator(z=np.pad(mask, 1)).lines(0.5)
-    closed = [np.asarray(line, dtype=np.float64)[:-1] for line in lines]
-    if not closed:
-        return None
     # Index 1 of the padded mask is the centre of its first pixel, at 0.5.
     limits = np.array([mask.shape[1], mask.shape[0]], dtype=np.float64)
-    return _with_enough_points(np.clip(max(closed, key=_area) - 0.5, 0, limits))
+    return [np.clip(np.asarray(line, dtype=np.float64)[:-1] - 0.5, 0, limits) for line in lines]
 
 
 def box_corners(box: FloatArray) -> FloatArray:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomnode.inference.outline import axes, box_corners
-from dicomnode.inference.outline import outline as float_outline
+from dicomnode.dicom.outline import axes, box_corners
+from dicomnode.dicom.outline import outline as float_outline
 
 
 def disc(radius: float, centre: tuple[float, float] = (40.0, 50.0), shape: tuple[int, int] = (100, 90)) -> np.ndarray:
