@@ -22,6 +22,7 @@ from dicomnode.archive.files import FileStore, full_disk_is_refusal
 from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
+from dicomnode.archive.node_leases import NodeLeaseStore
 from dicomnode.archive.proofs import ProofStore
 from dicomnode.archive.recalls import RecallStore
 from dicomnode.archive.replays import ReplayStore
@@ -67,6 +68,7 @@ class Archive:
         sessions: Logins.
         retention: What may be forgotten.
         checkup: Files and index against each other.
+        node_leases: Which processes of which node use the index.
     """
 
     def __init__(self, database: Database, files: FileStore, storage: StorageSettings) -> None:
@@ -97,6 +99,7 @@ class Archive:
         self.sessions = SessionStore(database)
         self.retention = RetentionStore(database, files, self.space)
         self.checkup = Checkup(database, files, self.instances)
+        self.node_leases = NodeLeaseStore(database, files)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

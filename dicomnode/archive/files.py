@@ -200,6 +200,13 @@ class FileStore:
         for relative in paths:
             (self.root / TRASH / relative).unlink(missing_ok=True)
 
+    def place_once(self, staged: StagedFile, relative: Path) -> None:
+        """Give a file its name durably, unless another process was first."""
+        staged.finish()
+        with suppress(FileExistsError), full_disk_is_refusal():
+            os.link(staged.path, self.root / relative)
+        sync_folder((self.root / relative).parent)
+
     def claim_owner(self) -> str:
         """The name of this process, with its sign of life set up."""
         self._own_staging()

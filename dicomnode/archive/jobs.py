@@ -29,6 +29,10 @@ class JobStore:
         self._database = database
         self._files = files
 
+    def claim_name(self) -> str:
+        """A name for this process in leases: others on this machine know at once when it is dead."""
+        return self._files.claim_name()
+
     def unrouted(self, replays: int = 16) -> list[tuple[str, int]]:
         """Complete studies with the generation that routing has yet to decide on, live ones first.
 
@@ -90,13 +94,13 @@ class JobStore:
         """Take the next job that is due, or whose worker fell silent; None if there is none. Live work goes first.
 
         Args:
-            owner: Name of the worker, unique among processes and restarts.
+            owner: Name of the worker, from `claim_name`.
             now: Present time.
             lease_seconds: The job is given to another worker after this, unless renewed.
         """
         due = or_(
             and_(_JOBS.state == JobState.WAITING, _JOBS.next_attempt_at <= now),
-            and_(_JOBS.state == JobState.LEASED, _JOBS.lease_until < now),
+            and_(_JOBS.state == JobState.LEASED, or_(_JOBS.lease_until < now, _JOBS.lease_owner.in_(self._dead()))),
         )
         query = (
             select(tables.jobs).where(due).limit(1).order_by(_JOBS.priority.desc(), _JOBS.next_attempt_at, _JOBS.job_id)
@@ -243,6 +247,13 @@ class JobStore:
                 connection.execute(insert(rows).values(created=now, **key))
                 created = now
         return created
+
+    def _dead(self) -> tuple[str, ...]:
+        """Workers that hold a lease and are known to be dead."""
+        owners = select(_JOBS.lease_owner).where(_JOBS.state == JobState.LEASED).distinct()
+        with self._database.read() as connection:
+            names = connection.execute(owners).scalars().all()
+        return tuple(name for name in names if self._files.lives(name) is False)
 
 
 _NO_LEASE: dict[str, object] = {"lease_owner": None, "lease_until": None}

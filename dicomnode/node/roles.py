@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from functools import partial
 from dicomnode.archive import Archive
 from dicomnode.node.clock_watch import ClockWatch
 from dicomnode.node.presence import Presence, announce, withdraw
+from dicomnode.node.sharing import holding
 from dicomnode.node.stopping import Stopper, run_together
 from dicomnode.settings import Settings
 
@@ -37,12 +37,15 @@ def run_role(role: str, settings: Settings, stopper: Stopper) -> bool:
 
     Returns:
         Whether it ended because it was asked to, and not because a part of it failed.
+
+    Raises:
+        SettingsError: Another node uses the same data, or another process has the role.
     """
     # Only what the role needs is imported: the listener is there within a second, without torch.
     parts = {"receive": _receive, "dispatch": _dispatch, "infer": _infer, "web": _web}[role]
-    with Archive.open(settings) as archive:
+    with Archive.open(settings) as archive, holding(role, settings, archive, now) as keep_lease:
         try:
-            built = parts(settings, archive)
+            built = {**parts(settings, archive), "lease": keep_lease}
             # From here on a signal is waited for; before, while modules are imported, it ends the process at once
             stopper.on_signals()
             went_well, all_ended = run_together(built, stopper)
@@ -51,11 +54,6 @@ def run_role(role: str, settings: Settings, stopper: Stopper) -> bool:
         if not all_ended:
             _log.warning("role %s: a part is still busy; its work resumes at the next start", role)
     return went_well
-
-
-def owner_name() -> str:
-    """Names this process in leases; no two processes ever have the same."""
-    return f"{socket.gethostname()}-{os.getpid()}-{random.SystemRandom().getrandbits(32):08x}"
 
 
 def now() -> datetime:
@@ -151,7 +149,7 @@ def _infer(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     from dicomnode.jobs.worker import Worker
 
     choose_device(settings.infer.device)  # a device that is not here is told now, not at the first study
-    worker = Worker(archive, settings, owner_name(), now)
+    worker = Worker(archive, settings, archive.jobs.claim_name(), now)
     _announce(settings, "infer")
     return {"worker": worker.run, "give back": worker.give_back}
 
