@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test faults test-crash test-recipes fuzz-web lint types install clean
+.PHONY: demo test faults test-crash test-recipes fuzz fuzz-web lint types install clean
 
 install: $(STAMP)
 
@@ -32,6 +32,9 @@ test-crash: $(STAMP)
 test-recipes: $(STAMP)
 	DICOMNODE_TEST_RECIPES=1 $(BIN)/python -m pytest tests/unit/learning/test_published_recipes.py \
 	  tests/unit/learning/test_published_exams.py tests/unit/learning/test_published_detectors.py $(PYTEST_ARGS)
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600)
 
 fuzz-web: $(STAMP)
 	DICOMNODE_FUZZ_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/python -m pytest --timeout 0 tests/integration/test_web_schemathesis.py $(PYTEST_ARGS)

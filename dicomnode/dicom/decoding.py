@@ -24,6 +24,8 @@ StoredValues = npt.NDArray[Any]
 # Fastest first, measured on 2 cores per frame of 512 x 512: JPEG pillow 0.9 ms, gdcm 2.1; JPEG-LS pyjpegls 4.6,
 # gdcm 13.8; JPEG 2000 (1024 x 256) pylibjpeg-openjpeg 1.7, gdcm 11; RLE (600 x 800) pylibjpeg-rle 0.5, pydicom 3.
 PLUGINS = ("pyjpegls", "pylibjpeg", "pillow", "gdcm", "pydicom")
+_MOST_SAMPLES = 1 << 30
+"""Of one frame: a square of 32,768 pixels. Headers may claim four times that in a few bytes of compressed data."""
 DECODE_ERRORS = (*PARSE_ERRORS, RuntimeError, OSError, MemoryError)
 
 
@@ -87,6 +89,7 @@ def stored_frames_of_file(path: Path, head: Dataset) -> Iterator[StoredValues]:
     if UID(syntax).is_deflated or syntax in EXTENDED_SYNTAXES or "TransferSyntaxUID" not in head.file_meta:
         yield from stored_frames(dcmread(path, force=True))
     else:
+        _check_size(head)
         yield from _checked(head, iter_pixels(path, decoding_plugin=_plugin_for(path, syntax)))
 
 
@@ -131,6 +134,15 @@ def _decoding(dataset: Dataset) -> Iterator[None]:
 def _check_presence(dataset: Dataset) -> None:
     if "PixelData" not in dataset:
         raise PixelError(f"{name_of(dataset)} has no integer pixel data: it is truncated, or it is no image")
+    _check_size(dataset)
+
+
+def _check_size(dataset: Dataset) -> None:
+    rows, columns, samples = (dataset.get(name, None) or 1 for name in ("Rows", "Columns", "SamplesPerPixel"))
+    if rows * columns * samples > _MOST_SAMPLES:
+        raise PixelError(
+            f"{name_of(dataset)}: a frame of {rows} x {columns} pixels is larger than any image; not decoded"
+        )
 
 
 def name_of(dataset: Dataset) -> str:

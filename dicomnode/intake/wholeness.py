@@ -1,4 +1,4 @@
-"""Whether a data set ends where it says: a truncated file is refused before it is acknowledged.
+"""Whether a data set ends where it says and keeps within bounds; any other is refused before it is acknowledged.
 
 Only the outline is walked (PS3.5 chapter 7 and A.4): tags and lengths, no values. What cannot be
 followed, for instance because a device wrote a wrong VR, counts as whole: this is no validator.
@@ -21,7 +21,12 @@ _PIXEL_DATA = 0x7FE00010
 _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 _IMPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
+# Far beyond any real data set, and well within what a reader of it survives.
 _DEEPEST = 64
+_MOST_ELEMENTS = 5_000_000
+_MOST_INFLATED_BYTES = 1 << 32
+_LARGEST_RATIO = 200
+_HARMLESS_BYTES = 64 << 20
 
 
 class _TruncatedError(Exception):
@@ -30,6 +35,10 @@ class _TruncatedError(Exception):
 
 class _LostError(Exception):
     """The outline cannot be followed."""
+
+
+class _ExcessiveError(Exception):
+    """The data set would cost its readers more than any real one does; says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ def require_whole(path: Path, transfer_syntax_uid: str) -> None:
     """Check that a stored file (PS3.10, with File Meta Information) was not cut off.
 
     Raises:
-        NotDicomError: It ends inside an element.
+        NotDicomError: It ends inside an element, or is made to exhaust whoever reads it.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -59,6 +68,8 @@ def require_whole(path: Path, transfer_syntax_uid: str) -> None:
             raise NotDicomError(
                 f"the data set is truncated: it ends after {size - start} bytes, inside an element; send it again"
             ) from None
+        except _ExcessiveError as error:
+            raise NotDicomError(f"the data set {error}; no device writes such a one, so it is not kept") from None
         except (_LostError, struct.error):
             return
 
@@ -75,15 +86,24 @@ def _after_meta(file: BinaryIO) -> int | None:
 
 def _require_whole_deflate(file: BinaryIO) -> None:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    taken = given = 0
     try:
         while (block := file.read(1 << 20)) and not inflater.eof:
+            taken += len(block)
             while block:
-                inflater.decompress(block, 1 << 20)
+                given += len(inflater.decompress(block, 1 << 20))
                 block = inflater.unconsumed_tail
+                _require_modest(taken, given)
     except zlib.error:
         raise _LostError from None
     if not inflater.eof:
         raise _TruncatedError
+
+
+def _require_modest(deflated: int, inflated: int) -> None:
+    """Pixels deflate to a half or a third; zeros to a thousandth."""
+    if inflated > _MOST_INFLATED_BYTES or (inflated > _HARMLESS_BYTES and inflated > _LARGEST_RATIO * deflated):
+        raise _ExcessiveError(f"inflates to more than {inflated >> 20} MiB from {deflated >> 10} KiB")
 
 
 class _Walker:
@@ -93,14 +113,18 @@ class _Walker:
         self._file = file
         self._size = size
         self._at = position
+        self._count = 0
 
     def elements(self, syntax: _Syntax, end: int, depth: int) -> None:
         """Walk over a data set: to `end`, or to the delimiter of its item where depth is not 0."""
         if depth > _DEEPEST:
-            raise _LostError
+            raise _ExcessiveError(f"nests sequences more than {_DEEPEST} deep")
         previous = -1
         while self._at + 8 <= end:
             tag, vr, length = self._header(syntax)
+            self._count += 1
+            if self._count > _MOST_ELEMENTS:
+                raise _ExcessiveError(f"holds more than {_MOST_ELEMENTS} elements")
             if tag == _ITEM_END and depth:
                 return
             if tag <= previous:

@@ -11,6 +11,7 @@ from email.message import Message
 from dicomnode.errors import InputError
 
 _MAXIMUM_HEADER = 16 * 1024
+_MAXIMUM_PARTS = 100_000
 _MAXIMUM_BOUNDARY = 200  # RFC 2046 allows 70; some toolkits write longer ones
 
 
@@ -62,7 +63,11 @@ def parse_multipart(chunks: Iterable[bytes], boundary: str) -> Iterator[Part]:
     reader = _Reader(iter(chunks), b"\r\n--" + boundary.encode("latin-1", "replace"))
     for _ in reader.until_boundary():
         pass  # the preamble says nothing, RFC 2046 5.1.1
+    parts = 0
     while reader.next_part():
+        parts += 1
+        if parts > _MAXIMUM_PARTS:
+            raise MultipartError(f"the multipart body has more than {_MAXIMUM_PARTS} parts; send several requests")
         part = Part(reader.headers(), reader.until_boundary())
         yield part
         for _ in part.content:
