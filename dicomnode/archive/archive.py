@@ -28,6 +28,7 @@ from dicomnode.archive.recalls import RecallStore
 from dicomnode.archive.replays import ReplayStore
 from dicomnode.archive.retention import RetentionStore
 from dicomnode.archive.sessions import SessionStore
+from dicomnode.archive.settling import SettlingStore
 from dicomnode.archive.space import SpaceGuard
 from dicomnode.archive.studies import StudyStore
 from dicomnode.archive.substitutes import SubstituteStore
@@ -57,6 +58,7 @@ class Archive:
         proofs: Whether what was sent is there.
         substitutes: Objects of older kinds, for targets that do not take the newer ones.
         capabilities: What targets said that they take.
+        settling: Studies whose instances name different patients.
         watermarks: How far pollers have come.
         deployments: Which bundles are approved, and what they do.
         audit: What an administrator must be able to look up.
@@ -89,6 +91,7 @@ class Archive:
         self.proofs = ProofStore(database, files)
         self.substitutes = SubstituteStore(database, files)
         self.capabilities = CapabilityStore(database)
+        self.settling = SettlingStore(database, files)
         self.watermarks = WatermarkStore(database)
         self.deployments = DeploymentStore(database)
         self.clock = ClockStore(database)

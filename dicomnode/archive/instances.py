@@ -24,7 +24,7 @@ from dicomnode.archive.indexing import (
     open_study,
     study_generation,
 )
-from dicomnode.archive.records import Kind, Origin, Stored, StoredStatus, TraceEntry
+from dicomnode.archive.records import ASIDE, Kind, Origin, Stored, StoredStatus, TraceEntry
 from dicomnode.archive.recovery import unknown_files
 from dicomnode.archive.space import SpaceGuard
 from dicomnode.archive.traces import add_trace
@@ -114,7 +114,7 @@ class InstanceStore:
             NotFoundError: It is not here, or its patient's identity is in doubt.
         """
         row = self._row(sop_instance_uid)
-        if row is None or row.kind == Kind.IDENTITY_CONFLICT:
+        if row is None or row.kind in ASIDE:
             raise NotFoundError(f"instance {sop_instance_uid} is not in the archive")
         return instance_from_row(row, self._files.root)
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, or_, true
 
 from dicomnode.archive import tables
-from dicomnode.archive.records import Kind, QidoQuery
+from dicomnode.archive.records import ASIDE, QidoQuery
 from dicomnode.errors import UsageError
 
 Condition = ColumnElement[bool]
@@ -102,7 +102,7 @@ def _modalities(_column: Any, value: str) -> Condition:
     held = tables.instances.alias().c
     return exists().where(
         held.study_instance_uid == _STUDIES.study_instance_uid,
-        held.kind != Kind.IDENTITY_CONFLICT,
+        held.kind.not_in(ASIDE),
         or_(*(_text(held.modality, item) for item in wanted)),
     )
 

@@ -1,6 +1,7 @@
 """The rows of the index as values: what the stores take and give."""
 
 from dicomnode.archive.study_rows import (
+    ASIDE,
     InstanceRecord,
     Kind,
     OpenStudy,
@@ -33,6 +34,7 @@ from dicomnode.archive.work_rows import (
 )
 
 __all__ = [
+    "ASIDE",
     "AuditEntry",
     "Delivery",
     "DeliveryState",

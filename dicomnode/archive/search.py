@@ -11,7 +11,7 @@ from dicomnode.archive import tables
 from dicomnode.archive.database import IndexRow
 from dicomnode.archive.indexing import instance_from_row
 from dicomnode.archive.matching import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, conditions
-from dicomnode.archive.records import InstanceRecord, Kind, QidoQuery, SeriesRecord, StudyRecord
+from dicomnode.archive.records import ASIDE, InstanceRecord, Kind, QidoQuery, SeriesRecord, StudyRecord
 from dicomnode.archive.study_records import study_records
 
 _STUDIES, _SERIES, _INSTANCES = tables.studies.c, tables.series.c, tables.instances.c
@@ -20,7 +20,7 @@ _OF_SERIES = and_(
     _INSTANCES.study_instance_uid == _SERIES.study_instance_uid,
     _INSTANCES.series_instance_uid == _SERIES.series_instance_uid,
 )
-_SHOWN = _INSTANCES.kind != Kind.IDENTITY_CONFLICT
+_SHOWN = _INSTANCES.kind.not_in(ASIDE)
 
 
 def find_studies(connection: Connection, query: QidoQuery) -> list[StudyRecord]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from dicomnode.archive import tables
 from dicomnode.archive.database import IndexRow
-from dicomnode.archive.records import Kind, PatientStudy, StudyRecord, StudyState
+from dicomnode.archive.records import ASIDE, Kind, PatientStudy, StudyRecord, StudyState
 
 _CHUNK = 500  # SQLite takes a limited number of parameters in one statement
 
@@ -43,7 +43,7 @@ def _add_up(connection: Connection, uids: Sequence[str], sums: dict[str, _Sum]) 
     )
     query = (
         select(*groups, func.count().label("held"))
-        .where(instances.study_instance_uid.in_(uids), instances.kind != Kind.IDENTITY_CONFLICT)
+        .where(instances.study_instance_uid.in_(uids), instances.kind.not_in(ASIDE))
         .group_by(*groups)
     )
     for row in connection.execute(query):

@@ -42,7 +42,11 @@ class Kind(StrEnum):
     SOURCE = "source"  # what modalities make: opens a study
     DOCUMENT = "document"  # other people's SR, SEG, KO, PR: opens no study
     OWN = "own"  # the node's evidence, made here or by another dicomnode
-    IDENTITY_CONFLICT = "identity_conflict"  # kept aside, never analysed nor shown
+    IDENTITY_CONFLICT = "identity_conflict"  # kept aside, never analysed nor shown, until somebody settles it
+    DISCARDED = "discarded"  # kept aside for good: an administrator said that it is of another patient
+
+
+ASIDE = (Kind.IDENTITY_CONFLICT, Kind.DISCARDED)
 
 
 class StoredStatus(StrEnum):

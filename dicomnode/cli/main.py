@@ -36,6 +36,7 @@ COMMANDS = {
     "serve": Command("dicomnode.cli.serve", "run the node"),
     "status": Command("dicomnode.cli.status", "what is here, what waits, which roles run"),
     "trace": Command("dicomnode.cli.trace", "what happened to a study, and why"),
+    "identity": Command("dicomnode.cli.identity", "whose a study is, where its instances disagree"),
     "deliveries": Command("dicomnode.cli.deliveries", "what the targets got and refused, and why"),
     "doctor": Command("dicomnode.cli.doctor", "check what the node depends on; compare files and index; repair"),
     "retry": Command("dicomnode.cli.retry", "repeat a failed job or delivery"),

@@ -22,6 +22,7 @@ from dicomnode.evidence import (
     evidence_series_uid,
     to_bytes,
 )
+from dicomnode.evidence.correcting import StudyIdentity, give_identity, identity_of
 from dicomnode.evidence.identity import kinds, role_of
 from dicomnode.findings import Outcome, Result
 from dicomnode.settings import OutcomeSwitches, TargetSettings
@@ -78,8 +79,26 @@ def write_answer(archive: Archive, study: Study, result: Result, result_json: st
     objects = build_evidence(result, paths, _previous(archive, result), NodeIdentity(ae_title, __version__))
     headers = [dcmread(path, stop_before_pixels=True, force=True) for path in paths]
     documents = [item.dataset for item in objects]
+    settled = _settled(archive, study, headers)
+    if settled is not None:
+        for dataset in (*documents, *headers):
+            give_identity(dataset, settled)
     kept = tuple(_keep(archive, result, item, _problems(item, headers, documents)) for item in objects)
     return Answer(kept, result_json)
+
+
+def _settled(archive: Archive, study: Study, headers: Sequence[Dataset]) -> StudyIdentity | None:
+    """Whose the study is by an administrator's word, where its files name several patients; None where they agree."""
+    whose = archive.studies.record(study.study_instance_uid).attributes
+    if all(identity_of(header).patient_id == whose.patient_id for header in headers):
+        return None
+    return StudyIdentity(
+        whose.patient_id,
+        whose.issuer_of_patient_id,
+        whose.patient_name,
+        whose.patient_birth_date,
+        whose.accession_number,
+    )
 
 
 def targets_for(outcome: Outcome, names: Sequence[str], targets: Sequence[TargetSettings]) -> tuple[str, ...]:
