@@ -12,6 +12,7 @@
     │       └── PixelError       pixels cannot be decoded or interpreted
     ├── ScopeError               the input is sound but not what the model is made for
     ├── BundleError              a model bundle is incomplete, altered or not approved
+    ├── DeviceMemoryError        a network needs more memory than any device here has
     ├── RecipeError              a training recipe or its data layout is wrong
     ├── TrainingError            a training run cannot go on
     ├── GateError                an evidence object failed the checks before sending
@@ -83,6 +84,10 @@ class ScopeError(DicomNodeError):
 
 class BundleError(DicomNodeError):
     """A model bundle is incomplete, altered or not approved."""
+
+
+class DeviceMemoryError(DicomNodeError):
+    """A network needs more memory for one image than any device here has."""
 
 
 class RecipeError(DicomNodeError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +16,7 @@ from monai.data import MetaTensor
 
 from dicomnode.bundles import Bundle, build_network, build_preprocessing
 from dicomnode.errors import BundleError
+from dicomnode.inference.fitting import FittedNetwork
 from dicomnode.inference.pixelmap import PixelMap, Region, pixel_map
 
 _Item = TypeVar("_Item")
@@ -65,9 +66,9 @@ class SliceNetwork:
 
     def __init__(self, bundle: Bundle, device: torch.device, batching: Batching, *, allow_code: bool = False) -> None:
         self._bundle = bundle
-        self._device = device
         self._batching = batching
-        self._network = build_network(bundle, device, allow_code=allow_code)
+        network = build_network(bundle, device, allow_code=allow_code)
+        self._fitted = FittedNetwork(bundle.name, network, device, batching.size)
         self._preprocessing = build_preprocessing(bundle, allow_code=allow_code)
 
     def classify(self, slices: Iterable[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float64]]:
@@ -75,27 +76,35 @@ class SliceNetwork:
 
         Raises:
             BundleError: The network did not give one finite logit per class.
+            DeviceMemoryError: Not even one slice fits into memory.
         """
-        calibration = self._bundle.node.calibration
-        temperature = calibration.temperature if calibration is not None else 1.0
         for batch in batches((self._prepare(pixels)[0] for pixels in slices), self._batching.size):
-            logits = self._checked(self._forward(self._stacked(batch)))[: len(batch)]
-            scores = torch.softmax(logits.double() / temperature, dim=1).cpu().numpy()
-            yield from scores
+            yield from self._fitted.outputs(batch, self._scores)
 
     def detect(self, slices: Iterable[npt.NDArray[np.float32]]) -> Iterator[tuple[Detection, ...]]:
         """Boxes on each slice (C, Rows, Columns), in order, strongest first, mapped back to its source pixels.
 
         Raises:
             BundleError: The network did not give boxes, labels and scores as torchvision's detectors do.
+            DeviceMemoryError: Not even one slice fits into memory.
         """
         for batch in batches((self._prepare(pixels) for pixels in slices), self._batching.size):
-            images = self._filled([image for image, _ in batch])
-            outputs = self._forward([image.to(self._device) for image in images])
-            if not isinstance(outputs, list) or len(outputs) != len(images):
-                raise BundleError(f"bundle {self._bundle.name}: the network must give one dict per image")
-            for output, (_, back) in zip(outputs[: len(batch)], batch, strict=True):
+            outputs = self._fitted.outputs([image for image, _ in batch], self._outputs)
+            for output, (_, back) in zip(outputs, batch, strict=True):
                 yield self._detections(output, back)
+
+    def _scores(self, images: Sequence[torch.Tensor]) -> Sequence[npt.NDArray[np.float64]]:
+        calibration = self._bundle.node.calibration
+        temperature = calibration.temperature if calibration is not None else 1.0
+        logits = self._checked(self._forward(self._stacked(images).to(self._fitted.device)))[: len(images)]
+        return list(torch.softmax(logits.double() / temperature, dim=1).cpu().numpy())
+
+    def _outputs(self, images: Sequence[torch.Tensor]) -> Sequence[object]:
+        filled = self._filled(images)
+        outputs = self._forward([image.to(self._fitted.device) for image in filled])
+        if not isinstance(outputs, list) or len(outputs) != len(filled):
+            raise BundleError(f"bundle {self._bundle.name}: the network must give one dict per image")
+        return outputs[: len(images)]
 
     def _prepare(self, pixels: npt.NDArray[np.float32]) -> tuple[torch.Tensor, PixelMap]:
         image = MetaTensor(torch.from_numpy(np.ascontiguousarray(pixels)), affine=torch.eye(4, dtype=torch.float64))
@@ -115,7 +124,7 @@ class SliceNetwork:
             )
         return processed.as_tensor().float(), pixel_map(processed, (pixels.shape[1], pixels.shape[2]))
 
-    def _stacked(self, batch: list[torch.Tensor]) -> torch.Tensor:
+    def _stacked(self, batch: Sequence[torch.Tensor]) -> torch.Tensor:
         shapes = {tuple(image.shape) for image in batch}
         if len(shapes) > 1:
             raise BundleError(
@@ -124,16 +133,15 @@ class SliceNetwork:
             )
         return torch.stack(self._filled(batch))
 
-    def _filled(self, batch: list[torch.Tensor]) -> list[torch.Tensor]:
-        missing = self._batching.size - len(batch) if self._batching.fixed else 0
-        return batch + [torch.zeros_like(batch[0])] * missing
+    def _filled(self, batch: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        missing = self._fitted.size - len(batch) if self._batching.fixed else 0
+        return [*batch, *[torch.zeros_like(batch[0])] * missing]
 
     def _forward(self, batch: torch.Tensor | list[torch.Tensor]) -> object:
-        if isinstance(batch, torch.Tensor):
-            batch = batch.to(self._device)
-        precision = torch.autocast(self._device.type, torch.bfloat16) if self._batching.bfloat16 else nullcontext()
+        device = self._fitted.device.type
+        precision = torch.autocast(device, torch.bfloat16) if self._batching.bfloat16 else nullcontext()
         with torch.inference_mode(), precision:
-            output: object = self._network(batch)
+            output: object = self._fitted.network(batch)
         return output
 
     def _checked(self, logits: object) -> torch.Tensor:

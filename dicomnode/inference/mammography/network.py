@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 
 from dicomnode.bundles import Bundle, build_network
 from dicomnode.errors import BundleError
+from dicomnode.inference.fitting import FittedNetwork
 
 FloatArray = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.float32]
@@ -47,8 +48,8 @@ class ExamNetwork:
 
     def __init__(self, bundle: Bundle, device: torch.device, *, allow_code: bool = False) -> None:
         self._bundle = bundle
-        self._device = device
-        self._network = build_network(bundle, device, allow_code=allow_code)
+        network = build_network(bundle, device, allow_code=allow_code)
+        self._fitted = FittedNetwork(bundle.name, network, device, 1)
 
     def look(self, pixels: Pixels, study_class: int) -> ViewOutput:
         """Look at one view.
@@ -59,9 +60,9 @@ class ExamNetwork:
 
         Raises:
             BundleError: The network answers other than its bundle says.
+            DeviceMemoryError: The view does not fit into memory.
         """
-        with torch.inference_mode():
-            answer = self._network(torch.from_numpy(pixels)[None].to(self._device))
+        (answer,) = self._fitted.outputs([pixels], self._view)
         classes = len(self._bundle.node.classes)
         scores = self._array(answer, "scores", (1, classes))[0]
         saliency = (
@@ -84,13 +85,26 @@ class ExamNetwork:
 
         Raises:
             BundleError: The network answers other than its bundle says.
+            DeviceMemoryError: The exam does not fit into memory.
         """
-        with torch.inference_mode():
-            answer = self._network(
-                {name: torch.from_numpy(pixels)[None].to(self._device) for name, pixels in views.items()}
-            )
+        (answer,) = self._fitted.outputs([views], self._exam)
         both: FloatArray = self._array(answer, "scores", (1, len(SIDES), len(self._bundle.node.classes)))[0]
         return both
+
+    def _view(self, views: Sequence[Pixels]) -> Sequence[Mapping[str, object]]:
+        (pixels,) = views
+        return self._answer(self._placed(pixels))
+
+    def _exam(self, exams: Sequence[Mapping[str, Pixels]]) -> Sequence[Mapping[str, object]]:
+        (views,) = exams
+        return self._answer({name: self._placed(pixels) for name, pixels in views.items()})
+
+    def _placed(self, pixels: Pixels) -> torch.Tensor:
+        return torch.from_numpy(pixels)[None].to(self._fitted.device)
+
+    def _answer(self, given: object) -> Sequence[Mapping[str, object]]:
+        with torch.inference_mode():
+            return [self._fitted.network(given)]
 
     def _array(self, answer: object, key: str, shape: tuple[int, ...], *, fractions: bool = True) -> FloatArray:
         """A tensor of the answer whose shape and values were checked; -1 in ``shape`` allows any length."""
