@@ -23,7 +23,9 @@ from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
 from dicomnode.archive.node_leases import NodeLeaseStore
+from dicomnode.archive.priors import PriorStore
 from dicomnode.archive.proofs import ProofStore
+from dicomnode.archive.quarantine import QuarantineStore
 from dicomnode.archive.recalls import RecallStore
 from dicomnode.archive.replays import ReplayStore
 from dicomnode.archive.retention import RetentionStore
@@ -46,6 +48,8 @@ class Archive:
     Attributes:
         instances: What came in.
         studies: Studies, their completion, and QIDO-RS searches.
+        priors: Earlier studies that a model looks at too.
+        quarantine: Studies that no model is given any more.
         checks: How studies compare with what a PACS holds.
         associations: Associations that may still bring instances.
         traces: What happened to each study, and why.
@@ -79,6 +83,8 @@ class Archive:
         self.space = SpaceGuard(storage, files.root, database)
         self.instances = InstanceStore(database, files, self.space)
         self.studies = StudyStore(database, files)
+        self.priors = PriorStore(database)
+        self.quarantine = QuarantineStore(database)
         self.checks = CheckStore(database)
         self.associations = AssociationStore(database, files)
         self.traces = TraceStore(database)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
@@ -14,6 +15,7 @@ from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.finishing import Answer, add_answer
 from dicomnode.archive.indexing import NO_REPLAY
+from dicomnode.archive.priors import await_priors, awaits_priors
 from dicomnode.archive.records import Job, JobKind, JobState, NewEvidence, NewJob, StudyState, TraceEntry
 from dicomnode.archive.traces import add_trace
 from dicomnode.errors import ArchiveError, NotFoundError
@@ -86,12 +88,17 @@ class JobStore:
             for job in jobs:
                 row = _new_row(study_instance_uid, generation, job, now) | {"priority": known.replay_priority or 0}
                 connection.execute(insert(tables.jobs).values(row))
+                if job.awaits_priors:
+                    await_priors(connection, study_instance_uid, job.model_name)
             for model_name, text in lines:
                 add_trace(connection, TraceEntry(study_instance_uid, generation, "routing", model_name, text, now))
         return True
 
     def lease(self, owner: str, now: datetime, lease_seconds: float) -> Job | None:
-        """Take the next job that is due, or whose worker fell silent; None if there is none. Live work goes first.
+        """Take the next job that is due, or whose worker fell silent; None if there is none.
+
+        Live work goes first. Among equals, jobs that were tried less often go first, so that one that kills or stalls
+        its worker never keeps the others waiting for more than one attempt.
 
         Args:
             owner: Name of the worker, from `claim_name`.
@@ -102,9 +109,8 @@ class JobStore:
             and_(_JOBS.state == JobState.WAITING, _JOBS.next_attempt_at <= now),
             and_(_JOBS.state == JobState.LEASED, or_(_JOBS.lease_until < now, _JOBS.lease_owner.in_(self._dead()))),
         )
-        query = (
-            select(tables.jobs).where(due).limit(1).order_by(_JOBS.priority.desc(), _JOBS.next_attempt_at, _JOBS.job_id)
-        )
+        order = (_JOBS.priority.desc(), _JOBS.attempts, _JOBS.next_attempt_at, _JOBS.job_id)
+        query = select(tables.jobs).where(due, ~awaits_priors()).limit(1).order_by(*order)
         with self._database.read() as connection:
             if connection.execute(query).first() is None:
                 return None  # an idle worker asks often, and must not queue with the writers for it
@@ -112,12 +118,15 @@ class JobStore:
             row = connection.execute(query).one_or_none()
             if row is None:
                 return None
-            taken = {
+            taken: dict[str, Any] = {
                 "state": JobState.LEASED,
                 "attempts": row.attempts + 1,
                 "lease_owner": owner,
                 "lease_until": now + timedelta(seconds=lease_seconds),
             }
+            if row.state == JobState.LEASED:
+                taken["error"] = f"its worker died, or did not answer any more, during attempt {row.attempts}"
+                _trace(connection, row.job_id, "attempt failed", taken["error"], now)
             connection.execute(update(tables.jobs).where(_JOBS.job_id == row.job_id).values(taken))
             return _job(connection.execute(select(tables.jobs).where(_JOBS.job_id == row.job_id)).one())
 
@@ -166,9 +175,21 @@ class JobStore:
             add_answer(connection, job, answer, now)
         return True
 
-    def retry_later(self, job_id: int, owner: str, error: str, at: datetime, now: datetime) -> bool:
-        """Give a job back for another attempt, not before `at`; False if the lease was lost."""
-        values = {"state": JobState.WAITING, "error": error, "next_attempt_at": at} | _NO_LEASE
+    def retry_later(
+        self, job_id: int, owner: str, error: str, at: datetime, now: datetime, *, counted: bool = True
+    ) -> bool:
+        """Give a job back for another attempt, not before `at`; False if the lease was lost.
+
+        Args:
+            job_id: A leased job.
+            owner: Worker that leased it.
+            error: Why, one line.
+            at: Not before this.
+            now: Present time.
+            counted: False if neither the study nor the model is to blame, so that this was no attempt.
+        """
+        values: dict[str, object] = {"state": JobState.WAITING, "error": error, "next_attempt_at": at}
+        values |= _NO_LEASE | ({} if counted else {"attempts": _JOBS.attempts - 1})
         with self._database.write() as connection:
             if not _change_leased(connection, job_id, owner, values):
                 return False

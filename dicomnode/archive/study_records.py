@@ -72,4 +72,5 @@ def _record(row: IndexRow, total: _Sum) -> StudyRecord:
         modalities=tuple(sorted(total.modalities)),
         sop_classes=tuple(sorted(total.sop_classes)),
         attributes=PatientStudy(**{item.name: getattr(row, item.name) for item in fields(PatientStudy)}),
+        quarantined=row.quarantined,
     )

@@ -16,6 +16,7 @@ class Way(StrEnum):
     STOW = "stow"
     POLL = "poll"
     FETCH = "fetch"
+    PRIOR = "prior"
     RECOVERED = "recovered"
 
 
@@ -116,6 +117,7 @@ class StudyRecord:
         modalities: (0008,0061), sorted.
         sop_classes: (0008,0062), sorted.
         attributes: Patient and study attributes.
+        quarantined: Why no model is given this study any more, or None.
     """
 
     study_instance_uid: str
@@ -132,6 +134,7 @@ class StudyRecord:
     modalities: tuple[str, ...]
     sop_classes: tuple[str, ...]
     attributes: PatientStudy
+    quarantined: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class NewJob:
         series_instance_uids: Series to analyse.
         targets: Names of the targets for the evidence.
         silent: Compute and show at the node, never send.
+        awaits_priors: It waits until earlier studies are here, or known not to come.
     """
 
     model_name: str
@@ -48,6 +49,7 @@ class NewJob:
     series_instance_uids: tuple[str, ...]
     targets: tuple[str, ...]
     silent: bool
+    awaits_priors: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,8 @@ def _check_unit(node: NodeMetadata, channels: int) -> None:
         raise BundleError("aggregation.unit: must be breast exactly if task is exam")
     if (unit == "tile") != (node.tiling is not None):
         raise BundleError("tiling: must be given exactly if aggregation.unit is tile")
+    if node.accepts.priors is not None and (unit != "slice" or node.task is not Task.CLASSIFICATION):
+        raise BundleError("accepts.priors: only a classifier of whole images (aggregation.unit slice) looks at priors")
     if unit == "tile" and channels != 3:
         raise BundleError(
             "network_data_format.inputs.image.num_channels: a model of tiles takes 3, as tissue is told by its colour"

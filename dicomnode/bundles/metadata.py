@@ -40,6 +40,27 @@ class Algorithm:
 
 
 @dataclass(frozen=True, slots=True)
+class Priors:
+    """Earlier studies of the same patient that a model looks at beside the new one.
+
+    Attributes:
+        count: How many, the newest first.
+        same_modality: Only studies that share a modality with the new one.
+        same_body_part: Only studies that share a Body Part Examined (0018,0015), where both name some.
+        within_days: Not older than this, by Study Date; None for any age.
+        required: Without all of them the study is refused; else the model makes do with what there is.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    count: Annotated[int, Field(ge=1, le=16)] = 1
+    same_modality: bool = True
+    same_body_part: bool = True
+    within_days: Annotated[int, Field(ge=1)] | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Accepts:
     """The input that a model is made for; an empty list accepts everything.
 
@@ -52,6 +73,7 @@ class Accepts:
             (0048,0007) at the resolution that is read.
         minimum_columns: Fewest columns, likewise.
         photometric: Photometric Interpretations (0028,0004).
+        priors: Earlier studies that the network looks at too; only for a classifier of whole images.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
@@ -63,6 +85,7 @@ class Accepts:
     minimum_rows: Annotated[int, Field(ge=1)] = 1
     minimum_columns: Annotated[int, Field(ge=1)] = 1
     photometric: tuple[Text, ...] = ()
+    priors: Priors | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""`dicomnode retry`: repeat a failed job, or deliveries that were refused or wait for their next attempt."""
+"""`dicomnode retry`: repeat a failed job, or deliveries that were refused or wait for their next attempt.
+
+A study that was quarantined, because it killed or stalled the models' process, is released.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
     jobs, deliveries = 0, 0
     with open_existing(load_settings(arguments.settings)) as archive:
         if arguments.what == "job":
-            archive.jobs.retry(_number(arguments.which), now)
+            job_id = _number(arguments.which)
+            archive.jobs.retry(job_id, now)
+            archive.quarantine.release(archive.jobs.get(job_id).study_instance_uid, now)
             jobs = 1
         elif arguments.what == "delivery":
             deliveries = archive.deliveries.retry(now, delivery_id=_number(arguments.which))
@@ -53,6 +58,7 @@ def _retry_study(archive: Archive, study_instance_uid: str, now: datetime) -> tu
     repeated = [job for job in failed if job.generation == newest]
     for job in repeated:
         archive.jobs.retry(job.job_id, now)
+    archive.quarantine.release(study_instance_uid, now)
     return len(repeated), archive.deliveries.retry(now, study_instance_uid=study_instance_uid)
 
 

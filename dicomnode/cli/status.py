@@ -37,7 +37,7 @@ class Status:
         proofs: By target, how many of the delivered objects are in each state of proof.
         evidence: Evidence objects by state.
         models: Deployed models by name.
-        attention: One line each: failed jobs, deliveries that were refused or are tried again, certificates to mend.
+        attention: One line each: failed jobs, quarantined studies, deliveries in trouble, certificates to mend.
     """
 
     roles: dict[str, int | None]
@@ -88,6 +88,7 @@ def read_status(archive: Archive, settings: Settings) -> Status:
         models={item.model_name: str(item.state) for item in archive.deployments.list()},
         attention=(
             *_failed_jobs(archive),
+            *_quarantined_studies(archive),
             *_quarantined(evidence),
             *_troubled_deliveries(archive, settings),
             *certificate_problems(settings, datetime.now(UTC)),
@@ -105,6 +106,13 @@ def _failed_jobs(archive: Archive) -> list[str]:
     return [
         f"job {job.job_id} ({job.model_name} on study {job.study_instance_uid}) {job.state}: {job.error}"
         for job in (*failed, *waiting)
+    ]
+
+
+def _quarantined_studies(archive: Archive) -> list[str]:
+    return [
+        f"study {uid} is quarantined: {reason}; `dicomnode retry study {uid}` releases it"
+        for uid, reason in archive.quarantine.list()
     ]
 
 

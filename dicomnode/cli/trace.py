@@ -56,6 +56,7 @@ def _show(
         console.print(line, markup=False, highlight=False)
 
     conflict = f"; patient identity: {record.identity_conflict}" if record.identity_conflict else ""
+    conflict += f"; quarantined: {record.quarantined}" if record.quarantined else ""
     counts = f"{record.source_instances} instance(s), {', '.join(record.modalities) or 'no modality'}"
     say(f"study {record.study_instance_uid}: {record.state}, generation {record.generation}, {counts}{conflict}")
     say(f"  arrived {record.first_arrival:{_TIME}} to {record.last_arrival:{_TIME}}")

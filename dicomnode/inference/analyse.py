@@ -68,6 +68,7 @@ def analyse(
     predictor: LoadedModel,
     created: datetime,
     input_digest: str,
+    priors: Sequence[Series] = (),
 ) -> Result:
     """Ask a model about a series, or about several that it looks at together.
 
@@ -80,9 +81,10 @@ def analyse(
         bundle: The model.
         predictor: The same model, loaded.
         created: When the result was first made, with time zone.
-        input_digest: From `digest_input`.
+        input_digest: From `digest_input`, over the priors too.
+        priors: A series of each earlier study that the model is given, newest first.
     """
-    return analyse_with_images(study, selected, bundle, predictor, created, input_digest).result
+    return analyse_with_images(study, selected, bundle, predictor, created, input_digest, priors).result
 
 
 def analyse_with_images(
@@ -92,13 +94,14 @@ def analyse_with_images(
     predictor: LoadedModel,
     created: datetime,
     input_digest: str,
+    priors: Sequence[Series] = (),
 ) -> Analysis:
     """As `analyse`, with the images, for drawing on them."""
     uid = study.study_instance_uid
     try:
         for series in selected:
             _check_series(study, series, bundle)
-        read = _predict(selected, predictor, f"{uid} {bundle.name} {input_digest}")
+        read = _predict(selected, predictor, f"{uid} {bundle.name} {input_digest}", priors)
     except (ImageError, IdentityError) as error:
         return Analysis(without_answer(bundle, uid, Outcome.REFUSED, str(error), input_digest, created), ())
     except ScopeError as error:
@@ -125,12 +128,12 @@ def _check_series(study: Study, series: Series, bundle: Bundle) -> None:
         raise ScopeError(reason)
 
 
-def _predict(selected: Sequence[Series], predictor: LoadedModel, seed: str) -> _Predicted:
+def _predict(selected: Sequence[Series], predictor: LoadedModel, seed: str, priors: Sequence[Series]) -> _Predicted:
     if isinstance(predictor, ExamPredictor):
         return _exam(selected, predictor, seed)
     tiling = predictor.bundle.node.tiling
     if tiling is None:
-        return _slices(selected[0], predictor, seed)
+        return _slices(selected[0], predictor, seed, priors)
     return _tiles(selected[0], predictor, tiling)
 
 
@@ -145,13 +148,15 @@ def _exam(selected: Sequence[Series], predictor: ExamPredictor, seed: str) -> _P
     return _Predicted(predictor.predict(exam, seed), references, (*exam.notes, *unused), groups)
 
 
-def _slices(series: Series, predictor: Predictor, seed: str) -> _Predicted:
+def _slices(series: Series, predictor: Predictor, seed: str, priors: Sequence[Series]) -> _Predicted:
     bundle = predictor.bundle
     read = read_parts(series)
     for image in read.images:
         check_scope(image.rows, image.columns, image.data.shape[0], bundle.node.accepts)
-    request = Request(tuple(slice_group(image, bundle.channels) for image in read.images), seed)
+    earlier = tuple(slice_group(image, bundle.channels) for prior in priors for image in read_parts(prior).images)
+    request = Request(tuple(slice_group(image, bundle.channels) for image in read.images), seed, earlier)
     notes = tuple(separation.reason for separation in read.separations)
+    notes += tuple(f"compared with study {prior.study_instance_uid}" for prior in priors)
     prediction = predictor.predict(request)
     prediction = replace(prediction, findings=with_laterality(prediction.findings, series))
     return _Predicted(prediction, request.images, notes, request.groups)

@@ -70,14 +70,24 @@ class SliceNetwork:
         network = build_network(bundle, device, allow_code=allow_code)
         self._fitted = FittedNetwork(bundle.name, network, device, batching.size)
         self._preprocessing = build_preprocessing(bundle, allow_code=allow_code)
+        self._priors: list[torch.Tensor] = []
 
-    def classify(self, slices: Iterable[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float64]]:
+    def classify(
+        self, slices: Iterable[npt.NDArray[np.float32]], priors: Sequence[npt.NDArray[np.float32]] = ()
+    ) -> Iterator[npt.NDArray[np.float64]]:
         """Class scores (K,) of each slice (C, Rows, Columns), in order: softmax of logits over the temperature.
+
+        Args:
+            slices: Of the study.
+            priors: Slices of earlier studies, newest first. The network of a bundle that accepts priors is given them
+                with each batch, preprocessed alike, as a second argument: a list of tensors (C, rows, columns), empty
+                where there are none.
 
         Raises:
             BundleError: The network did not give one finite logit per class.
             DeviceMemoryError: Not even one slice fits into memory.
         """
+        self._priors = [self._prepare(pixels)[0] for pixels in priors]
         for batch in batches((self._prepare(pixels)[0] for pixels in slices), self._batching.size):
             yield from self._fitted.outputs(batch, self._scores)
 
@@ -140,8 +150,11 @@ class SliceNetwork:
     def _forward(self, batch: torch.Tensor | list[torch.Tensor]) -> object:
         device = self._fitted.device.type
         precision = torch.autocast(device, torch.bfloat16) if self._batching.bfloat16 else nullcontext()
+        given: tuple[object, ...] = (batch,)
+        if self._bundle.node.accepts.priors is not None:
+            given += ([prior.to(self._fitted.device) for prior in self._priors],)
         with torch.inference_mode(), precision:
-            output: object = self._fitted.network(batch)
+            output: object = self._fitted.network(*given)
         return output
 
     def _checked(self, logits: object) -> torch.Tensor:

@@ -33,10 +33,12 @@ class Request:
     Attributes:
         groups: Volumes or loose images of one study; lesions are followed from slice to slice within a volume only.
         seed: What tracking UIDs are derived from: same seed, same UIDs.
+        priors: The same of earlier studies, newest first, for a network that looks at them.
     """
 
     groups: tuple[SliceGroup, ...]
     seed: str
+    priors: tuple[SliceGroup, ...] = ()
 
     @property
     def images(self) -> tuple[SourceReference, ...]:
@@ -99,7 +101,11 @@ class Predictor:
             ImageError: It holds no image.
             BundleError: The network answers other than its bundle says.
         """
-        return next(self.predict_each([request]))
+        if self.bundle.node.accepts.priors is None:
+            return next(self.predict_each([request]))
+        priors = [pixels for group in request.priors for pixels in group.pixels]
+        scores = list(self._network.classify(_pixels([request], deque()), priors))
+        return Prediction(answer_of_classes(self.bundle.node, request.images, scores), ())
 
     def predict_each(self, requests: Iterable[Request]) -> Iterator[Prediction]:
         """Answer requests in their order; batches reach across them.

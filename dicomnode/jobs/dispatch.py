@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from dicomnode.archive import Archive
-from dicomnode.archive.records import DeploymentState
+from dicomnode.archive.records import DeploymentState, StudyRecord
 from dicomnode.archive.replays import Replay
-from dicomnode.jobs.routing import DeployedModel, route
+from dicomnode.jobs.routing import DeployedModel, RoutingDecision, route
 from dicomnode.settings import Settings
+from dicomnode.study import Study
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +40,20 @@ def route_unrouted(
             continue  # a late image re-opened and closed it in between; the next round sees the newer one
         record = archive.studies.record(study_instance_uid)
         asked = _asked(models, archive.replays.asked(study_instance_uid))
-        decision = route(study, record, asked, settings)
+        decision = _decided(archive, study, record, asked, settings)
         if archive.jobs.add_all(study_instance_uid, generation, decision.jobs, decision.lines, clock()):
             routed += 1
             _log.info("study %s generation %d: %d job(s)", study_instance_uid, generation, len(decision.jobs))
     return routed
+
+
+def _decided(
+    archive: Archive, study: Study, record: StudyRecord, models: Sequence[DeployedModel], settings: Settings
+) -> RoutingDecision:
+    moved_by = [pacs.ae_title for pacs in settings.pacs if pacs.ae_title and pacs.fetched_by == "c-move"]
+    if archive.priors.came_as_prior(study.study_instance_uid, moved_by):
+        return RoutingDecision((), ((None, "came as a prior of another study: not analysed by itself"),))
+    return route(study, record, models, settings)
 
 
 def _asked(models: Sequence[DeployedModel], replay: Replay | None) -> tuple[DeployedModel, ...]:

@@ -96,11 +96,20 @@ def asked_for(model_name: str, study: Study, settings: Settings) -> bool:
     return claim is not None and bool(claim.asked_by)
 
 
+def best_series(study: Study, accepts: Accepts) -> Series | None:
+    """The series of a study that a model would be asked about, None if none fits."""
+    chosen, _ = _choose(study, accepts, frozenset(), takes_all=False)
+    return chosen[0] if chosen else None
+
+
 def _ask(model: DeployedModel, study: Study, record: StudyRecord, settings: Settings) -> tuple[NewJob | None, str]:
     if model.problem or model.accepts is None:
         return None, f"not run: {model.problem}"
     if model.state is DeploymentState.OFF:
         return None, "not run: state off"
+    if record.quarantined:
+        uid = study.study_instance_uid
+        return None, f"not run: quarantined: {record.quarantined}; dicomnode retry study {uid} releases it"
     claim = _claim(model.name, study, settings)
     if claim is None:
         return None, "not run: no rule gives this study to it"
@@ -214,8 +223,10 @@ def _job(
         series_instance_uids=tuple(series.series_instance_uid for series in chosen),
         targets=() if silent else claim.targets,
         silent=silent,
+        awaits_priors=kind is JobKind.INFER and model.accepts is not None and model.accepts.priors is not None,
     )
     verb = {JobKind.INFER: "runs on", JobKind.REFUSED: "refused:", JobKind.OUT_OF_SCOPE: "out of scope:"}[kind]
     where = "silent: computed, never sent" if silent else f"answer to {', '.join(claim.targets) or 'no target'}"
     asked = f"; asked for by {claim.asked_by}" if claim.asked_by and kind is JobKind.INFER else ""
+    asked += "; waits for earlier studies" if job.awaits_priors else ""
     return job, f"{verb} {reason}{asked}; {where}"

@@ -23,7 +23,7 @@ from dicomnode.inference.result_json import result_to_json
 from dicomnode.jobs.heartbeat import Heartbeat
 from dicomnode.jobs.loading import LoadedModels, check_deployment
 from dicomnode.jobs.publishing import Answer, addressed, finished_answer, targets_for, write_answer
-from dicomnode.jobs.routing import asked_for
+from dicomnode.jobs.routing import asked_for, best_series
 from dicomnode.settings import Settings
 from dicomnode.study import Series, Study
 
@@ -56,6 +56,7 @@ class Worker:
         self._clock = clock
         self._models = LoadedModels(settings.models.folder, settings)
         self._current: Job | None = None
+        self._began = clock()
         self._idle = Event()
         self._idle.set()
 
@@ -72,7 +73,22 @@ class Worker:
         job = None if self._idle.wait(patience_seconds) else self._current
         if job is not None:
             now = self._clock()
-            self._archive.jobs.retry_later(job.job_id, self._owner, "its worker was stopped", now, now)
+            self._archive.jobs.retry_later(job.job_id, self._owner, "its worker was stopped", now, now, counted=False)
+
+    def give_up(self, seconds: float) -> bool:
+        """Give a job back that takes longer than this, the attempt counted; the caller ends the process then.
+
+        Returns:
+            False if no job does.
+        """
+        job, now = self._current, self._clock()
+        if self._idle.is_set() or job is None or now - self._began < timedelta(seconds=seconds):
+            return False
+        reason = f"timed out: it took longer than {seconds:g} s (infer.timeout_seconds)"
+        if not self._archive.jobs.retry_later(job.job_id, self._owner, reason, self._next_attempt(job, now), now):
+            return False
+        _log.error("job %d, attempt %d: %s; this process ends itself", job.job_id, job.attempts, reason)
+        return True
 
     def work_once(self) -> bool:
         """Do one job if there is one; true if there was."""
@@ -80,7 +96,7 @@ class Worker:
         job = self._archive.jobs.lease(self._owner, self._clock(), lease_seconds)
         if job is None:
             return False
-        self._current = job
+        self._current, self._began = job, self._clock()
         self._idle.clear()
         try:
             with Heartbeat(self._archive.jobs, job.job_id, self._owner, lease_seconds, self._clock):
@@ -120,13 +136,13 @@ class Worker:
         # Nothing is wrong with the study or the model: wait, however often it takes
         now = self._clock()
         reason = f"{_NO_SPACE}: {describe(error)}"
-        self._archive.jobs.retry_later(job.job_id, self._owner, reason, now + _SPACE_PAUSE, now)
+        self._archive.jobs.retry_later(job.job_id, self._owner, reason, now + _SPACE_PAUSE, now, counted=False)
         _log.error("job %d: %s", job.job_id, reason)
 
     def _do(self, job: Job, bundle: Bundle) -> None:
         study = self._archive.studies.get(job.study_instance_uid)
-        if job.attempts > self._settings.infer.maximum_attempts and not job.error.startswith(_NO_SPACE):
-            self._answer_failed(job, study, bundle, job.error or "its worker died at each attempt")
+        if job.attempts > self._settings.infer.maximum_attempts:
+            self._give_up_study(job, study, bundle)
         elif job.kind is JobKind.INFER:
             self._infer(job, study, bundle)
         else:
@@ -135,10 +151,17 @@ class Worker:
                 result = self._without_answer(job, bundle, _CODED_ANSWERS[job.kind], job.reason, digest)
                 self._finish(job, study, result)
 
+    def _give_up_study(self, job: Job, study: Study, bundle: Bundle) -> None:
+        """Answer a job that no attempt ever ended, because it killed its process or had to be stopped."""
+        reason = f"{job.error}; {self._settings.infer.maximum_attempts} attempts ended that way"
+        self._archive.quarantine.put(study.study_instance_uid, f"{job.model_name}: {reason}", self._clock())
+        self._answer_failed(job, study, bundle, reason)
+
     def _infer(self, job: Job, study: Study, bundle: Bundle) -> None:
         selected = _selected(study, job)
+        priors = self._priors(job, bundle)
         try:
-            digest = digest_input(selected, bundle, self._settings)
+            digest = digest_input((*selected, *priors), bundle, self._settings)
         except InputError as error:
             digest = _digest_words("unreadable", describe(error), bundle.digest, self._settings.node.ae_title)
             result = self._without_answer(job, bundle, Outcome.REFUSED, describe(error), digest)
@@ -151,13 +174,21 @@ class Worker:
             return
         created = self._begin(job, digest)
         predictor = self._models.predictor(bundle)
-        result = analyse(study, selected, bundle, predictor, created, digest)
+        result = analyse(study, selected, bundle, predictor, created, digest, priors)
         if note:
             result = replace(result, reason=f"{result.reason}; {note}")
         if result.outcome is Outcome.OUT_OF_SCOPE and not asked_for(job.model_name, study, self._settings):
             self._end_untold(job, result)
         else:
             self._finish(job, study, result)
+
+    def _priors(self, job: Job, bundle: Bundle) -> tuple[Series, ...]:
+        """The series of each earlier study that fits the model best, newest study first."""
+        if bundle.node.accepts.priors is None:
+            return ()
+        studies = map(self._archive.studies.get, self._archive.priors.of(job.study_instance_uid, job.model_name))
+        fitting = (best_series(study, bundle.node.accepts) for study in studies)
+        return tuple(series for series in fitting if series is not None)
 
     def _incompleteness(self, job: Job) -> str:
         """What the answer has to say about images that are missing; empty if none are known to be."""
@@ -204,9 +235,7 @@ class Worker:
         _log.error("job %d, attempt %d: %s", job.job_id, job.attempts, reason)
         now = self._clock()
         if job.attempts < self._settings.infer.maximum_attempts:
-            pause = min(_RETRY_SECONDS * 2.0 ** min(job.attempts - 1, 30), _LONGEST_RETRY_SECONDS)
-            at = now + timedelta(seconds=pause)
-            self._archive.jobs.retry_later(job.job_id, self._owner, reason, at, now)
+            self._archive.jobs.retry_later(job.job_id, self._owner, reason, self._next_attempt(job, now), now)
             return
         try:
             study = self._archive.studies.get(job.study_instance_uid)
@@ -215,6 +244,10 @@ class Worker:
             self._wait_for_space(job, error)
         except Exception as error:  # noqa: BLE001  if not even the document can be written, the index says so
             self._archive.jobs.fail(job.job_id, self._owner, f"{reason}; no document: {describe(error)}", now)
+
+    def _next_attempt(self, job: Job, now: datetime) -> datetime:
+        pause = min(_RETRY_SECONDS * 2.0 ** min(job.attempts - 1, 30), _LONGEST_RETRY_SECONDS)
+        return now + timedelta(seconds=pause)
 
     def _answer_failed(self, job: Job, study: Study, bundle: Bundle, reason: str) -> None:
         digest = _digest_words("failed", reason, bundle.digest, self._settings.node.ae_title)

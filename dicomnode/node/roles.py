@@ -23,6 +23,7 @@ _ROUND_SECONDS = 0.25
 _LONGEST_PAUSE = timedelta(hours=1)
 """A time further ahead than this was written before the clock was put back."""
 _STUDIES_COMPARED_AT_ONCE = 2
+_TIMED_OUT = 75  # exit status of a process whose model hung; EX_TEMPFAIL of sysexits.h
 
 Part = Callable[[threading.Event], None]
 
@@ -98,6 +99,7 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     for poller in settings.pollers:
         access = WebAccess.of(f"pollers.{poller.name}", poller.tls, poller.authorization)
         parts[f"poller {poller.name}"] = Poller(poller, archive, DicomWebPeer(poller.url, access=access)).run
+    parts["priors"] = _priors(settings, archive)
     if settings.completion.ask:
         compare = _completeness(settings, archive)
         parts |= {f"completeness {number}": compare for number in range(1, _STUDIES_COMPARED_AT_ONCE + 1)}
@@ -117,6 +119,23 @@ def _completeness(settings: Settings, archive: Archive) -> Part:
     asked = [named[name] for name in settings.completion.ask]
     comparing = Comparing(archive, asked, partial(open_pacs, calling_ae_title=settings.node.ae_title), now)
     return Completeness(archive, settings.completion, comparing, now, random.SystemRandom()).run
+
+
+def _priors(settings: Settings, archive: Archive) -> Part:
+    from dicomnode.bundles import Bundle
+    from dicomnode.bundles.metadata import Priors
+    from dicomnode.intake.priors import PriorFetching
+    from dicomnode.jobs.deployed import Shelf
+    from dicomnode.peers.pacs import open_pacs
+
+    shelf = Shelf(settings.models.folder)
+
+    def wanted(model_name: str) -> Priors | None:
+        bundles = (bundle for bundle in shelf.bundles() if isinstance(bundle, Bundle))
+        return next((bundle.node.accepts.priors for bundle in bundles if bundle.name == model_name), None)
+
+    asked = partial(open_pacs, calling_ae_title=settings.node.ae_title)
+    return PriorFetching(archive, settings.pacs, asked, wanted, now, settings.completion.deadline_seconds).run
 
 
 def _rounds(settings: Settings, archive: Archive) -> Part:
@@ -146,12 +165,14 @@ def _infer(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     # which halves the CPU time of a prediction on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from dicomnode.inference.devices import choose_device
+    from dicomnode.jobs.watchdog import Watchdog
     from dicomnode.jobs.worker import Worker
 
     choose_device(settings.infer.device)  # a device that is not here is told now, not at the first study
     worker = Worker(archive, settings, archive.jobs.claim_name(), now)
     _announce(settings, "infer")
-    return {"worker": worker.run, "give back": worker.give_back}
+    watchdog = Watchdog(worker, settings.infer.timeout_seconds, partial(os._exit, _TIMED_OUT))
+    return {"worker": worker.run, "give back": worker.give_back, "watchdog": watchdog.run}
 
 
 def _web(settings: Settings, archive: Archive) -> Mapping[str, Part]:

@@ -122,7 +122,7 @@ def test_a_job_that_kills_its_workers_is_answered_with_failed(bench, tmp_path):
     assert bench.worker().work_once()
     assert (bench.jobs(), outcome(bench)) == (["failed"], "failed")
     assert bench.deliveries() == {"pacs": 2}
-    assert "its worker died at each attempt" in bench.archive.jobs.list()[0].error
+    assert "its worker died, or did not answer any more, during attempt 3" in bench.archive.jobs.list()[0].error
 
 
 def test_a_model_that_fails_is_tried_again_and_then_answered_with_failed(bench, tmp_path):
