@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dicomnode.archive import Archive
 from dicomnode.archive.capabilities import Capabilities
 from dicomnode.delivery.fallback import ENCODABLE
+from dicomnode.errors import PeerError
 from dicomnode.evidence.ladder import SENDABLE
 from dicomnode.peers.association import DimsePeer
 from dicomnode.peers.probe import probe
@@ -58,8 +60,11 @@ class Knowledge:
         return found
 
     def refused(self, sop_class_uid: str, words: str) -> Capabilities:
-        """Note that the target refused a class of object, whatever it had said before."""
+        """Note that the target refused a class of object, whatever it had said; it is asked what else has changed."""
         known = self.current()
+        if isinstance(self._address, DimsePeer):
+            with suppress(PeerError):
+                known = replace(self.renew(), refused=known.refused)
         changed = replace(known, refused={**known.refused, sop_class_uid: words})
         self._archive.capabilities.put(self._target, changed)
         return changed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Evidence
@@ -12,6 +13,7 @@ from dicomnode.archive.substitutes import Substitute
 from dicomnode.errors import GateError
 from dicomnode.evidence import check, to_bytes
 from dicomnode.evidence.ladder import Form
+from dicomnode.evidence.sources import IDENTITY
 from dicomnode.evidence.substitutes import Original, build_substitute
 
 
@@ -40,6 +42,8 @@ def _made(archive: Archive, evidence: Evidence, form: Form, reason: str, now: da
     original = Original(dcmread(evidence.path), evidence.model_name, evidence.role)
     dataset = build_substitute(original, form, paths)
     headers = [dcmread(path, stop_before_pixels=True, force=True) for path in paths.values() if path.is_file()]
+    for header in headers:
+        _identify(header, original.dataset)
     known = archive.instances.known(evidence.study_instance_uid)
     problems = check(dataset, headers, known.__contains__)
     if problems:
@@ -58,3 +62,11 @@ def _made(archive: Archive, evidence: Evidence, form: Form, reason: str, now: da
             created=now,
         )
     )
+
+
+def _identify(header: Dataset, original: Dataset) -> None:
+    """Give a source's header the identity of the original, which passed the gate, perhaps corrected since."""
+    for keyword in IDENTITY:
+        header.pop(keyword, None)
+        if keyword in original:
+            header[keyword] = original[keyword]

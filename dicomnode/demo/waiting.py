@@ -11,7 +11,9 @@ from dicomnode.errors import DicomNodeError, NotFoundError
 
 _LOOK_SECONDS = 0.1
 _JOB_ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.SUPERSEDED})
-_DELIVERY_ENDED = frozenset({DeliveryState.DELIVERED, DeliveryState.WARNING, DeliveryState.REFUSED})
+_DELIVERY_ENDED = frozenset(
+    {DeliveryState.DELIVERED, DeliveryState.WARNING, DeliveryState.REFUSED, DeliveryState.COVERED}
+)
 
 
 def wait_for_answers(

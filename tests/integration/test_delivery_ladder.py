@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 import zlib
+from dataclasses import replace
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -28,12 +30,15 @@ from pydicom.uid import (
 )
 from pynetdicom.sop_class import StorageCommitmentPushModel, StudyRootQueryRetrieveInformationModelFind
 
+from dicomnode.archive import Archive
 from dicomnode.archive.records import DeliveryState
+from dicomnode.delivery.substituting import substitute_for
 from dicomnode.peers.echo import echo
-from dicomnode.settings import TargetSettings
+from dicomnode.settings import TargetSettings, load_settings
 from tests.archives import open_archive, put
 from tests.factories import make_series
 from tests.ladder_cases import answered, now, outbox_for, target
+from tests.node_fixtures import to_toml
 from tests.peers_fixtures import free_port, wait_for
 
 EMPTY = DataElement("PixelData", "OB", b"")
@@ -315,3 +320,34 @@ def test_a_substitute_that_comes_back_is_known_as_the_nodes_own(archive, study, 
     before = archive.studies.record(study).generation
     assert str(put(archive, buffer.getvalue()).status) == "own"
     assert archive.studies.record(study).generation == before
+
+
+def test_an_object_whose_identity_was_corrected_has_substitutes_too(archive, study, tmp_path):
+    [evidence] = [item for item in archive.evidence.list(study) if item.role == "segmentation"]
+    dataset = dcmread(evidence.path)
+    dataset.PatientID, dataset.PatientName = "CORRECTED", "Other^Name"
+    changed = tmp_path / "corrected.dcm"
+    dataset.save_as(changed, enforce_file_format=True)
+    made = substitute_for(archive, replace(evidence, path=changed), "picture", "for a test", now())
+    assert dcmread(made.path).PatientID == "CORRECTED"
+
+
+def test_the_dispatch_role_sends_older_kinds_and_says_so(store_scp, tmp_path):
+    scp = store_scp(contexts=[ComprehensiveSRStorage, SecondaryCaptureImageStorage])
+    pacs = {"name": "pacs", "host": "127.0.0.1", "port": scp.port, "ae_title": "PACS", "proof": "none"}
+    settings_path = tmp_path / "dicomnode.toml"
+    settings_path.write_text(to_toml({"node": {"data_dir": str(tmp_path / "data")}, "targets": [pacs]}))
+    with Archive.open(load_settings(settings_path)) as opened:
+        study_uid = answered(opened, make_series(tmp_path / "in", 3, modality="MR"))
+        command = [sys.executable, "-m", "dicomnode", "serve", "--role", "dispatch", "--settings", str(settings_path)]
+        with subprocess.Popen(command) as process:
+            try:
+                wait_for(lambda: len(scp.received) == len(ROLES), 100, "four objects")
+                states = {"delivered"}
+                wait_for(lambda: {state for state, _, _ in sent(opened, study_uid).values()} == states, 30, "the rows")
+            finally:
+                process.terminate()
+        assert {made for _, _, made in sent(opened, study_uid).values()} == set(scp.received)
+        traced = [line.text for line in opened.traces.list(study_uid) if line.event == "delivered"]
+    for name in ("Comprehensive 3D SR", "Enhanced SR", "Segmentation"):
+        assert any(f"in place of {name}" in text for text in traced)
