@@ -27,13 +27,18 @@ class Checkup:
         yield from comparison.rows(progress)
         yield from comparison.strays()
 
-    def repair(self, now: datetime, progress: Progress) -> Iterator[Discrepancy]:
+    def repair(self, now: datetime, progress: Progress, *, fetch: bool = False) -> Iterator[Discrepancy]:
         """Tell every contradiction with what was done about it.
 
         Rows come before files: what a row lacks may lie where no row looks.
+
+        Args:
+            now: Present time.
+            progress: Told of each row.
+            fetch: Studies that lost an instance open again, to be compared with a PACS that is asked before they close.
         """
         comparison = Comparison(self._database, self._files)
-        repairs = Repairs(self._database, self._files, self._instances, comparison, now)
+        repairs = Repairs(self._database, self._files, self._instances, comparison, now, fetch=fetch)
         repairs.evidence_found_again()
         for found in (comparison.rows(progress), comparison.strays()):
             yield from map(repairs.repair, found)

@@ -302,8 +302,7 @@ class FileStore:
     def _make_parent(self, target: Path) -> None:
         if target.parent not in self._durable:
             # Another thread or process may have made it a moment ago, and not be done with the rest.
-            target.parent.mkdir(parents=True, exist_ok=True)
-            sync_folder(target.parent.parent)
+            make_folder(target.parent)
             self._durable.add(target.parent)
 
 

@@ -16,7 +16,7 @@ from dicomnode.archive.discrepancies import Discrepancy, Fault, FileRow, Holding
 from dicomnode.archive.files import CONFLICTS, INSTANCES, QUARANTINE, FileStore, file_sha256
 from dicomnode.archive.indexing import study_generation
 from dicomnode.archive.instances import InstanceStore
-from dicomnode.archive.records import DeliveryState, EvidenceState, Origin, TraceEntry, Way
+from dicomnode.archive.records import DeliveryState, EvidenceState, Origin, StudyState, TraceEntry, Way
 from dicomnode.archive.traces import add_trace
 
 LOST = "its file was lost"
@@ -27,13 +27,21 @@ class Repairs:
     """Repairs one discrepancy at a time; each ends in a sentence that says what was done."""
 
     def __init__(
-        self, database: Database, files: FileStore, instances: InstanceStore, comparison: Comparison, now: datetime
+        self,
+        database: Database,
+        files: FileStore,
+        instances: InstanceStore,
+        comparison: Comparison,
+        now: datetime,
+        *,
+        fetch: bool,
     ) -> None:
         self._database = database
         self._files = files
         self._instances = instances
         self._comparison = comparison
         self._now = now
+        self._fetch = fetch
 
     def repair(self, found: Discrepancy) -> Discrepancy:
         """Mend it, or take it out of service."""
@@ -124,7 +132,17 @@ class Repairs:
         if connection.execute(select(rows.c.path).where(*same)).first() is None:
             emptied = series.c.study_instance_uid == study, series.c.series_instance_uid == its_series
             connection.execute(delete(series).where(*emptied))
-        return "taken out of the index, so that it can be sent or fetched again"
+        if not self._fetch:
+            return "taken out of the index, so that it can be sent or fetched again"
+        self._open_again(connection, study)
+        return "taken out of the index; its study is open again, to be compared with the PACS and fetched"
+
+    def _open_again(self, connection: Connection, study_instance_uid: str) -> None:
+        """Let a complete study wait for its end once more: it is compared with a PACS before that."""
+        rows = tables.studies
+        complete = rows.c.study_instance_uid == study_instance_uid, rows.c.state == StudyState.COMPLETE
+        opened = {"state": StudyState.OPEN, "first_arrival": self._now, "last_arrival": self._now}
+        connection.execute(update(rows).where(*complete, rows.c.generation > 0).values(opened))
 
     def _withdraw_evidence(self, connection: Connection, row: FileRow) -> str:
         uid, rows, queue = row.sop_instance_uid, tables.evidence, tables.deliveries

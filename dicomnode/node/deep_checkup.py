@@ -54,6 +54,7 @@ def compare_files(settings: Settings, orders: Orders, now: datetime, progress: P
     """Every contradiction between files and index, mended where that is ordered."""
     with Archive.open(settings) as archive:
         if orders.repair:
-            yield from archive.checkup.repair(now, progress)
+            archive.retention.settle()  # what a killed process was about to delete is not lost
+            yield from archive.checkup.repair(now, progress, fetch=bool(settings.completion.ask))
         else:
             yield from archive.checkup.look(progress)

@@ -40,6 +40,7 @@ def broken_promises(folder: Path, told: Collection[str], contents: Mapping[str, 
     try:
         with Archive.open(settings) as archive:
             archive.instances.recover(Origin(Way.RECOVERED), at(100))
+            archive.retention.settle()
     except (DicomNodeError, OSError) as error:
         return [f"the archive cannot be opened: {error}"]
     index = sqlite3.connect(folder / "index" / "index.sqlite")
@@ -56,26 +57,42 @@ def _missing(
     for line in told:
         what, _, which = line.partition(" ")
         if what == "stored":
-            row = index.execute("SELECT path FROM instances WHERE sop_instance_uid = ?", (which,)).fetchone()
-            if row is None:
-                yield f"instance {which} was acknowledged and is not in the index"
-            elif not (data / row[0]).is_file():
-                yield f"instance {which} was acknowledged and has no file"
-            elif content_digest(data / row[0]) != contents[which]:
-                yield f"instance {which} was acknowledged and its file holds something else"
+            study = which.rpartition(".")[0]
+            if f"forgotten {study}" not in told:
+                yield from _not_kept(index, data, which, contents, may_be_gone=f"forgetting {study}" in told)
         elif what == "finished":
             yield from _unfinished(index, int(which))
-        else:
+        elif what == "delivered":
             state = index.execute("SELECT state FROM deliveries WHERE delivery_id = ?", (which,)).fetchone()
             if state != ("delivered",):
                 yield f"delivery {which} was marked and is {state}"
+        elif what == "forgotten" and _count(index, "instances", "study_instance_uid", which):
+            yield f"study {which} was deleted and is here again"
+
+
+def _count(index: sqlite3.Connection, table: str, column: str, value: str) -> int:
+    found: int = index.execute(f"SELECT count(*) FROM {table} WHERE {column} = ?", (value,)).fetchone()[0]
+    return found
+
+
+def _not_kept(
+    index: sqlite3.Connection, data: Path, uid: str, contents: Mapping[str, str], *, may_be_gone: bool
+) -> Iterator[str]:
+    row = index.execute("SELECT path FROM instances WHERE sop_instance_uid = ?", (uid,)).fetchone()
+    if row is None:
+        if not may_be_gone:
+            yield f"instance {uid} was acknowledged and is not in the index"
+    elif not (data / row[0]).is_file():
+        yield f"instance {uid} was acknowledged and has no file"
+    elif content_digest(data / row[0]) != contents[uid]:
+        yield f"instance {uid} was acknowledged and its file holds something else"
 
 
 def _unfinished(index: sqlite3.Connection, job_id: int) -> Iterator[str]:
     state = index.execute("SELECT state FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
     if state != ("done",):
         yield f"job {job_id} was finished and is {state}"
-    found = index.execute("SELECT count(*) FROM evidence WHERE job_id = ?", (job_id,)).fetchone()[0]
+    found = _count(index, "evidence", "job_id", str(job_id))
     if found != len(ANSWERS):
         yield f"job {job_id} was finished and has {found} evidence objects"
 

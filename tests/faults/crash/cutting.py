@@ -73,9 +73,11 @@ PLAIN_FATES: dict[str, Callable[[Change], int]] = {
 }
 
 
-def cut_before_syncs(events: Sequence[Event], root: PurePosixPath) -> Iterator[Remains]:
+def cut_before_syncs(
+    events: Sequence[Event], root: PurePosixPath, left_out: frozenset[int] = frozenset()
+) -> Iterator[Remains]:
     """Cut where it hurts most: when most was promised since the last sync, and at the end; every plain fate."""
-    for cut, disk, told in _states(events, root, frozenset()):
+    for cut, disk, told in _states(events, root, left_out):
         if cut == len(events) or isinstance(events[cut], Sync):
             yield from _plain_remains(cut, disk, told)
 

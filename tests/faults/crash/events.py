@@ -61,7 +61,10 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something said to the outside, which must stay true: ``stored UID``, ``finished JOB``, ``delivered NUMBER``."""
+    """Something said to the outside, which must stay true.
+
+    ``stored UID``, ``finished JOB``, ``delivered NUMBER``; ``forgetting STUDY`` and then ``forgotten STUDY``.
+    """
 
     text: str
 

@@ -27,6 +27,7 @@ SENT = {
     "1.2.3.3": make_file("1.2.3.3", InstanceNumber=3),
 }
 POSTED = {uid: make_file(uid, "1.2.4", InstanceNumber=int(uid[-1])) for uid in ("1.2.4.1", "1.2.4.2")}
+OLD = {uid: make_file(uid, "1.2.6", InstanceNumber=int(uid[-1])) for uid in ("1.2.6.1", "1.2.6.2")}
 ORPHAN = {"1.2.5.1": make_file("1.2.5.1", "1.2.5")}
 ANSWERS = ("2.25.1", "2.25.2")
 
@@ -52,6 +53,7 @@ def main(folder: Path) -> None:
         _take_posted(archive)
         _answer(archive)
         _deliver(archive)
+        _forget(archive)
     # The last one to close the index writes its log back; a new log is begun afterwards.
     with Archive.open(settings) as archive:
         _recover(settings, archive)
@@ -100,6 +102,17 @@ def _deliver(archive: Archive) -> None:
             due.delivery_id, "sender", DeliveryState.DELIVERED, "status 0x0000", at(2), at(3)
         )
         _promise(f"delivered {due.delivery_id}")
+
+
+def _forget(archive: Archive) -> None:
+    """Take in a study that nobody has work for, and delete it when it is old."""
+    for uid, content in OLD.items():
+        put(archive, content)
+        _promise(f"stored {uid}")
+    archive.jobs.add_all("1.2.6", complete(archive, "1.2.6"), [], [], NOW)
+    _promise("forgetting 1.2.6")
+    assert archive.retention.forget("1.2.6", at(100), (), at(200)) is not None
+    _promise("forgotten 1.2.6")
 
 
 def _recover(settings: Settings, archive: Archive) -> None:

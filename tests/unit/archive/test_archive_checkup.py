@@ -7,9 +7,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
-from dicomnode.archive import Archive
-from dicomnode.archive.discrepancies import Discrepancy, Fault, Holding
+from dicomnode.archive import Archive, tables
+from dicomnode.archive.discrepancies import Discrepancy, Fault, FileRow, Holding
+from dicomnode.archive.files import file_sha256
 from dicomnode.archive.integrity import index_damage
 from dicomnode.archive.rebuilding import rebuild_index
 from dicomnode.archive.records import DeliveryState, EvidenceState, JobKind, NewEvidence, NewJob, StoredStatus
@@ -66,6 +68,33 @@ def test_a_row_without_file_is_told_and_taken_out_of_service(archive: Archive) -
     assert events(archive) == ["instance missing"]
     assert look(archive) == []
     assert put(archive, make_file(), at(60)).status is StoredStatus.NEW
+
+
+def test_a_study_that_lost_an_instance_opens_again_where_a_pacs_is_asked(
+    archive: Archive, answered: NewEvidence
+) -> None:
+    archive.instances.get("1.2.3.1").path.unlink()
+    (mended,) = archive.checkup.repair(at(50), lambda done, total: None, fetch=True)
+    assert mended.is_wrong and "open again" in mended.outcome
+    (waiting,) = archive.studies.open_studies()
+    assert (waiting.study_instance_uid, waiting.last_arrival) == ("1.2.3", at(50))
+
+
+def test_a_lost_substitute_is_made_anew_when_it_is_needed(archive: Archive, answered: NewEvidence) -> None:
+    path = archive.evidence.write_file(make_file("2.25.5", SOPClassUID=SR), "2.25.5")
+    relative = path.relative_to(archive._files.root)
+    row = FileRow(Holding.SUBSTITUTES, "2.25.5", relative, file_sha256(path))
+    with archive._database.write() as connection:
+        values = {"sop_instance_uid": "2.25.5", "path": relative.as_posix(), "sha256": row.sha256}
+        values |= {"form": "sr", "series_instance_uid": "2.25.8", "reason": "older"}
+        uids = {"original_sop_instance_uid": "2.25.1", "sop_class_uid": SR, "transfer_syntax_uid": "1.2"}
+        connection.execute(insert(tables.substitutes).values(created=NOW, **values, **uids))
+    assert look(archive) == []
+    path.write_bytes(b"other")
+    (mended,) = repair(archive)
+    assert (mended.holding, mended.fault) == (Holding.SUBSTITUTES, Fault.OTHER_BYTES)
+    assert "made anew" in mended.outcome
+    assert look(archive) == []
 
 
 def test_the_last_instance_of_a_series_takes_the_series_with_it(archive: Archive) -> None:
