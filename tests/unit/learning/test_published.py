@@ -29,6 +29,8 @@ LIMITS = {  # MB
 }
 UNSHIPPED = {  # runs that another goes on from; pictures of doubtful licence
     "blood_cell_start",
+    "brain_mri_lesion_fine",
+    "brain_mri_lesion_mask_rcnn",
     "brain_mri_lesion_start",
     "brain_mri_tumor_start",
     "chest_ct_classifier",
