@@ -16,6 +16,7 @@ from rich.table import Table
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Delivery, DeliveryState, EvidenceState, JobState
 from dicomnode.cli.existing import open_existing
+from dicomnode.cli.status_intake import Intake, read_intake, told
 from dicomnode.node.supervisor import ROLES, running_roles
 from dicomnode.security.health import certificate_problems
 from dicomnode.settings import Settings, load_settings
@@ -37,6 +38,7 @@ class Status:
         proofs: By target, how many of the delivered objects are in each state of proof.
         evidence: Evidence objects by state.
         models: Deployed models by name.
+        intake: Room on the disk, and what each peer sent today.
         attention: One line each: failed jobs, quarantined studies, deliveries in trouble, certificates to mend.
     """
 
@@ -47,6 +49,7 @@ class Status:
     proofs: dict[str, dict[str, int]]
     evidence: dict[str, int]
     models: dict[str, str]
+    intake: Intake
     attention: tuple[str, ...]
 
 
@@ -77,6 +80,7 @@ def read_status(archive: Archive, settings: Settings) -> Status:
     for (target, proof), count in archive.proofs.counts().items():
         proofs.setdefault(target, {})[proof] = count
     evidence = _plain(archive.evidence.counts())
+    intake = read_intake(archive, settings, datetime.now(UTC))
     present = running_roles(settings.node.data_dir, ROLES)
     return Status(
         roles={role: presence.port for role, presence in present.items() if presence is not None},
@@ -86,7 +90,9 @@ def read_status(archive: Archive, settings: Settings) -> Status:
         proofs=proofs,
         evidence=evidence,
         models={item.model_name: str(item.state) for item in archive.deployments.list()},
+        intake=intake,
         attention=(
+            *intake.attention,
             *_failed_jobs(archive),
             *_quarantined_studies(archive),
             *_quarantined(evidence),
@@ -151,6 +157,8 @@ def _json(status: Status) -> dict[str, object]:
         "proofs": status.proofs,
         "evidence": status.evidence,
         "models": status.models,
+        "storage": {"free_mib": status.intake.free_mib, "refusal": status.intake.refusal},
+        "peers": status.intake.peers,
         "attention": list(status.attention),
     }
 
@@ -167,6 +175,9 @@ def _show(status: Status, console: Console) -> None:
         table.add_row("deliveries", target, _counts(counts))
     for target, counts in status.proofs.items():
         table.add_row("proof", target, _counts(counts))
+    table.add_row("storage", "", f"{status.intake.free_mib} MiB free")
+    for name, counts_in_words in told(status.intake.peers):
+        table.add_row("came today", name, counts_in_words)
     for name, state in status.models.items():
         table.add_row("model", name, state)
     console.print(table)

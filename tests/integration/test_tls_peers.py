@@ -67,6 +67,19 @@ def test_dcmtk_with_a_client_certificate(certificates: Certificates, tmp_path: P
         assert dcmtk("echoscu", *by_tls(certificates, "modality"), str(port)).returncode != 0
 
 
+@pytest.mark.dcmtk
+def test_a_peers_certificate_must_bear_its_name(certificates: Certificates, tmp_path: Path) -> None:
+    peer = {"name": "mr1", "ae_title": "ECHOSCU", "require_tls": True, "certificate_name": "MODALITY"}
+    receive = {"port": 0, "tls": certificates.server(clients=True)}
+    tables = {"node": {"data_dir": tmp_path / "data"}, "receive": receive, "peers": [peer]}
+    with listening(Settings.model_validate(tables)) as (port, archive):
+        assert dcmtk("echoscu", *by_tls(certificates, "modality"), str(port)).returncode == 0
+        assert archive.audit.list() == []
+        refused = dcmtk("echoscu", *by_tls(certificates, "node"), str(port))
+        assert "Calling AE Title Not Recognized" in refused.stderr + refused.stdout
+        assert "does not bear the name" in archive.audit.list()[0].detail
+
+
 def test_a_silent_client_holds_up_nobody(certificates: Certificates, tmp_path: Path) -> None:
     import socket
 

@@ -7,6 +7,7 @@ import pytest
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import QidoQuery
+from dicomnode.archive.space import Space
 from dicomnode.settings import Settings
 from dicomnode.web.app import create_app
 from tests.unit.web.conftest import Client, file_bytes, make_dataset
@@ -122,6 +123,16 @@ def test_full_disk_is_503_with_a_word_when(client: Client, archive: Archive, mon
     answer = post(client, body(file_bytes(make_dataset())))
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
+
+
+def test_no_room_is_503_before_the_body_is_read(
+    client: Client, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive.space, "look", lambda: Space(0, 0, "only 0 MiB of disk are left"))
+    answer = post(client, b"never looked at")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert kept(archive) == []
 
 
 def test_pieces_of_any_size_arrive_whole(client: Client) -> None:
