@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, true
+from sqlalchemy import ColumnElement, and_, exists, false, or_, true
 
 from dicomnode.archive import tables
 from dicomnode.archive.records import ASIDE, QidoQuery
@@ -103,7 +103,7 @@ def _modalities(_column: Any, value: str) -> Condition:
     return exists().where(
         held.study_instance_uid == _STUDIES.study_instance_uid,
         held.kind.not_in(ASIDE),
-        or_(*(_text(held.modality, item) for item in wanted)),
+        or_(false(), *(_text(held.modality, item) for item in wanted)),
     )
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
 from dicomnode import __version__
+from dicomnode.archive.account_records import Role
 from dicomnode.web.access.rights import ROUTES, Right
 from dicomnode.web.addresses import SERVICE
 from dicomnode.web.media import DICOM, DICOM_JSON, MULTIPART, OCTET_STREAM
@@ -45,6 +46,18 @@ _SEARCH: dict[str, Json] = {
     "ModalitiesInStudy": _TEXT,
 }
 _QUERIES: dict[str, dict[str, Json]] = {"/": {"offset": _COUNT}, "/login": {"next": _TEXT}}
+_ROLE: Json = {"enum": [str(role) for role in Role]}
+_FORMS: dict[str, dict[str, Json]] = {
+    "/login": {"name": _TEXT, "password": _TEXT, "next": _TEXT},
+    "/password": {"old": _TEXT, "new": _TEXT, "again": _TEXT},
+    "/accounts/add": {"name": _TEXT, "role": _ROLE},
+    "/accounts/role": {"name": _TEXT, "role": _ROLE},
+    "/accounts/disable": {"name": _TEXT},
+    "/accounts/enable": {"name": _TEXT},
+    "/accounts/reset": {"name": _TEXT},
+    "/tokens/add": {"name": _TEXT, "role": _ROLE, "label": _TEXT, "days": {"type": "integer", "minimum": 1}},
+    "/tokens/revoke": {"token": _COUNT},
+}
 _SCHEMAS: Json = {
     "Problem": {
         "description": "RFC 9457.",
@@ -108,9 +121,16 @@ def _operation(method: str, route: APIRoute) -> Json:
         "security": [] if right is Right.OPEN else [{"token": []}, {"password": []}],
     }
     if method == "POST":
-        media_type, schema = (MULTIPART, _BYTES) if route.path.startswith(SERVICE) else (_FORM, {"type": "object"})
-        content["requestBody"] = {"content": {media_type: {"schema": schema}}}
+        content["requestBody"] = {"content": _body(route.path)}
     return content
+
+
+def _body(path: str) -> Json:
+    if path.startswith(SERVICE):
+        return {MULTIPART: {"schema": _BYTES}}
+    fields = _FORMS.get(path, {})
+    # A browser's form carries the token of its page besides; a program that shows a token needs none.
+    return {_FORM: {"schema": {"type": "object", "properties": {**fields, "csrf": _TEXT}, "required": list(fields)}}}
 
 
 def _parameters(method: str, path: str) -> list[Json]:
@@ -124,7 +144,7 @@ def _responses(method: str, path: str, right: Right | None) -> Json:
     statuses, media_types = _answers(method, path)
     answers: Json = {}
     for status in sorted({*statuses, *_ALWAYS, *(() if right is Right.OPEN else _REFUSALS)}):
-        types = media_types if status in statuses else ()
+        types = media_types if status in statuses and status != HTTPStatus.SEE_OTHER else ()
         errors = (_PROBLEM,) if status >= HTTPStatus.BAD_REQUEST else ()
         content = {media: {"schema": _schema(media, path, status)} for media in (*types, *errors)}
         answers[str(status)] = {"description": HTTPStatus(status).phrase, **({"content": content} if content else {})}

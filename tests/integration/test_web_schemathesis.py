@@ -68,25 +68,27 @@ def node_settings(folder: Path) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def token(archive: Archive) -> dict[str, str]:
-    make_account(archive, "fuzzer", Role.OPERATOR, Clock())
-    return make_token(archive, "fuzzer", Role.OPERATOR, Clock(), days=10_000)
+def tokens(archive: Archive) -> list[dict[str, str]]:
+    """Headers of an operator, of an administrator, and of nobody."""
+    make_account(archive, "root", Role.ADMIN, Clock())
+    roles = (Role.OPERATOR, Role.ADMIN)
+    return [*(make_token(archive, "root", role, Clock(), days=10_000) for role in roles), {}]
 
 
 @pytest.fixture(scope="module")
-def described(archive: Archive, token: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> BaseSchema:
+def described(archive: Archive, tokens: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> BaseSchema:
     app = create_app(archive, node_settings(tmp_path_factory.getbasetemp() / "fuzz"))
-    return schemathesis.openapi.from_asgi(DESCRIPTION, app, headers=token)
+    return schemathesis.openapi.from_asgi(DESCRIPTION, app, headers=tokens[0])
 
 
-def test_every_answer_is_one_that_is_described(described: BaseSchema, token: dict[str, str]) -> None:
+def test_every_answer_is_one_that_is_described(described: BaseSchema, tokens: list[dict[str, str]]) -> None:
     operations = [result.ok() for result in described.get_all_operations()]
     assert len(operations) > 30
     for operation in operations:
-        ask(operation, token)
+        ask(operation, tokens)
 
 
-def ask(operation: APIOperation, token: dict[str, str]) -> None:
+def ask(operation: APIOperation, tokens: list[dict[str, str]]) -> None:
     """Ask one operation in many ways, of what is here and of what is not."""
 
     @settings(
@@ -97,7 +99,7 @@ def ask(operation: APIOperation, token: dict[str, str]) -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=operation.as_strategy(), known=st.booleans(), signed_in=st.sampled_from([token, token, token, {}]))
+    @given(case=operation.as_strategy(), known=st.booleans(), signed_in=st.sampled_from(tokens))
     def asking(case: Case, known: bool, signed_in: dict[str, str]) -> None:
         if known:
             case.path_parameters = {name: HERE.get(name, value) for name, value in case.path_parameters.items()}

@@ -29,11 +29,18 @@ async def read_form(request: Request) -> Form:
     try:
         with fail_after(_SECONDS):
             body = await _body(request)
-        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        fields = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except TimeoutError:
         raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"the form did not come within {_SECONDS} s") from None
     except ValueError:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "this is no form of this page") from None
+        raise _no_form() from None
+    if any("\0" in text for field in fields.items() for text in field):  # PostgreSQL keeps no such text
+        raise _no_form()
+    return fields
+
+
+def _no_form() -> HTTPException:
+    return HTTPException(HTTPStatus.BAD_REQUEST, "this is no form of this page")
 
 
 async def _body(request: Request) -> bytes:

@@ -46,7 +46,7 @@ class SigningIn:
             TooManyTriesError: This address has to wait.
         """
         client = client_key(address)
-        account = self._archive.accounts.get(name)
+        account = self._account(name)
         self._wait(name, client, account, now)
         fits = len(password) <= MOST_CHARACTERS and self._fits(account, password)
         if account is None or not fits or account.disabled:
@@ -62,13 +62,16 @@ class SigningIn:
             SignInError: They open nothing; it is not told whether there is such an account.
             TooManyTriesError: This address has to wait.
         """
-        account = self._archive.accounts.get(name)
+        account = self._account(name)
         if account is not None and not account.disabled and self._verified.has(self._mark(account, password), now):
             return account
         account = self.check(name, password, address, now)
         self._archive.audit.add("login", f"{name} from {address}, by HTTP Basic", now)
         self._verified.add(self._mark(account, password), now)
         return account
+
+    def _account(self, name: str) -> Account | None:
+        return self._archive.accounts.get(name) if name.isprintable() else None
 
     def _mark(self, account: Account, password: str) -> str:
         # Keyed by random bytes of this process; another password of the account makes another mark.

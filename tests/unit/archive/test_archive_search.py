@@ -49,6 +49,7 @@ def filled(archive: Archive) -> Archive:
         ({"StudyTime": "120059.5"}, ["1.1"]),
         ({"ModalitiesInStudy": "CT"}, ["1.1"]),
         ({"ModalitiesInStudy": "MR,CT"}, ["1.2", "1.1", "1.3"]),
+        ({"ModalitiesInStudy": "\\"}, []),
         ({"ModalitiesInStudy": "MR", "PatientSex": "F"}, ["1.1"]),
         ({"ReferringPhysicianName": ""}, ["1.2", "1.1", "1.3"]),
     ],
