@@ -7,8 +7,10 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from dicomnode.archive import tables
+from dicomnode.archive.audit import add_event
 from dicomnode.archive.database import Database
 from dicomnode.archive.files import FileStore
+from dicomnode.dicom.audit import AuditEvent, AuditKind, AuditOutcome, study_objects
 
 
 class AssociationStore:
@@ -34,10 +36,12 @@ class AssociationStore:
             if connection.execute(select(rows.c.association_id).filter_by(**key)).first() is None:
                 connection.execute(insert(rows).values(**key))
 
-    def closed(self, association_id: str, now: datetime) -> None:
-        """Note that the association ended, by release or abort."""
+    def closed(self, association_id: str, now: datetime, transferred: AuditEvent | None = None) -> None:
+        """Note that the association ended, by release or abort, and for the audit what it brought."""
         with self._database.write() as connection:
             _close(connection, association_id, now)
+            if transferred is not None:
+                add_event(connection, transferred, now)
 
     def close_dead(self, now: datetime) -> int:
         """Close the associations of processes that no longer run; their quiet period starts now."""
@@ -50,6 +54,7 @@ class AssociationStore:
         if dead:
             with self._database.write() as connection:
                 for association_id in dead:
+                    _audit_dead(connection, association_id, now)
                     _close(connection, association_id, now)
         return len(dead)
 
@@ -66,6 +71,17 @@ def forget_closed(connection: Connection, study_instance_uid: str) -> None:
             rows.c.closed_at.is_not(None), rows.c.association_id.not_in(select(studies.c.association_id))
         )
     )
+
+
+def _audit_dead(connection: Connection, association_id: str, now: datetime) -> None:
+    """Who sent it and how much came is forgotten with the process; which studies it was about is not."""
+    rows = tables.association_studies
+    query = select(rows.c.study_instance_uid).where(rows.c.association_id == association_id)
+    studies = study_objects(connection.execute(query).scalars().all())
+    if studies:
+        detail = "the receiving process ended before the association did"
+        event = AuditEvent("instances received", detail, AuditKind.TRANSFERRED, "", AuditOutcome.MINOR_FAILURE, studies)
+        add_event(connection, event, now)
 
 
 def _close(connection: Connection, association_id: str, now: datetime) -> None:

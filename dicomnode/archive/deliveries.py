@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
 
 from dicomnode.archive import tables
-from dicomnode.archive.audit import add_audit
+from dicomnode.archive.audit import add_audit, add_event
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.records import Delivery, DeliveryState, ProofState, TraceEntry
 from dicomnode.archive.traces import add_trace
+from dicomnode.dicom.audit import AuditEvent, AuditKind, AuditObject
 from dicomnode.errors import ArchiveError, NotFoundError
 
 _ROWS, _EVIDENCE, _JOBS = tables.deliveries.c, tables.evidence.c, tables.jobs.c
@@ -117,6 +118,8 @@ class DeliveryStore:
                 return False
             if state not in _IN_FLIGHT:
                 trace_delivery(connection, delivery_id, str(state), status, now)
+            if state in _ARRIVED:
+                _audit_export(connection, delivery_id, status, now)
         return True
 
     def retry(
@@ -307,3 +310,15 @@ def trace_delivery(connection: Connection, delivery_id: int, event: str, status:
     row = connection.execute(query).one()
     text = f"{row.role} to {row.target}: {status}"
     add_trace(connection, TraceEntry(row.study_instance_uid, row.generation, event, row.model_name, text, now))
+
+
+def _audit_export(connection: Connection, delivery_id: int, status: str, now: datetime) -> None:
+    query = (
+        select(_EVIDENCE.study_instance_uid, _EVIDENCE.sop_class_uid, _EVIDENCE.role, _ROWS.target)
+        .join_from(tables.deliveries, tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)
+        .where(_ROWS.delivery_id == delivery_id)
+    )
+    row = connection.execute(query).one()
+    study = AuditObject(row.study_instance_uid, ((row.sop_class_uid, 1),))
+    detail = f"{row.role} to {row.target}: {status}"
+    add_event(connection, AuditEvent("result sent", detail, AuditKind.EXPORT, row.target, objects=(study,)), now)

@@ -199,7 +199,7 @@ class InstanceStore:
     def _aside(self, connection: Connection, kept: Kept, known: IndexRow, now: datetime) -> Path:
         aside = self._files.move(kept.path, CONFLICTS)
         text = f"instance {known.sop_instance_uid} came again with other content, kept as {aside.as_posix()}"
-        add_audit(connection, "instance conflict", text, now)
+        add_audit(connection, "instance conflict", text, now, known.study_instance_uid)
         generation = study_generation(connection, known.study_instance_uid)
         add_trace(connection, TraceEntry(known.study_instance_uid, generation, "conflict", None, text, now))
         return aside
@@ -227,7 +227,7 @@ def _own(connection: Connection, study_instance_uid: str) -> frozenset[str]:
 def _mark_conflict(connection: Connection, header: InstanceHeader, conflict: str, kind: Kind, now: datetime) -> None:
     uid = header.study_instance_uid
     generation = study_generation(connection, uid)
-    add_audit(connection, "identity conflict", f"{conflict} {uid}; kept in quarantine", now)
+    add_audit(connection, "identity conflict", f"{conflict} {uid}; kept in quarantine", now, uid)
     add_trace(connection, TraceEntry(uid, generation, "identity conflict", None, f"{conflict}; kept aside", now))
     if kind is Kind.SOURCE:
         # Which of the two patients the study belongs to, nobody here can tell: it is refused as a whole.

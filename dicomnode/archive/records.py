@@ -17,7 +17,6 @@ from dicomnode.archive.study_rows import (
     Way,
 )
 from dicomnode.archive.work_rows import (
-    AuditEntry,
     Delivery,
     DeliveryState,
     Deployment,
@@ -32,6 +31,7 @@ from dicomnode.archive.work_rows import (
     Proof,
     ProofState,
 )
+from dicomnode.dicom.audit import AuditEntry
 
 __all__ = [
     "ASIDE",

@@ -193,7 +193,7 @@ def _tell(connection: Connection, study: IndexRow, now: datetime) -> Forgotten:
         f"study {uid}: {count} instance(s) of {size} bytes deleted, last arrival {study.last_arrival:%Y-%m-%d};"
         f" {objects} evidence object(s), {where}"
     )
-    add_audit(connection, "study deleted", text, now)
+    add_audit(connection, "study deleted", text, now, uid)
     return Forgotten(uid, count, int(size))
 
 

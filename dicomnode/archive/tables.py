@@ -271,6 +271,14 @@ audit = Table(
     Column("digest", String(64), nullable=False, server_default=""),  # over this row and the digest of the one before
 )
 
+audit_sinks = Table(
+    "audit_sinks",
+    metadata,
+    Column("sink", String(16), primary_key=True),  # the file, or the audit record repository
+    Column("audit_id", Integer, nullable=False),  # the last entry that it has
+    Column("digest", String(64), nullable=False, server_default=""),
+)
+
 substitutes = Table(
     "substitutes",
     metadata,

@@ -256,12 +256,3 @@ class Deployment:
     digest: str
     state: DeploymentState
     approved_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One line of the audit trail."""
-
-    event: str
-    detail: str
-    at: datetime

@@ -58,6 +58,7 @@ COMMANDS = {
     "export": Command("dicomnode.cli.export", "write DICOM images as PNG with geometry, for annotation tools"),
     "review": Command("dicomnode.cli.review", "look through a table of pictures and correct it, in the browser"),
     "annotate": Command("dicomnode.cli.annotate", "turn annotations of exported pictures into DICOM SR and SEG"),
+    "audit": Command("dicomnode.cli.audit", "list, verify and export the audit trail"),
     "certificates": Command("dicomnode.cli.certificates", "make a test authority and certificates for TLS"),
     "bench": Command("dicomnode.cli.bench", "measure what networks cost on this machine"),
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from dicomnode.archive.audit import AuditStore
+from dicomnode.dicom.audit import AuditKind, AuditOutcome
 from dicomnode.errors import ArchiveError
 
 _LOG = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ class Alerts:
         if not self._is_news((peer, address), now):
             return
         try:
-            self._audit.add("security alert", text, now)
+            kind, outcome = AuditKind.NODE_AUTHENTICATION, AuditOutcome.SERIOUS_FAILURE
+            self._audit.add("security alert", text, now, kind=kind, actor=f"@{address}", outcome=outcome)
         except ArchiveError as error:
             _LOG.error("security alert not written to the audit (%s): %s", error, text)
 

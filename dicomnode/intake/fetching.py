@@ -105,7 +105,7 @@ class Fetcher:
         announced = Announced(study_instance_uid=study_instance_uid)
         now = self._clock()
         try:
-            store_stream(
+            stored = store_stream(
                 self._archive,
                 content,
                 self._origin,
@@ -118,6 +118,7 @@ class Fetcher:
             text = "%s: an instance of study %s was refused: %s"
             _LOG.warning(text, self._origin.peer, study_instance_uid, error)
             return 0
+        sending.kept(stored.instance, self._origin)
         return 1
 
 

@@ -252,6 +252,7 @@ class Listener:
             Announced(sop_instance_uid, sop_class_uid),
             lambda header: self._sending(association).touch(header.study_instance_uid),
         )
+        self._sending(association).kept(stored.instance, origin)
         return stored, len(head) + len(content)
 
     def _decide(self, association: Any, caller: Caller) -> Admitted | Rejected:

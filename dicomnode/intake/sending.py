@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from dicomnode.archive import Archive
+from dicomnode.archive.records import Origin, Way
+from dicomnode.dicom.audit import AuditEvent, AuditKind, AuditObject
+from dicomnode.study import Instance
 
 
 class Sending:
@@ -25,6 +29,8 @@ class Sending:
         self._clock = clock
         self._id = secrets.token_hex(16)
         self._studies: set[str] = set()
+        self._kept: Counter[tuple[str, str]] = Counter()
+        self._origin: Origin | None = None
         self._ended = False
         self._guard = threading.Lock()
 
@@ -41,12 +47,30 @@ class Sending:
                 # The connection broke while this instance was on its way to the disk: nothing follows it.
                 self._archive.associations.closed(self._id, self._clock())
 
+    def kept(self, instance: Instance, origin: Origin) -> None:
+        """After an instance is kept: count it for the audit."""
+        with self._guard:
+            self._kept[instance.study_instance_uid, instance.sop_class_uid] += 1
+            self._origin = origin
+
     def close(self) -> None:
         """Note its end."""
         with self._guard:
             self._ended = True
             if self._studies:
-                self._archive.associations.closed(self._id, self._clock())
+                self._archive.associations.closed(self._id, self._clock(), self._transferred())
+
+    def _transferred(self) -> AuditEvent | None:
+        if self._origin is None:
+            return None
+        classes: dict[str, list[tuple[str, int]]] = {}
+        for (study, sop_class_uid), count in self._kept.items():
+            classes.setdefault(study, []).append((sop_class_uid, count))
+        objects = tuple(AuditObject(study, tuple(found)) for study, found in classes.items())
+        origin = self._origin
+        called = f", called as {origin.called_ae_title}" if origin.called_ae_title else ""
+        detail = f"{self._kept.total()} instance(s) by {origin.way}{called}"
+        return AuditEvent("instances received", detail, AuditKind.TRANSFERRED, _sender(origin), objects=objects)
 
     def __enter__(self) -> Self:
         return self
@@ -55,3 +79,8 @@ class Sending:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _sender(origin: Origin) -> str:
+    by_address = origin.way in (Way.C_STORE, Way.STOW)
+    return f"{origin.calling_ae_title}@{origin.peer}" if by_address else origin.peer

@@ -129,6 +129,7 @@ def store_instances(
                     continue
                 announced = Announced(study_instance_uid=study_instance_uid)
                 kept = store_stream(archive, part.content, origin, clock(), announced, seen.remember).instance
+                sending.kept(kept, origin)
                 stored.append(_stored(kept))
             except MultipartError:
                 raise

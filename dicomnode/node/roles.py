@@ -8,10 +8,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from dicomnode.archive import Archive
+from dicomnode.dicom.audit import AuditKind, AuditOutcome
+from dicomnode.errors import ArchiveError
 from dicomnode.node.clock_watch import ClockWatch
 from dicomnode.node.presence import Presence, announce, withdraw
 from dicomnode.node.sharing import holding
@@ -49,7 +52,12 @@ def run_role(role: str, settings: Settings, stopper: Stopper) -> bool:
             built = {**parts(settings, archive), "lease": keep_lease}
             # From here on a signal is waited for; before, while modules are imported, it ends the process at once
             stopper.on_signals()
+            archive.audit.add("role started", f"{role}, process {os.getpid()}", now(), kind=AuditKind.START)
             went_well, all_ended = run_together(built, stopper)
+            outcome = AuditOutcome.SUCCESS if went_well else AuditOutcome.SERIOUS_FAILURE
+            with suppress(ArchiveError):  # the index may be what it ended for
+                detail = f"{role}, process {os.getpid()}"
+                archive.audit.add("role stopped", detail, now(), kind=AuditKind.STOP, outcome=outcome)
         finally:
             withdraw(settings.node.data_dir, role, os.getpid())
         if not all_ended:
@@ -106,6 +114,7 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     archive.retention.settle()
     if settings.retention.days is not None:
         parts["retention"] = Retention(archive, settings.retention, settings.targets, now).run
+    parts |= _audit_parts(settings, archive)
     _announce(settings, "dispatch")
     return parts
 
@@ -136,6 +145,17 @@ def _priors(settings: Settings, archive: Archive) -> Part:
 
     asked = partial(open_pacs, calling_ae_title=settings.node.ae_title)
     return PriorFetching(archive, settings.pacs, asked, wanted, now, settings.completion.deadline_seconds).run
+
+
+def _audit_parts(settings: Settings, archive: Archive) -> Mapping[str, Part]:
+    from dicomnode.node.auditing import AuditFile, AuditSyslog
+
+    parts: dict[str, Part] = {}
+    if settings.audit.file:
+        parts["audit file"] = AuditFile(archive, settings).run
+    if settings.audit.syslog_host is not None:
+        parts["audit syslog"] = AuditSyslog(archive, settings).run
+    return parts
 
 
 def _rounds(settings: Settings, archive: Archive) -> Part:

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from dicomnode.settings.section import Section
+from dicomnode.settings.tls import TlsClientSettings
 
 
 class StorageSettings(Section):
@@ -49,3 +50,6 @@ class AuditSettings(Section):
     syslog_host: str | None = Field(None, description="Audit record repository: syslog over TLS, RFC 5425.")
     syslog_port: int = Field(6514, ge=1, le=65535, description="Its port.")
     syslog_tls: bool = Field(True, description="false: plain TCP (RFC 6587), for a repository on this machine.")
+    tls: TlsClientSettings | None = Field(
+        None, description="Certificates towards the repository; absent: the system's authorities."
+    )

@@ -23,6 +23,7 @@ from dicomnode.web.access.oidc_pages import add_oidc_routes
 from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
 from dicomnode.web.audit import add_audit_route
+from dicomnode.web.auditing import GivenOut
 from dicomnode.web.deliveries import add_delivery_routes
 from dicomnode.web.description import add_description_route
 from dicomnode.web.headers import SafetyHeaders
@@ -73,6 +74,7 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     app.state.templates = make_templates()
     app.state.stow_limiter = make_limiter()
     _add_access(app, archive, settings, clock or _now)
+    app.state.given_out = GivenOut()
     add_error_handlers(app)
     app.add_middleware(KnownHosts, settings=settings.web)
     app.add_middleware(RequestRate, per_minute=settings.web.requests_per_minute)

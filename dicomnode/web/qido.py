@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from dicomnode.archive.records import InstanceRecord, QidoQuery, SeriesRecord, StudyRecord
 from dicomnode.errors import UsageError
 from dicomnode.web.addresses import SERIES, SERVICE, STUDY, ArchiveOf, address, check_uids
+from dicomnode.web.auditing import note_query
 from dicomnode.web.dicomjson import JsonDataset, attribute, keyword_or_tag, merged
 from dicomnode.web.files import header_attributes
 from dicomnode.web.media import DICOM_JSON, require_json
@@ -31,6 +32,7 @@ def add_search_routes(router: APIRouter) -> None:
 def search_studies(request: Request, archive: ArchiveOf) -> Response:
     """All studies that match."""
     require_json(request)
+    note_query(request, archive, "studies")
     found = archive.studies.search_studies(read_query(request))
     return _answer(request, [study_json(request, record) for record in found])
 
@@ -38,6 +40,7 @@ def search_studies(request: Request, archive: ArchiveOf) -> Response:
 def search_series(request: Request, archive: ArchiveOf, study_uid: str = "") -> Response:
     """All series that match, of one study or of all."""
     require_json(request)
+    note_query(request, archive, "series")
     found = archive.studies.search_series(read_query(request, StudyInstanceUID=study_uid))
     return _answer(request, [series_json(request, record) for record in found])
 
@@ -45,6 +48,7 @@ def search_series(request: Request, archive: ArchiveOf, study_uid: str = "") -> 
 def search_instances(request: Request, archive: ArchiveOf, study_uid: str = "", series_uid: str = "") -> Response:
     """All instances that match, of one series, one study or of all."""
     require_json(request)
+    note_query(request, archive, "instances")
     query = read_query(request, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
     found = archive.studies.search_instances(query)
     return _answer(request, [instance_json(request, record, query.includefield) for record in found])

@@ -17,6 +17,7 @@ from dicomnode.archive.archive import Archive
 from dicomnode.archive.records import InstanceRecord, QidoQuery
 from dicomnode.errors import NotFoundError, UsageError
 from dicomnode.web.addresses import INSTANCE, SERIES, STUDY, ArchiveOf, address, check_uids
+from dicomnode.web.auditing import note_access
 from dicomnode.web.files import bulk_value, metadata
 from dicomnode.web.frames import StoredFrames, frame_content_type, stored_frames
 from dicomnode.web.media import (
@@ -47,7 +48,7 @@ def retrieve(
     request: Request, archive: ArchiveOf, study_uid: str, series_uid: str = "", sop_uid: str = ""
 ) -> StreamingResponse:
     """The stored files of a study, series or instance."""
-    found = _found(archive, study_uid, series_uid, sop_uid)
+    found = _found(request, archive, study_uid, series_uid, sop_uid)
     ranges = [item for item in accepted(request) if item.part in (DICOM, "application/*", "*/*")]
     if not any(_takes_stored(item, found) for item in ranges):
         raise not_acceptable(f"instances come as {DICOM} in the transfer syntax that they are stored in")
@@ -62,7 +63,7 @@ def retrieve_metadata(
 ) -> StreamingResponse:
     """The metadata of every instance of a study, series or instance, read while the answer is on its way."""
     require_json(request)
-    found = _found(archive, study_uid, series_uid, sop_uid)
+    found = _found(request, archive, study_uid, series_uid, sop_uid)
     return StreamingResponse(_metadata_list(request, found), media_type=DICOM_JSON)
 
 
@@ -70,7 +71,7 @@ def retrieve_frames(
     request: Request, archive: ArchiveOf, study_uid: str, series_uid: str, sop_uid: str, numbers: str
 ) -> StreamingResponse:
     """Frames by number, counted from 1 and separated by commas."""
-    (record,) = _found(archive, study_uid, series_uid, sop_uid)
+    (record,) = _found(request, archive, study_uid, series_uid, sop_uid)
     frames = stored_frames(record.instance.path)
     indices = _frame_indices(numbers, frames)
     best, as_stored = _frame_form(accepted(request), frames)
@@ -89,7 +90,7 @@ def retrieve_bulk_data(
     request: Request, archive: ArchiveOf, study_uid: str, series_uid: str, sop_uid: str, element: str
 ) -> Response:
     """The value of one element that the metadata names by BulkDataURI."""
-    (record,) = _found(archive, study_uid, series_uid, sop_uid)
+    (record,) = _found(request, archive, study_uid, series_uid, sop_uid)
     if element == _PIXEL_DATA:
         frames = stored_frames(record.instance.path)
         if frames.is_compressed:
@@ -102,13 +103,14 @@ def retrieve_bulk_data(
     return single_response(part)
 
 
-def _found(archive: Archive, study_uid: str, series_uid: str, sop_uid: str) -> list[InstanceRecord]:
+def _found(request: Request, archive: Archive, study_uid: str, series_uid: str, sop_uid: str) -> list[InstanceRecord]:
     keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid, "SOPInstanceUID": sop_uid}
     match = tuple((keyword, uid) for keyword, uid in keys.items() if uid)
     check_uids(*(uid for _, uid in match))
     found = archive.studies.search_instances(QidoQuery(match=match))
     if not found:
         raise NotFoundError("no such study, series or instance here; look it up by QIDO-RS")
+    note_access(request, archive, study_uid)
     return found
 
 

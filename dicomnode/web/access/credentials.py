@@ -86,7 +86,7 @@ class Credentials:
         secret, now = make_secret(), self._clock()
         expires = now + timedelta(hours=self._settings.session_hours)
         self._archive.sessions.begin(secret_digest(secret), account, make_secret(), now, expires)
-        self._archive.audit.add("login", f"{account.name} from {address}", now)
+        self._archive.audit.add("login", f"{account.name} from {address}", now, actor=f"{account.name}@{address}")
         return NewLogin(secret, account.must_change)
 
     def end(self, request: Request) -> None:
@@ -94,7 +94,8 @@ class Credentials:
         session = self._session(request)
         if session is not None:
             self._archive.sessions.end(secret_digest(read_cookie(request, SESSION)))
-            self._archive.audit.add("logout", session.account.name, self._clock())
+            name = session.account.name
+            self._archive.audit.add("logout", name, self._clock(), actor=name)
 
     def _session(self, request: Request) -> Session | None:
         secret, now = read_cookie(request, SESSION), self._clock()

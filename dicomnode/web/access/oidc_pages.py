@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
+from dicomnode.dicom.audit import AuditOutcome
 from dicomnode.errors import AccessError, NotFoundError, PeerError, SignInError
 from dicomnode.web.access.clients import client_address
 from dicomnode.web.access.cookies import PROVIDER, delete_cookie, read_cookie, write_cookie
@@ -68,7 +69,8 @@ def come_back(
         if account.disabled:
             raise SignInError("this account is closed")
     except (AccessError, PeerError) as error:
-        archive.audit.add("login failed", f"by the provider, from {address}: {error}", now)
+        outcome, text = AuditOutcome.MINOR_FAILURE, f"by the provider, from {address}: {error}"
+        archive.audit.add("login failed", text, now, actor=f"@{address}", outcome=outcome)
         status = HTTPStatus.BAD_GATEWAY if isinstance(error, PeerError) else HTTPStatus.UNAUTHORIZED
         refused = show_login(request, status, str(error), "/")
         delete_cookie(request, refused, PROVIDER)

@@ -11,6 +11,7 @@ from threading import Lock
 
 from dicomnode.archive.account_records import Account
 from dicomnode.archive.archive import Archive
+from dicomnode.dicom.audit import AuditOutcome
 from dicomnode.errors import SignInError, TooManyTriesError
 from dicomnode.security.passwords import MOST_CHARACTERS, Passwords
 from dicomnode.web.access.clients import client_key, is_loopback
@@ -66,7 +67,7 @@ class SigningIn:
         if account is not None and not account.disabled and self._verified.has(self._mark(account, password), now):
             return account
         account = self.check(name, password, address, now)
-        self._archive.audit.add("login", f"{name} from {address}, by HTTP Basic", now)
+        self._archive.audit.add("login", f"{name} from {address}, by HTTP Basic", now, actor=f"{name}@{address}")
         self._verified.add(self._mark(account, password), now)
         return account
 
@@ -93,7 +94,9 @@ class SigningIn:
         self._pairs.fail(_pair(name, client), now)
         self._addresses.fail(client, now)
         # A name that is no account may be a password typed into the wrong field: it is not written down.
-        self._archive.audit.add("login failed", f"{name if account else 'an unknown account'} from {client}", now)
+        who = name if account else "an unknown account"
+        actor, outcome = f"{name if account else ''}@{client}", AuditOutcome.MINOR_FAILURE
+        self._archive.audit.add("login failed", f"{who} from {client}", now, actor=actor, outcome=outcome)
         if account is not None:
             locks = account.failures + 1 >= _FAILURES_THAT_LOCK
             self._archive.accounts.note_failure(name, now + _LOCK if locks else None)

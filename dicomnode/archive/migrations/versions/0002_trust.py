@@ -25,6 +25,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_accounts")),
     )
     op.create_table(
+        "audit_sinks",
+        sa.Column("sink", sa.String(length=16), nullable=False),
+        sa.Column("audit_id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=64), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("sink", name=op.f("pk_audit_sinks")),
+    )
+    op.create_table(
         "capabilities",
         sa.Column("target", sa.String(length=64), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
