@@ -36,18 +36,21 @@ class Knowledge:
     def current(self, oldest: timedelta | None = None) -> Capabilities:
         """What the target takes, asked now if it never was, was at another address, or if that is too long ago.
 
+        Of one that gives no answer to that question, though it may take objects, the last answer counts, or it is taken
+        to accept everything that it has not refused.
+
         Args:
             oldest: Older answers do not count; None lets all count.
-
-        Raises:
-            PeerUnavailableError: It must be asked, and is away.
         """
         known = self._archive.capabilities.get(self._target)
         if known is None or known.address != str(self._address):
+            known = None
+        elif oldest is None or self._clock() - known.probed_at <= oldest:
+            return known
+        try:
             return self.renew()
-        if oldest is not None and self._clock() - known.probed_at > oldest:
-            return self.renew()
-        return known
+        except PeerError:
+            return known or Capabilities(str(self._address), self._clock(), None)
 
     def renew(self) -> Capabilities:
         """Ask now, and forget what was refused.
@@ -60,14 +63,15 @@ class Knowledge:
         return found
 
     def refused(self, sop_class_uid: str, words: str) -> Capabilities:
-        """Note that the target refused a class of object, whatever it had said; it is asked what else has changed."""
+        """Note that the target refused a class of object that it was thought to take; it is asked what has changed."""
         known = self.current()
-        if isinstance(self._address, DimsePeer):
+        if known.takes(sop_class_uid) and isinstance(self._address, DimsePeer):
             with suppress(PeerError):
                 known = replace(self.renew(), refused=known.refused)
-        changed = replace(known, refused={**known.refused, sop_class_uid: words})
-        self._archive.capabilities.put(self._target, changed)
-        return changed
+        if known.takes(sop_class_uid):  # it says so, and yet refuses
+            known = replace(known, refused={**known.refused, sop_class_uid: words})
+        self._archive.capabilities.put(self._target, known)
+        return known
 
 
 def ask(address: DimsePeer | str, now: datetime) -> Capabilities:

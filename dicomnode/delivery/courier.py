@@ -17,7 +17,7 @@ from dicomnode.delivery.document import Document
 from dicomnode.delivery.fallback import Action, Decision, Offer, decide, name_of
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.delivery.substituting import substitute_for
-from dicomnode.errors import ArchiveFullError, PeerError, describe
+from dicomnode.errors import ArchiveFullError, describe
 from dicomnode.evidence.ladder import Form
 
 # A target may have learnt to take more since: before it gets less than it should, it is asked again.
@@ -55,11 +55,9 @@ class Courier:
 
     def prepare(self, deliveries: Sequence[Delivery]) -> list[Prepared]:
         """What to send for each leased delivery, or why nothing is sent for it."""
-        try:
-            capabilities = self._knowledge.current()
-        except PeerError as error:
-            away = SendOutcome(OutcomeKind.TRANSIENT, str(error))
-            return [(delivery, away) for delivery in deliveries]
+        if not deliveries:
+            return []
+        capabilities = self._knowledge.current()
         return [(delivery, self._prepared(delivery, capabilities)) for delivery in deliveries]
 
     def learn(self, document: Document, outcome: SendOutcome) -> SendOutcome:
@@ -82,9 +80,8 @@ class Courier:
         if evidence is None:
             return _itself(delivery, decision)
         try:
-            renewed = self._knowledge.current(_OLDEST)
-            return self._instead(delivery, evidence, renewed)
-        except (PeerError, ArchiveFullError) as error:
+            return self._instead(delivery, evidence, self._knowledge.current(_OLDEST))
+        except ArchiveFullError as error:
             return SendOutcome(OutcomeKind.TRANSIENT, str(error))
 
     def _instead(self, delivery: Delivery, evidence: Evidence, capabilities: Capabilities) -> Document | SendOutcome:

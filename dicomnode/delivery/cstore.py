@@ -48,16 +48,17 @@ class CStoreSender:
                     if not association.is_established:
                         break
         except PeerUnavailableError as error:
-            yield from _all(batch[answered:], OutcomeKind.TRANSIENT, str(error))
+            yield from _all(batch[answered:], SendOutcome(OutcomeKind.TRANSIENT, str(error)))
         except PeerRefusedError as error:
-            yield from _all(batch[answered:], OutcomeKind.PERMANENT, str(error))
+            yield from _all(batch[answered:], SendOutcome(OutcomeKind.PERMANENT, str(error), of_class=True))
         else:
-            yield from _all(batch[answered:], OutcomeKind.TRANSIENT, "the association ended early; not sent yet")
+            early = SendOutcome(OutcomeKind.TRANSIENT, "the association ended early; not sent yet")
+            yield from _all(batch[answered:], early)
 
 
-def _all(documents: Sequence[Document], kind: OutcomeKind, status: str) -> Iterator[tuple[Document, SendOutcome]]:
+def _all(documents: Sequence[Document], outcome: SendOutcome) -> Iterator[tuple[Document, SendOutcome]]:
     for document in documents:
-        yield document, SendOutcome(kind, status)
+        yield document, outcome
 
 
 def _batches(documents: Sequence[Document]) -> Iterator[list[Document]]:

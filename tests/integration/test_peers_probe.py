@@ -93,8 +93,20 @@ def test_a_refusal_is_kept_and_what_else_changed_is_asked(archive, store_scp):
     scp.start()
     found = knowledge.refused(Comprehensive3DSRStorage, "0xA900")
     assert (found.takes(Comprehensive3DSRStorage), found.takes(ComprehensiveSRStorage)) == (False, False)
+    assert found.refused == {Comprehensive3DSRStorage: "0xA900"}
     assert archive.capabilities.get("pacs") == found
     assert knowledge.renew().takes(Comprehensive3DSRStorage)
+    assert knowledge.refused(ComprehensiveSRStorage, "no context").refused == {}  # as it says itself
+
+
+def test_one_that_does_not_answer_the_question_is_sent_to_all_the_same(archive, store_scp):
+    clock = Clock()
+    nobody = Knowledge(archive, "pacs", peer(free_port()), clock)
+    assert nobody.current().accepted is None
+    assert archive.capabilities.get("pacs") is None
+    assert not nobody.refused(Comprehensive3DSRStorage, "0x0122").takes(Comprehensive3DSRStorage)
+    clock.hours = 48
+    assert nobody.current(timedelta(days=1)) == archive.capabilities.get("pacs")
 
 
 def test_what_is_kept_comes_back_and_can_be_forgotten(archive):
