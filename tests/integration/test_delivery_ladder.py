@@ -36,6 +36,7 @@ from dicomnode.delivery.substituting import substitute_for
 from dicomnode.peers.echo import echo
 from dicomnode.settings import TargetSettings, load_settings
 from tests.archives import open_archive, put
+from tests.exam_cases import make_exam, screened
 from tests.factories import make_series
 from tests.ladder_cases import answered, now, outbox_for, target
 from tests.node_fixtures import to_toml
@@ -149,6 +150,19 @@ def test_a_target_without_segmentations_gets_them_drawn(archive, study, store_sc
     made = archive.substitutes.get(found["segmentation"][2])
     assert (made.form, list(scp.received)) == (form, [made.sop_instance_uid])
     assert "in place of Segmentation" in found["segmentation"][1]
+
+
+def test_masks_that_another_document_shows_are_not_drawn_again(archive, store_scp, tmp_path):
+    study = answered(archive, make_exam(tmp_path / "exam"), screened)
+    taken = [Comprehensive3DSRStorage, EnhancedSRStorage, GrayscaleSoftcopyPresentationStateStorage]
+    scp = store_scp(contexts=taken)
+    outbox_for(archive, target(scp.port)).send_due()
+    found = sent(archive, study)
+    assert found["segmentation"][0] == "covered"
+    assert "the presentation document, which it gets, says the same" in found["segmentation"][1]
+    assert (found["presentation"][0], found["picture"][0], found["heat-map"][0]) == ("delivered", "refused", "refused")
+    assert [line for line in archive.traces.list(study) if line.event == "covered"]
+    assert archive.substitutes.find(archive.evidence.list(study)[0].sop_instance_uid, "presentation") is None
 
 
 def test_what_a_target_does_not_want_is_not_drawn_for_it(archive, study, store_scp):
