@@ -95,6 +95,7 @@ def read_status(archive: Archive, settings: Settings) -> Status:
             *intake.attention,
             *_failed_jobs(archive),
             *_quarantined_studies(archive),
+            *_disputed_studies(archive),
             *_quarantined(evidence),
             *_troubled_deliveries(archive, settings),
             *certificate_problems(settings, datetime.now(UTC)),
@@ -112,6 +113,13 @@ def _failed_jobs(archive: Archive) -> list[str]:
     return [
         f"job {job.job_id} ({job.model_name} on study {job.study_instance_uid}) {job.state}: {job.error}"
         for job in (*failed, *waiting)
+    ]
+
+
+def _disputed_studies(archive: Archive) -> list[str]:
+    return [
+        f"study {study}: {reason}; no model runs on it until `dicomnode identity settle` says whose it is"
+        for study, reason in archive.settling.conflicts()[:_MOST_LINES]
     ]
 
 

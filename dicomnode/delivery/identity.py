@@ -15,7 +15,7 @@ from dicomnode.archive import Archive
 from dicomnode.archive.records import Delivery
 from dicomnode.delivery.correction import Corrector
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
-from dicomnode.errors import DicomNodeError, PeerError, describe
+from dicomnode.errors import DicomNodeError, PeerError, SettingsError, describe
 from dicomnode.evidence.correcting import StudyIdentity, differences, identity_of
 from dicomnode.peers.asking import HeldStudy, Pacs
 
@@ -78,7 +78,7 @@ class IdentityCheck:
             return found
         try:
             held = self._ask({delivery.study_instance_uid for delivery in asked})
-        except (PeerError, OSError) as error:
+        except (PeerError, SettingsError, OSError) as error:
             outcome = SendOutcome(OutcomeKind.TRANSIENT, f"identity cannot be asked: {describe(error)}")
             found.stopped += [(delivery, outcome) for delivery in asked]
             return found

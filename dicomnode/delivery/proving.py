@@ -13,7 +13,7 @@ from pydicom.uid import generate_uid
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Proof, ProofState
 from dicomnode.delivery.backoff import backoff
-from dicomnode.errors import PeerError, PeerRefusedError, PeerUnavailableError, describe
+from dicomnode.errors import PeerError, PeerRefusedError, PeerUnavailableError, SettingsError, describe
 from dicomnode.peers.asking import Pacs
 from dicomnode.peers.commitment import Answerer, CommitmentReport, Referenced
 from dicomnode.peers.commitment_reports import write_report
@@ -149,7 +149,7 @@ class Prover:
                     done += 1
         except PeerRefusedError as error:
             self._not_shown(proofs[done:], error)
-        except (PeerUnavailableError, OSError) as error:
+        except (PeerUnavailableError, SettingsError, OSError) as error:
             self._wait(proofs[done:], error)
 
     def _seen(self, proof: Proof, held: bool) -> None:
@@ -174,7 +174,7 @@ class Prover:
         self._archive.proofs.settle(proof.delivery_id, state, status, self._clock())
         _log.info("delivery %d to %s: %s (%s)", proof.delivery_id, self._target.name, state, status)
 
-    def _wait(self, proofs: Sequence[Proof], error: PeerError | OSError) -> None:
+    def _wait(self, proofs: Sequence[Proof], error: PeerError | SettingsError | OSError) -> None:
         at = self._clock() + timedelta(seconds=self._target.maximum_backoff_seconds * (0.1 + 0.1 * self._jitter()))
         self._archive.proofs.later([proof.delivery_id for proof in proofs], describe(error), at, answered=False)
         _log.warning("target %s cannot be asked for proof: %s", self._target.name, describe(error))

@@ -97,7 +97,7 @@ def test_status_counts_and_says_what_needs_attention(run, history):
     assert said["deliveries"] == {"pacs": {"refused": 1}}
     assert (said["studies"], said["models"]) == ({"complete": 1}, {"brain": "live"})
     assert said["roles"]["web"] == {"running": False, "port": None}
-    assert len(said["attention"]) == 2
+    assert [line.split()[0] for line in said["attention"]] == ["no", "job", "delivery"]
 
 
 def test_status_tells_the_last_failure_while_the_next_attempt_is_under_way(run, archive, history):
@@ -247,3 +247,14 @@ def test_a_held_delivery_can_be_sent_as_it_is_and_nothing_else_can(run, archive,
     [released] = archive.deliveries.list()
     assert (released.state, released.released) == (DeliveryState.WAITING, True)
     assert archive.audit.list()[0].event == "delivery released"
+
+
+def test_a_study_of_two_patients_is_shown_and_settled(run, archive, history):
+    other = make_file("1.2.3.2", STUDY, PatientID="P2", PatientName="Roe^Richard")
+    put(archive, other)
+    assert "no model runs on it until `dicomnode identity settle`" in run("status")[1].replace("\n", " ")
+    assert f"study {STUDY}: instance 1.2.3.2 has another Patient ID" in run("identity", "list")[1]
+    _, text = run("identity", "show", STUDY)
+    assert "Patient ID 'P2', issuer '': Roe^Richard, born unknown: 1 instance(s), 1 kept aside, such as 1.2.3.2" in text
+    assert json.loads(run("identity", "settle", STUDY, "--discard", "--json")[1])["others"] == 1
+    assert run("identity", "list", "--json")[1].strip() == "[]"
