@@ -16,6 +16,7 @@ from dicomnode.archive.files import EVIDENCE, QUARANTINE, FileStore, file_sha256
 from dicomnode.archive.recovery import unknown_files
 
 _BATCH = 500
+LOST = "its file was lost"  # in the reason of evidence that is kept back for that: told already
 _NAME = re.compile(r"[0-9a-f]{64}\.dcm")
 _TABLES = {
     Holding.INSTANCES: tables.instances,
@@ -110,8 +111,10 @@ class Comparison:
 def _query(holding: Holding) -> Select[Any]:
     columns = _TABLES[holding].c
     query = select(columns.sop_instance_uid, columns.path, columns.sha256)
-    if holding is not Holding.INSTANCES:
+    if holding is Holding.SUBSTITUTES:
         return query
+    if holding is Holding.EVIDENCE:
+        return query.where(~columns.reason.contains(LOST))
     # The node's own objects have two rows and one file: their evidence row answers for it.
     twin = tables.evidence.c
     return query.where(~exists().where(twin.sop_instance_uid == columns.sop_instance_uid, twin.path == columns.path))

@@ -10,16 +10,16 @@ from sqlalchemy import Connection, Table, delete, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_audit
-from dicomnode.archive.comparing import Comparison
+from dicomnode.archive.comparing import LOST, Comparison
 from dicomnode.archive.database import Database
 from dicomnode.archive.discrepancies import Discrepancy, Fault, FileRow, Holding
 from dicomnode.archive.files import CONFLICTS, INSTANCES, QUARANTINE, FileStore, file_sha256
-from dicomnode.archive.indexing import study_generation
+from dicomnode.archive.indexing import Kept, add_instance, study_generation
 from dicomnode.archive.instances import InstanceStore
-from dicomnode.archive.records import DeliveryState, EvidenceState, Origin, StudyState, TraceEntry, Way
+from dicomnode.archive.records import DeliveryState, EvidenceState, Kind, Origin, StudyState, TraceEntry, Way
 from dicomnode.archive.traces import add_trace
+from dicomnode.dicom.header import read_header
 
-LOST = "its file was lost"
 _UNSENT = (DeliveryState.WAITING, DeliveryState.SENDING)
 
 
@@ -59,22 +59,30 @@ class Repairs:
     def evidence_found_again(self) -> int:
         """Put back into service what was lost and has its file again, because the model made it anew."""
         rows = tables.evidence
-        query = select(rows.c.sop_instance_uid).where(
+        query = select(rows.c.sop_instance_uid, rows.c.path, rows.c.sha256).where(
             rows.c.state == EvidenceState.QUARANTINED, rows.c.reason.startswith(LOST)
         )
         with self._database.read() as connection:
-            lost = connection.execute(query).scalars().all()
-        found = [uid for uid in lost if self._is_whole(uid)]
-        with self._database.write() as connection:
-            for uid in found:
-                chosen = update(rows).where(rows.c.sop_instance_uid == uid)
-                connection.execute(chosen.values(state=EvidenceState.READY, reason=""))
-                self._tell(connection, "evidence restored", f"object {uid} is in service again", uid, rows)
+            lost = [
+                FileRow(Holding.EVIDENCE, uid, Path(path), sha256) for uid, path, sha256 in connection.execute(query)
+            ]
+        found = [row for row in lost if self._comparison.fault_of(row) is None]
+        for row in found:
+            file = self._files.root / row.path
+            kept = Kept(read_header(file), row.path, row.sha256, Kind.OWN, file.stat().st_size)
+            with self._database.write() as connection:
+                self._restore_evidence(connection, kept)
         return len(found)
 
-    def _is_whole(self, sop_instance_uid: str) -> bool:
-        row = self._comparison.row(Holding.EVIDENCE, sop_instance_uid)
-        return row is not None and self._comparison.fault_of(row) is None
+    def _restore_evidence(self, connection: Connection, kept: Kept) -> None:
+        uid, rows, queue, twins = kept.header.sop_instance_uid, tables.evidence, tables.deliveries, tables.instances
+        ready = {"state": EvidenceState.READY, "reason": ""}
+        connection.execute(update(rows).where(rows.c.sop_instance_uid == uid).values(ready))
+        if connection.execute(select(twins.c.path).where(twins.c.sop_instance_uid == uid)).first() is None:
+            add_instance(connection, kept, self._now)
+        unsent = update(queue).where(queue.c.sop_instance_uid == uid, queue.c.status == LOST)
+        connection.execute(unsent.values(state=DeliveryState.WAITING, next_attempt_at=self._now, updated_at=self._now))
+        self._tell(connection, "evidence restored", f"object {uid} is in service again", uid, rows)
 
     def _row(self, found: Discrepancy) -> Discrepancy:
         row = self._comparison.row(found.holding, found.sop_instance_uid)
@@ -148,8 +156,12 @@ class Repairs:
         uid, rows, queue = row.sop_instance_uid, tables.evidence, tables.deliveries
         reason = f"{LOST}: `dicomnode replay` on its study makes it anew"
         self._tell(connection, "evidence missing", f"object {uid} is out of service: {reason}", uid, rows)
+        one = update(rows).where(rows.c.sop_instance_uid == uid)
         lost = {"state": EvidenceState.QUARANTINED, "reason": reason}
-        connection.execute(update(rows).where(rows.c.sop_instance_uid == uid).values(lost))
+        connection.execute(
+            one.where(rows.c.state == EvidenceState.QUARANTINED).values(reason=rows.c.reason + f"; {reason}")
+        )
+        connection.execute(one.where(rows.c.state != EvidenceState.QUARANTINED).values(lost))
         unsent = update(queue).where(queue.c.sop_instance_uid == uid, queue.c.state.in_(_UNSENT))
         connection.execute(unsent.values(state=DeliveryState.REFUSED, status=LOST, updated_at=self._now))
         twin = tables.instances

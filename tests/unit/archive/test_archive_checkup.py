@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
 
-from dicomnode.archive import Archive, tables
+from dicomnode.archive import Archive, database, tables
 from dicomnode.archive.discrepancies import Discrepancy, Fault, FileRow, Holding
 from dicomnode.archive.files import file_sha256
 from dicomnode.archive.integrity import index_damage
 from dicomnode.archive.rebuilding import rebuild_index
 from dicomnode.archive.records import DeliveryState, EvidenceState, JobKind, NewEvidence, NewJob, StoredStatus
-from dicomnode.errors import IndexDamagedError, NotFoundError, UsageError
+from dicomnode.errors import ArchiveError, IndexDamagedError, NotFoundError, UsageError
 from tests.archives import NOW, SR, at, complete, make_file, open_archive, put
 
 
@@ -175,12 +176,15 @@ def test_lost_evidence_is_kept_back_until_it_is_made_anew(archive: Archive, answ
     assert [(item.state, item.status) for item in archive.deliveries.list()] == [
         (DeliveryState.REFUSED, "its file was lost")
     ]
+    assert repair(archive) == look(archive) == []  # told once
     with pytest.raises(NotFoundError):
         archive.instances.get("2.25.1")
     archive.evidence.write_file(content, "2.25.1")
     assert repair(archive) == []
     again = archive.evidence.get("2.25.1")
     assert again is not None and again.state is EvidenceState.READY
+    assert archive.instances.get("2.25.1").path == again.path
+    assert [item.state for item in archive.deliveries.list()] == [DeliveryState.WAITING]
     assert events(archive) == ["evidence restored", "evidence missing"]
 
 
@@ -247,6 +251,20 @@ def test_a_file_that_is_no_database_is_told_and_rebuilt(archive: Archive, tmp_pa
     with open_archive(tmp_path / "data") as again:
         repair(again)
         assert again.instances.exists("1.2.3.1")
+
+
+@pytest.mark.parametrize("mode", ["NORMAL", "EXCLUSIVE"])
+def test_a_locked_index_says_who_can_help(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    archive.close()
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.1)
+    with closing(sqlite3.connect(index_of(tmp_path)[1], isolation_level=None)) as other:
+        other.execute(f"PRAGMA locking_mode = {mode}")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ArchiveError, match=r"stayed locked .* `dicomnode doctor`"):  # noqa: SIM117
+            with open_archive(tmp_path / "data") as locked:
+                locked.audit.add("test", "anything", NOW)
 
 
 def test_an_index_on_a_server_is_left_to_its_server(tmp_path: Path) -> None:
