@@ -133,12 +133,15 @@ def _may_go(before: datetime, proving: Collection[str]) -> ColumnElement[bool]:
 
 
 def _evidence_that_must_stay(uid: ColumnElement[str]) -> ColumnElement[bool]:
-    """The gate kept it back, or no target was there to take it. Silent models' answers were never meant to leave."""
+    """The gate kept it back, no target was there to take it, or it was recalled and must never be sent again.
+
+    Silent models' answers were never meant to leave.
+    """
     nowhere = and_(_JOBS.silent.is_(False), _JOBS.targets == "[]")
     return exists().where(
         _EVIDENCE.study_instance_uid == uid,
         _EVIDENCE.job_id == _JOBS.job_id,
-        or_(_EVIDENCE.state != EvidenceState.READY, nowhere),
+        or_(_EVIDENCE.state != EvidenceState.READY, _EVIDENCE.recall_id.is_not(None), nowhere),
     )
 
 

@@ -109,6 +109,13 @@ def nowhere_to_go(archive: Archive) -> None:
     finished(archive, targets=())
 
 
+def recalled(archive: Archive) -> None:
+    finished(archive)
+    delivered(archive)
+    with archive._database.write() as connection:
+        connection.execute(update(tables.evidence).values(recall_id=1))
+
+
 def in_doubt(archive: Archive) -> None:
     finished(archive)
     delivered(archive)
@@ -150,6 +157,7 @@ def needed_as_prior(archive: Archive) -> None:
         partly_sent,
         kept_back,
         nowhere_to_go,
+        recalled,
         in_doubt,
         late_instance,
         still_connected,
@@ -167,6 +175,22 @@ def test_what_is_not_finished_delivered_and_old_stays(archive: Archive, prepare:
 def test_a_silent_answer_was_never_to_leave(archive: Archive) -> None:
     finished(archive, silent=True)
     assert forget(archive)
+
+
+@pytest.mark.parametrize(
+    ("state", "goes"),
+    [
+        (DeliveryState.WARNING, True),
+        (DeliveryState.REPLACED, True),
+        (DeliveryState.COVERED, True),
+        (DeliveryState.HELD, False),
+        (DeliveryState.REFUSED, False),
+    ],
+)
+def test_what_another_object_stands_for_need_not_arrive(archive: Archive, state: DeliveryState, goes: bool) -> None:
+    finished(archive)
+    delivered(archive, state)
+    assert forget(archive) is goes
 
 
 @pytest.mark.parametrize(

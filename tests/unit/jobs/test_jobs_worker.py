@@ -9,7 +9,7 @@ from threading import Event, Thread
 import pytest
 from pydicom import dcmread
 
-from dicomnode.archive.records import DeploymentState, EvidenceState, JobKind, JobState
+from dicomnode.archive.records import DeliveryState, DeploymentState, EvidenceState, JobKind, JobState
 from dicomnode.errors import ArchiveFullError, BundleError
 from dicomnode.jobs.deployed import Shelf, deployed_models
 from dicomnode.jobs.dispatch import route_unrouted
@@ -73,6 +73,32 @@ def test_a_late_image_gives_a_result_that_supersedes(bench, tmp_path):
     newer = dcmread(answers[1].path)
     [predecessor] = newer.PredecessorDocumentsSequence
     assert answers[0].sop_instance_uid in str(predecessor)
+
+
+def test_a_study_that_was_deleted_and_comes_again_has_the_same_answer(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.route(study, series)
+    bench.worker().work_once()
+    first = {item.sop_instance_uid: (item.instance_number, item.sha256) for item in bench.archive.evidence.list(study)}
+    for target in ("pacs", "quiet"):
+        while due := bench.archive.deliveries.due(target, bench.clock(), 1):
+            delivery, until = due[0].delivery_id, bench.clock()
+            assert bench.archive.deliveries.lease(delivery, "o", until, bench.clock())
+            bench.archive.deliveries.mark(delivery, "o", DeliveryState.DELIVERED, "0x0000", until, bench.clock())
+    bench.seconds += 1000.0
+    assert bench.archive.retention.forget(study, bench.clock(), (), bench.clock())
+    assert bench.archive.evidence.list(study) == []
+    bench.receive(tmp_path / "again", count=2)
+    bench.route(study, series)
+    assert bench.worker().work_once()
+    again = {item.sop_instance_uid: (item.instance_number, item.sha256) for item in bench.archive.evidence.list(study)}
+    assert again == first
+    bench.seconds += 100
+    bench.receive(tmp_path / "late", count=3)
+    bench.route(study, series)
+    assert bench.worker().work_once()
+    numbers = [item.instance_number for item in bench.archive.evidence.list(study) if item.role == "answer"]
+    assert numbers == [1, 2]
 
 
 @pytest.mark.parametrize(("kind", "said"), [(JobKind.OUT_OF_SCOPE, "out_of_scope"), (JobKind.REFUSED, "refused")])
