@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,27 +146,42 @@ def kills(folder: Path, seed: int, count: int) -> Verdict:
     with with_orthanc(folder, seed) as (on, _, _):
         on.sending(folder, studies=None)
         on.sending(folder, studies=None, stow=True)
-        for _ in range(count):
+        while on.faults < count:
             time.sleep(on.random.uniform(0.05, 4.0))
-            _kill(on, on.random.choice([*ROLES, "whole node"]))
-            on.faults += 1
+            on.faults += _kill(on, on.random.choice([*ROLES, "whole node"]))
         on.come_to_rest()
         return on.verdict()
 
 
-def _kill(on: Stage, what: str) -> None:
+def _kill(on: Stage, what: str) -> bool:
+    """Kill a role if it lives just now, or all of the node as a power cut does; false if the role was not there yet."""
+    living = _living(on.node)
     if what != "whole node":
-        on.node.kill(what)
-        return
-    presences = [on.node.presence(role)["pid"] for role in ROLES]
-    os.kill(on.node.pid, signal.SIGKILL)
-    for pid in presences:  # a power cut leaves no role behind
-        try:
-            os.kill(int(pid), signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    wait_for(on.node.has_ended, 30, "the killed node to be gone")
+        if what in living:
+            _end(living[what])
+        return what in living
+    _end(on.node.pid)
+    for pid in living.values():
+        _end(pid)
+    wait_for(on.node.has_ended, 60, "the killed node to be gone")
     on.node.start(wait=False)
+    return True
+
+
+def _living(node: Node) -> dict[str, int]:
+    """Process ids of the roles that announced themselves and live."""
+    found: dict[str, int] = {}
+    for role in ROLES:
+        with suppress(OSError, ValueError):
+            pid = int(json.loads((node.data_dir / "run" / f"{role}.json").read_text())["pid"])
+            os.kill(pid, 0)
+            found[role] = pid
+    return found
+
+
+def _end(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def pacs_away(folder: Path, seed: int) -> Verdict:
