@@ -9,8 +9,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.account_records import Account, Role
-from dicomnode.archive.audit import add_audit
+from dicomnode.archive.audit import add_event
 from dicomnode.archive.database import Database, IndexRow
+from dicomnode.dicom.audit import AuditEvent, kind_of
 from dicomnode.errors import NotFoundError, UsageError
 
 _ROWS = tables.accounts
@@ -33,7 +34,7 @@ class AccountStore:
         with self._database.read() as connection:
             return [_account(row) for row in connection.execute(select(_ROWS).order_by(_ROWS.c.name))]
 
-    def add(self, name: str, role: Role, password_hash: str, now: datetime, must_change: bool) -> None:
+    def add(self, name: str, role: Role, password_hash: str, now: datetime, must_change: bool, actor: str = "") -> None:
         """Add an account.
 
         Raises:
@@ -43,6 +44,7 @@ class AccountStore:
             if find_account(connection, name) is not None:
                 raise UsageError(f"there is an account {name} already")
             _insert(connection, name, role, password_hash, now, must_change)
+            note_change(connection, "account added", f"{name}: {role}", now, actor)
 
     def add_first(self, name: str, password_hash: str, now: datetime) -> bool:
         """Add the first account, an administrator; false if there is any account already."""
@@ -50,6 +52,7 @@ class AccountStore:
             if connection.execute(select(func.count()).select_from(_ROWS)).scalar_one():
                 return False
             _insert(connection, name, Role.ADMIN, password_hash, now, must_change=True)
+            note_change(connection, "account added", f"{name}: {Role.ADMIN}, at the first start", now)
         return True
 
     def add_external(self, name: str, role: Role, now: datetime) -> Account:
@@ -58,15 +61,16 @@ class AccountStore:
             known = find_account(connection, name)
             if known is None:
                 _insert(connection, name, role, "", now, must_change=False)
+                note_change(connection, "account added", f"{name}: {role}, by its provider", now)
             elif known.role is not role:
                 connection.execute(update(_ROWS).where(_ROWS.c.name == name).values(role=role))
-                add_audit(connection, "account role changed", f"{name}: {role}, by its provider", now)
+                note_change(connection, "account role changed", f"{name}: {role}, by its provider", now)
             found = find_account(connection, name)
         if found is None:
             raise NotFoundError(f"there is no account {name}")
         return found
 
-    def set_role(self, name: str, role: Role, now: datetime) -> None:
+    def set_role(self, name: str, role: Role, now: datetime, actor: str = "") -> None:
         """Give an account another role.
 
         Raises:
@@ -77,9 +81,9 @@ class AccountStore:
             if role is not Role.ADMIN:
                 _keep_an_admin(connection, name)
             _change(connection, name, {"role": role})
-            add_audit(connection, "account role changed", f"{name}: {role}", now)
+            note_change(connection, "account role changed", f"{name}: {role}", now, actor)
 
-    def set_disabled(self, name: str, disabled: bool, now: datetime) -> None:
+    def set_disabled(self, name: str, disabled: bool, now: datetime, actor: str = "") -> None:
         """Close an account, with its tokens, or open it again.
 
         Raises:
@@ -90,9 +94,9 @@ class AccountStore:
             if disabled:
                 _keep_an_admin(connection, name)
             _change(connection, name, {"disabled": disabled, "failures": 0, "locked_until": None})
-            add_audit(connection, "account disabled" if disabled else "account enabled", name, now)
+            note_change(connection, "account disabled" if disabled else "account enabled", name, now, actor)
 
-    def set_password(self, name: str, password_hash: str, now: datetime, must_change: bool) -> None:
+    def set_password(self, name: str, password_hash: str, now: datetime, must_change: bool, actor: str = "") -> None:
         """Give an account another password, and listen to it again from everywhere.
 
         Raises:
@@ -101,7 +105,7 @@ class AccountStore:
         values = {"password_hash": password_hash, "must_change": must_change, "failures": 0, "locked_until": None}
         with self._database.write() as connection:
             _change(connection, name, values)
-            add_audit(connection, "password reset" if must_change else "password changed", name, now)
+            note_change(connection, "password reset" if must_change else "password changed", name, now, actor)
 
     def note_failure(self, name: str, locked_until: datetime | None) -> None:
         """Count a wrong password; lock the account towards addresses that are not known."""
@@ -115,6 +119,11 @@ class AccountStore:
         """Forget wrong passwords."""
         with self._database.write() as connection:
             connection.execute(update(_ROWS).where(_ROWS.c.name == name).values(failures=0, locked_until=None))
+
+
+def note_change(connection: Connection, event: str, detail: str, now: datetime, actor: str = "") -> None:
+    """Write down who changed what an account may do, in the transaction that does it."""
+    add_event(connection, AuditEvent(event, detail, kind_of(event), actor), now)
 
 
 def _account(row: IndexRow) -> Account:
@@ -141,7 +150,6 @@ def _insert(
 ) -> None:
     values = {"name": name, "role": role, "password_hash": password_hash, "must_change": must_change, "created": now}
     connection.execute(insert(_ROWS).values(**values, disabled=False, failures=0))
-    add_audit(connection, "account added", f"{name}: {role}", now)
 
 
 def _change(connection: Connection, name: str, values: dict[str, Any]) -> None:

@@ -8,8 +8,7 @@ from sqlalchemy import insert, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.account_records import Account, ApiToken, Role
-from dicomnode.archive.accounts import find_account
-from dicomnode.archive.audit import add_audit
+from dicomnode.archive.accounts import find_account, note_change
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.errors import NotFoundError
 
@@ -22,7 +21,16 @@ class TokenStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, account: str, label: str, role: Role, digest: str, now: datetime, expires: datetime | None) -> int:
+    def add(
+        self,
+        account: str,
+        label: str,
+        role: Role,
+        digest: str,
+        now: datetime,
+        expires: datetime | None,
+        actor: str = "",
+    ) -> int:
         """Add a token; returns its number.
 
         Raises:
@@ -34,7 +42,7 @@ class TokenStore:
                 raise NotFoundError(f"there is no account {account}: 'dicomnode accounts list' shows them")
             added = connection.execute(insert(_ROWS).values(**values, expires=expires, revoked=False))
             (token_id,) = added.inserted_primary_key or (0,)
-            add_audit(connection, "token added", f"token {token_id} of {account}: {role}", now)
+            note_change(connection, "token added", f"token {token_id} of {account}: {role}", now, actor)
         return int(token_id)
 
     def find(self, digest: str) -> tuple[ApiToken, Account] | None:
@@ -52,7 +60,7 @@ class TokenStore:
         with self._database.read() as connection:
             return [_token(row) for row in connection.execute(query)]
 
-    def revoke(self, token_id: int, now: datetime) -> None:
+    def revoke(self, token_id: int, now: datetime, actor: str = "") -> None:
         """End a token.
 
         Raises:
@@ -62,7 +70,7 @@ class TokenStore:
             changed = connection.execute(update(_ROWS).where(_ROWS.c.token_id == token_id).values(revoked=True))
             if changed.rowcount == 0:
                 raise NotFoundError(f"there is no token {token_id}: 'dicomnode accounts token list' shows them")
-            add_audit(connection, "token revoked", f"token {token_id}", now)
+            note_change(connection, "token revoked", f"token {token_id}", now, actor)
 
 
 def _token(row: IndexRow) -> ApiToken:

@@ -26,6 +26,9 @@ _EXAMPLES = """examples:
   dicomnode accounts token add eva --role sender --label "CT 2" --days 365
 """
 
+# Whoever may run the command may change the index: the operating system knows who that was.
+_ACTOR = "dicomnode accounts"
+
 Work = Callable[[Archive, argparse.Namespace], int]
 
 
@@ -103,22 +106,22 @@ def _add(archive: Archive, arguments: argparse.Namespace) -> int:
 
     password = _password(arguments)
     must_change = not arguments.prompt
-    add_account(archive, Passwords(), arguments.name, Role(arguments.role), password, _now(), must_change)
+    add_account(archive, Passwords(), arguments.name, Role(arguments.role), password, _now(), must_change, _ACTOR)
     return _tell_password(arguments, password)
 
 
 def _set_role(archive: Archive, arguments: argparse.Namespace) -> int:
-    archive.accounts.set_role(arguments.name, Role(arguments.role), _now())
+    archive.accounts.set_role(arguments.name, Role(arguments.role), _now(), _ACTOR)
     return _tell(arguments, {"name": arguments.name, "role": arguments.role})
 
 
 def _disable(archive: Archive, arguments: argparse.Namespace) -> int:
-    archive.accounts.set_disabled(arguments.name, True, _now())
+    archive.accounts.set_disabled(arguments.name, True, _now(), _ACTOR)
     return _tell(arguments, {"name": arguments.name, "disabled": True})
 
 
 def _enable(archive: Archive, arguments: argparse.Namespace) -> int:
-    archive.accounts.set_disabled(arguments.name, False, _now())
+    archive.accounts.set_disabled(arguments.name, False, _now(), _ACTOR)
     return _tell(arguments, {"name": arguments.name, "disabled": False})
 
 
@@ -128,7 +131,9 @@ def _reset(archive: Archive, arguments: argparse.Namespace) -> int:
 
     find_account(archive, arguments.name)
     password = _password(arguments)
-    give_password(archive, Passwords(), arguments.name, password, _now(), must_change=not arguments.prompt)
+    give_password(
+        archive, Passwords(), arguments.name, password, _now(), must_change=not arguments.prompt, actor=_ACTOR
+    )
     return _tell_password(arguments, password)
 
 
@@ -153,7 +158,7 @@ def _add_token(archive: Archive, arguments: argparse.Namespace) -> int:
         raise UsageError(f"--days {arguments.days}: a token lasts 1 to {_MOST_DAYS} days")
     now = _now()
     expires = now + timedelta(days=arguments.days)
-    number, token = add_token(archive, arguments.name, arguments.label, Role(arguments.role), now, expires)
+    number, token = add_token(archive, arguments.name, arguments.label, Role(arguments.role), now, expires, _ACTOR)
     if arguments.json:
         print(json.dumps({"token_id": number, "token": token, "expires": expires.isoformat()}))
     else:
@@ -163,7 +168,7 @@ def _add_token(archive: Archive, arguments: argparse.Namespace) -> int:
 
 
 def _revoke_token(archive: Archive, arguments: argparse.Namespace) -> int:
-    archive.tokens.revoke(arguments.number, _now())
+    archive.tokens.revoke(arguments.number, _now(), _ACTOR)
     return _tell(arguments, {"token_id": arguments.number, "revoked": True})
 
 

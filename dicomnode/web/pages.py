@@ -89,6 +89,7 @@ def overview(
         "receive_port": settings.receive.port,
         "tiles": _tiles(archive),
         "studies": [_study_row(archive, record) for record in records[:_PAGE]],
+        "offset": offset,
         "next_offset": offset + _PAGE if len(records) > _PAGE else None,
     }
     return templates.TemplateResponse(request, "overview.html", content)

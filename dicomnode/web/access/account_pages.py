@@ -17,6 +17,7 @@ from dicomnode.web.access.forms import Form, FormOf
 from dicomnode.web.access.guard import NowOf, PrincipalOf
 from dicomnode.web.access.login_pages import PasswordsOf
 from dicomnode.web.addresses import ArchiveOf
+from dicomnode.web.auditing import actor_of
 from dicomnode.web.pages import TemplatesOf, who
 
 _DAYS = (30, 90, 365, 1825)
@@ -46,25 +47,25 @@ def add(
 ) -> Response:
     """Add an account; its one-time password is shown this once."""
     name, password = form.get("name", ""), make_password()
-    add_account(archive, passwords, name, _role(form), password, now, must_change=True)
+    add_account(archive, passwords, name, _role(form), password, now, must_change=True, actor=actor_of(request))
     return _shown(request, archive, templates, now, f"One-time password of {name}", password)
 
 
-def set_role(archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
+def set_role(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
     """Give an account another role."""
-    archive.accounts.set_role(form.get("name", ""), _role(form), now)
+    archive.accounts.set_role(form.get("name", ""), _role(form), now, actor_of(request))
     return _back()
 
 
-def disable(archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
+def disable(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
     """Close an account."""
-    archive.accounts.set_disabled(form.get("name", ""), True, now)
+    archive.accounts.set_disabled(form.get("name", ""), True, now, actor_of(request))
     return _back()
 
 
-def enable(archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
+def enable(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
     """Open an account again."""
-    archive.accounts.set_disabled(form.get("name", ""), False, now)
+    archive.accounts.set_disabled(form.get("name", ""), False, now, actor_of(request))
     return _back()
 
 
@@ -73,7 +74,7 @@ def reset_password(
 ) -> Response:
     """Give an account a one-time password, which is shown this once."""
     name, password = form.get("name", ""), make_password()
-    give_password(archive, passwords, name, password, now, must_change=True)
+    give_password(archive, passwords, name, password, now, must_change=True, actor=actor_of(request))
     return _shown(request, archive, templates, now, f"One-time password of {name}", password)
 
 
@@ -83,16 +84,16 @@ def new_token(request: Request, archive: ArchiveOf, templates: TemplatesOf, form
     if not (days.isascii() and days.isdigit() and 0 < int(days[:6]) <= _DAYS[-1]):
         raise UsageError(f"a token lasts 1 to {_DAYS[-1]} days")
     name, expires = form.get("name", ""), now + timedelta(days=int(days))
-    _, token = add_token(archive, name, form.get("label", ""), _role(form), now, expires)
+    _, token = add_token(archive, name, form.get("label", ""), _role(form), now, expires, actor_of(request))
     return _shown(request, archive, templates, now, f"Token of {name}", token)
 
 
-def revoke_token(archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
+def revoke_token(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
     """End a token."""
     number = form.get("token", "")
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         raise UsageError("name the token by its number")
-    archive.tokens.revoke(int(number), now)
+    archive.tokens.revoke(int(number), now, actor_of(request))
     return _back()
 
 

@@ -19,7 +19,14 @@ _TOKEN_MARK = "dicomnode_"  # noqa: S105  no secret itself
 
 
 def add_account(
-    archive: Archive, passwords: Passwords, name: str, role: Role, password: str, now: datetime, must_change: bool
+    archive: Archive,
+    passwords: Passwords,
+    name: str,
+    role: Role,
+    password: str,
+    now: datetime,
+    must_change: bool,
+    actor: str = "",
 ) -> None:
     """Add an account.
 
@@ -28,7 +35,7 @@ def add_account(
     """
     if not _NAME.fullmatch(name):
         raise UsageError("the name of an account is 1 to 64 letters, digits, dots, hyphens, underscores and @")
-    archive.accounts.add(name, role, passwords.hash(password), now, must_change)
+    archive.accounts.add(name, role, passwords.hash(password), now, must_change, actor)
 
 
 def add_first_account(archive: Archive, passwords: Passwords, now: datetime) -> str | None:
@@ -44,7 +51,13 @@ def add_first_account(archive: Archive, passwords: Passwords, now: datetime) -> 
 
 
 def give_password(
-    archive: Archive, passwords: Passwords, name: str, password: str, now: datetime, must_change: bool
+    archive: Archive,
+    passwords: Passwords,
+    name: str,
+    password: str,
+    now: datetime,
+    must_change: bool,
+    actor: str = "",
 ) -> None:
     """Give an account another password.
 
@@ -54,11 +67,11 @@ def give_password(
     """
     if not find_account(archive, name).password_hash:
         raise UsageError(f"{name} has no password here: the provider that signs in has")
-    archive.accounts.set_password(name, passwords.hash(password), now, must_change)
+    archive.accounts.set_password(name, passwords.hash(password), now, must_change, actor)
 
 
 def add_token(
-    archive: Archive, name: str, label: str, role: Role, now: datetime, expires: datetime | None
+    archive: Archive, name: str, label: str, role: Role, now: datetime, expires: datetime | None, actor: str = ""
 ) -> tuple[int, str]:
     """Add a token to an account.
 
@@ -75,7 +88,7 @@ def add_token(
     if len(label) > _LONGEST_LABEL or not label.isprintable():
         raise UsageError(f"a label is a line of at most {_LONGEST_LABEL} characters")
     token = f"{_TOKEN_MARK}{make_secret()}"
-    return archive.tokens.add(name, label, role, secret_digest(token), now, expires), token
+    return archive.tokens.add(name, label, role, secret_digest(token), now, expires, actor), token
 
 
 def find_account(archive: Archive, name: str) -> Account:

@@ -21,6 +21,7 @@ from dicomnode.web.access.principal import ANYBODY, NO_LOGIN, Principal, Way, of
 from dicomnode.web.access.signing_in import SigningIn
 
 _TOUCH_AFTER = timedelta(seconds=30)
+_BY_ITSELF = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,9 @@ class Credentials:
             return None
         digest = secret_digest(secret)
         session = self._archive.sessions.find(digest, now, timedelta(minutes=self._settings.idle_minutes))
-        if session is not None and now - session.last_used > _TOUCH_AFTER:
+        # A page that loads itself anew is not somebody who is there.
+        is_used = _BY_ITSELF not in request.query_params
+        if session is not None and is_used and now - session.last_used > _TOUCH_AFTER:
             self._archive.sessions.touch(digest, now)
         return session
 

@@ -19,6 +19,7 @@ from dicomnode.web.access.forms import Form, FormOf
 from dicomnode.web.access.guard import CredentialsOf, NowOf, PrincipalOf, wants_page
 from dicomnode.web.access.principal import Way
 from dicomnode.web.addresses import SERVICE, ArchiveOf
+from dicomnode.web.auditing import actor_of
 from dicomnode.web.pages import TemplatesOf, who
 from dicomnode.web.problems import problem, status_of
 
@@ -106,7 +107,7 @@ def change_password(
     except (UsageError, AccessError) as error:
         content = _password_content(request, principal.must_change) | {"error": str(error)}
         return templates.TemplateResponse(request, "password.html", content, HTTPStatus.BAD_REQUEST)
-    archive.accounts.set_password(name, passwords.hash(form["new"]), now, must_change=False)
+    archive.accounts.set_password(name, passwords.hash(form["new"]), now, must_change=False, actor=actor_of(request))
     begun = credentials.begin(replace(account, must_change=False), address)
     return enter(request, begun, RedirectResponse("/", HTTPStatus.SEE_OTHER))
 

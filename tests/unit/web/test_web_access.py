@@ -206,6 +206,7 @@ def test_administrators_manage_accounts_and_tokens_by_page(guarded: FastAPI, arc
     assert 'class="state disabled"' in browser.get("/accounts").text
     assert browser.submit("/accounts", "/accounts/enable", name="tom").status_code == 303
     assert '<span class="event">account disabled</span><span>tom</span>' in browser.get("/audit").text
+    assert {entry.actor for entry in archive.audit.list() if entry.detail == "tom"} == {"eva@127.0.0.1"}
     for action, fields in (
         ("/accounts/role", {"name": "tom", "role": "king"}),
         ("/accounts/disable", {"name": "eva"}),

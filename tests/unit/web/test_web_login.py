@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from dicomnode.archive import Archive
 from dicomnode.archive.account_records import Role
+from dicomnode.dicom.audit import AuditOutcome
 from dicomnode.errors import NotFoundError, UsageError
 from dicomnode.settings import Settings
 from dicomnode.web.access.accounts import add_first_account
@@ -90,6 +91,16 @@ def test_logins_end_by_logout_by_idling_and_by_age(guarded: FastAPI, clock: Cloc
     assert last == 401
 
 
+def test_a_page_that_loads_itself_anew_keeps_no_login_alive(guarded: FastAPI, clock: Clock) -> None:
+    browser = Browser(guarded)
+    browser.sign_in("eva")
+    assert 'content="15; url=/?auto=1"' in browser.get("/").text
+    clock.turn(minutes=29)
+    assert browser.get("/?auto=1").status_code == 200
+    clock.turn(minutes=2)
+    assert browser.get("/?auto=1").status_code == 401
+
+
 def test_a_changed_password_ends_all_other_logins(guarded: FastAPI) -> None:
     here, there = Browser(guarded), Browser(guarded)
     here.sign_in("eva")
@@ -145,6 +156,9 @@ def test_guessing_waits_and_others_do_not(guarded: FastAPI, clock: Clock, archiv
     events = [entry.event for entry in archive.audit.list()]
     assert events.count("login failed") == 5
     assert events.count("login") == 2
+    newest, *_, oldest = [entry for entry in archive.audit.list() if entry.event.startswith("login")]
+    assert (newest.actor, newest.outcome) == ("eva@192.0.2.7", AuditOutcome.SUCCESS)
+    assert (oldest.actor, oldest.outcome) == ("eva@192.0.2.7", AuditOutcome.MINOR_FAILURE)
 
 
 def test_many_addresses_lock_an_account_for_strangers_only(guarded: FastAPI, clock: Clock, archive: Archive) -> None:
