@@ -42,7 +42,7 @@ class Bench:
         return at(self.seconds)
 
     def worker(self, owner: str = "w1") -> Worker:
-        return Worker(self.archive, self.settings, owner, self.clock)
+        return Worker(self.archive, self.settings, owner, self.clock, lambda: self.seconds)
 
     def receive(self, folder: Path, **options) -> tuple[str, str]:
         paths = make_series(folder, **options)

@@ -85,8 +85,8 @@ class Comparing:
         return _without_answer([settings.name for settings in self._pacs], troubles)
 
     def _compare_with(self, settings: PacsSettings, uid: str, stop: threading.Event) -> Compared | None:
-        until, trouble = self._away.get(settings.name, (self._clock(), ""))
-        if self._clock() < until:
+        since, trouble = self._away.get(settings.name, (None, ""))
+        if since is not None and abs(self._clock() - since) < _AWAY:  # a clock that was put back makes it no longer
             raise PeerUnavailableError(trouble)
         with self._open_pacs(settings) as pacs:
             if pacs.study(uid) is None:
@@ -127,7 +127,7 @@ class Comparing:
         if isinstance(error, PeerUnavailableError) and self._away.get(settings.name, (None, ""))[1] != str(error):
             _LOG.warning("pacs %s: %s", settings.name, error)
         if isinstance(error, PeerUnavailableError):
-            self._away[settings.name] = (self._clock() + _AWAY, str(error))
+            self._away[settings.name] = (self._clock(), str(error))
 
 
 def _counts(item: HeldInstance) -> bool:

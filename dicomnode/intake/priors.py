@@ -73,13 +73,14 @@ class PriorFetching:
         for awaited in self._archive.priors.awaited():
             if stop.is_set():
                 return
-            if self._clock() < self._paused.get(awaited.job_id, self._clock()):
+            paused = self._paused.get(awaited.job_id)
+            if paused is not None and abs(self._clock() - paused) < _PAUSE:  # a clock that was put back adds nothing
                 continue
             try:
                 self._look(awaited, stop)
             except (ArchiveError, OSError) as error:
                 _LOG.error("priors of study %s: %s", awaited.study_instance_uid, error)
-                self._paused[awaited.job_id] = self._clock() + _PAUSE
+                self._paused[awaited.job_id] = self._clock()
 
     def _look(self, awaited: Awaited, stop: threading.Event) -> None:
         wanted = self._wanted(awaited.model_name)
@@ -97,7 +98,7 @@ class PriorFetching:
         if stop.is_set():
             return
         if troubles and len(found) < wanted.count and self._clock() - awaited.since < self._patience:
-            self._paused[awaited.job_id] = self._clock() + _PAUSE
+            self._paused[awaited.job_id] = self._clock()
             return
         self._paused.pop(awaited.job_id, None)
         self._settle(awaited, wanted, found, troubles)

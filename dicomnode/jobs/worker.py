@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -41,7 +42,14 @@ _CODED_ANSWERS = {JobKind.OUT_OF_SCOPE: Outcome.OUT_OF_SCOPE, JobKind.REFUSED: O
 class Worker:
     """Does the jobs of one process, one at a time, on one device."""
 
-    def __init__(self, archive: Archive, settings: Settings, owner: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        settings: Settings,
+        owner: str,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Prepare a worker.
 
         Args:
@@ -49,6 +57,7 @@ class Worker:
             settings: The node's settings.
             owner: Names this process in leases.
             clock: Present time, with time zone.
+            monotonic: Seconds, whatever is done to the clock; tells how long a job takes.
         """
         self._archive = archive
         self._settings = settings
@@ -56,7 +65,8 @@ class Worker:
         self._clock = clock
         self._models = LoadedModels(settings.models.folder, settings)
         self._current: Job | None = None
-        self._began = clock()
+        self._monotonic = monotonic
+        self._began = monotonic()
         self._idle = Event()
         self._idle.set()
 
@@ -82,7 +92,7 @@ class Worker:
             False if no job does.
         """
         job, now = self._current, self._clock()
-        if self._idle.is_set() or job is None or now - self._began < timedelta(seconds=seconds):
+        if self._idle.is_set() or job is None or self._monotonic() - self._began < seconds:
             return False
         reason = f"timed out: it took longer than {seconds:g} s (infer.timeout_seconds)"
         if not self._archive.jobs.retry_later(job.job_id, self._owner, reason, self._next_attempt(job, now), now):
@@ -96,7 +106,7 @@ class Worker:
         job = self._archive.jobs.lease(self._owner, self._clock(), lease_seconds)
         if job is None:
             return False
-        self._current, self._began = job, self._clock()
+        self._current, self._began = job, self._monotonic()
         self._idle.clear()
         try:
             with Heartbeat(self._archive.jobs, job.job_id, self._owner, lease_seconds, self._clock):
