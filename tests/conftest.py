@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.node_fixtures import node_factory
 from tests.peers_fixtures import ORTHANC, ORTHANC_DICOMWEB, orthanc, store_scp
+from tests.phi import LogLines, leaks, lines_of_logs, patients_in
 from tests.tls import certificates, made_certificates
 from tests.unit.conftest import make_bundle, make_exam_bundle
 
@@ -31,6 +35,39 @@ PEERS = {
     "data": lambda: Path(os.environ.get("DICOMNODE_TEST_DATA", "/nonexistent")).is_dir(),
 }
 REQUIRE = "DICOMNODE_REQUIRE_PEERS"
+
+
+LOG_LINES = pytest.StashKey[LogLines]()
+
+
+class WarningLines:
+    """Keeps what warnings say: pydicom's quote values."""
+
+    def __init__(self, kept: LogLines) -> None:
+        self._kept = kept
+
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        self._kept.note(str(warning_message.message))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LOG_LINES] = LogLines()
+    config.pluginmanager.register(WarningLines(config.stash[LOG_LINES]))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_patient_in_any_log(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fails the run if a log line of it names a test patient (tests/phi.py)."""
+    kept = pytestconfig.stash[LOG_LINES]
+    logger = logging.getLogger("dicomnode")
+    logger.addHandler(kept)
+    yield
+    logger.removeHandler(kept)
+    folder = tmp_path_factory.getbasetemp()
+    samples = Path(os.environ.get("DICOMNODE_TEST_DATA", "/nonexistent")) / "dicom_samples"
+    found = leaks(kept.lines | lines_of_logs(folder), patients_in([folder, samples]))
+    if found:
+        pytest.fail("log lines that name a patient:\n" + "\n".join(found), pytrace=False)
 
 
 @pytest.fixture

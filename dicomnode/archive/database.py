@@ -85,10 +85,12 @@ def _engine(url: str) -> Engine:
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS} if sqlite else {}
     try:
         engine = create_engine(url, connect_args=arguments, pool_size=8, max_overflow=56)
-    except (ArgumentError, ImportError) as error:
+    except (ArgumentError, ImportError, ValueError) as error:
+        # What SQLAlchemy says of a URL that it cannot read may quote it, and it may hold a password
+        reason = str(error) if isinstance(error, ImportError) else "it is no SQLAlchemy URL"
         raise SettingsError(
-            f"archive.database_url cannot be used ({error}): give an SQLAlchemy URL, and install its driver"
-        ) from error
+            f"archive.database_url cannot be used ({reason}): give an SQLAlchemy URL, and install its driver"
+        ) from None
     event.listen(engine, "begin", _begin_sqlite if sqlite else _begin_server)
     if sqlite:
         event.listen(engine, "connect", _prepare_sqlite)

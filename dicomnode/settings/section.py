@@ -16,6 +16,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Secret = Annotated[str, StringConstraints(pattern=r"^(file|env):.+$")]
 """Where a secret is: ``file:PATH`` or ``env:NAME``. Secrets themselves never stand in the settings file."""
 SECRET_FILE = "file:"  # noqa: S105  says where one is
+SECRET_VARIABLE = "env:"  # noqa: S105
 
 
 class Section(BaseModel):

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from dicomnode.errors import SettingsError
 from dicomnode.settings.log import LogSettings
 from dicomnode.settings.network import PacsSettings, PeerSettings, ReceiveSettings
-from dicomnode.settings.section import SECRET_FILE, AETitle, Name, Section
+from dicomnode.settings.section import SECRET_FILE, SECRET_VARIABLE, AETitle, Name, Section, read_secret
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
 from dicomnode.settings.targets import PollerSettings, RuleSettings, TargetSettings
 from dicomnode.settings.web import WebSettings
@@ -30,7 +30,11 @@ class NodeSettings(Section):
 class ArchiveSettings(Section):
     """Where instances and the index are kept."""
 
-    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in data_dir.")
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL, or where it is: file:PATH or env:NAME; empty means SQLite in data_dir.",
+        repr=False,
+    )
 
 
 class CompletionSettings(Section):
@@ -108,8 +112,15 @@ class Settings(Section):
 
     @property
     def database_url(self) -> str:
-        """The index's SQLAlchemy URL."""
-        return self.archive.database_url or f"sqlite:///{(self.node.data_dir / 'index.sqlite').absolute()}"
+        """The index's SQLAlchemy URL; it may hold a password.
+
+        Raises:
+            SettingsError: It is a secret that is not there.
+        """
+        url = self.archive.database_url
+        if url.startswith((SECRET_FILE, SECRET_VARIABLE)):
+            return read_secret(url, "archive.database_url")
+        return url or f"sqlite:///{(self.node.data_dir / 'index.sqlite').absolute()}"
 
 
 def load_settings(path: Path | None) -> Settings:
