@@ -132,6 +132,7 @@ def _json(
                 "state": str(item.state),
                 "status": item.status,
                 "attempts": item.attempts,
+                "sent_as": item.sent_sop_instance_uid,
                 "sent_at": item.sent_at and item.sent_at.isoformat(),
                 "proof": str(item.proof),
                 "proof_status": item.proof_status,
