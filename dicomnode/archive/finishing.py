@@ -16,6 +16,7 @@ from dicomnode.archive.files import file_sha256
 from dicomnode.archive.indexing import Kept, add_instance
 from dicomnode.archive.records import (
     DeliveryState,
+    DeploymentState,
     EvidenceState,
     Job,
     Kind,
@@ -55,6 +56,7 @@ class Answer:
 def add_answer(connection: Connection, job: Job, answer: Answer, now: datetime) -> None:
     """Write evidence, deliveries and trace of a job that just ended."""
     queued = 0
+    silent = job.silent or _is_silenced(connection, job.model_name)
     for new, kept in answer.objects:
         known = _known(connection, new.sop_instance_uid)
         if known is None:
@@ -63,7 +65,7 @@ def add_answer(connection: Connection, job: Job, answer: Answer, now: datetime) 
         if known is not None and withdrawn:
             text = f"{new.role} {new.sop_instance_uid} is the same as before, which recall {known.recall_id} withdrew"
             _trace(connection, job, "recalled", f"{text}: it stays withdrawn", now)
-        if new.state is EvidenceState.READY and not job.silent and not withdrawn:
+        if new.state is EvidenceState.READY and not silent and not withdrawn:
             wanting = [target for target in job.targets if target not in new.unwanted_by]
             queued += queue(connection, new.sop_instance_uid, wanting, now)
     states = [new.state for new, _ in answer.objects]
@@ -71,11 +73,18 @@ def add_answer(connection: Connection, job: Job, answer: Answer, now: datetime) 
         if new.state is EvidenceState.QUARANTINED:
             _trace(connection, job, "quarantined", f"{new.role} {new.sop_instance_uid}: {new.reason}", now)
     parts = [f"{states.count(EvidenceState.READY)} evidence object(s) made", f"{queued} new delivery(ies)"]
-    if job.silent:
+    if silent:
         parts.append("silent model: nothing is sent")
     if job.error:
         parts.insert(0, f"failed: {job.error}")
     _trace(connection, job, "answered", ", ".join(parts), now)
+
+
+def _is_silenced(connection: Connection, model_name: str) -> bool:
+    """Whether an administrator silenced the model or switched it off since, up to this very transaction."""
+    rows = tables.deployments
+    state = connection.execute(select(rows.c.state).where(rows.c.model_name == model_name)).scalar_one_or_none()
+    return state is not None and state != DeploymentState.LIVE
 
 
 def _known(connection: Connection, sop_instance_uid: str) -> IndexRow | None:

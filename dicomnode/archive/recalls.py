@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -171,21 +171,6 @@ class RecallStore:
             recalled = Recalled(len(uids), cancelled, queued)
             _trace(connection, recall_id, study_instance_uid, items[0].job_id, recalled, now)
         return recalled
-
-    def reason(self, recall_id: int) -> str:
-        """Why something was recalled."""
-        with self._database.read() as connection:
-            rows = tables.recalls.c
-            return str(connection.execute(select(rows.reason).where(rows.recall_id == recall_id)).scalar_one())
-
-    def counts(self) -> Mapping[str, int]:
-        """How many evidence objects of each model are withdrawn."""
-        query = select(_EVIDENCE.model_name).where(_EVIDENCE.recall_id.is_not(None))
-        counts: dict[str, int] = {}
-        with self._database.read() as connection:
-            for name in connection.execute(query).scalars():
-                counts[name] = counts.get(name, 0) + 1
-        return counts
 
     def _recallable(self, connection: Connection, row: IndexRow) -> Recallable:
         newer = select(_EVIDENCE.sop_instance_uid).where(

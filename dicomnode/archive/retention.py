@@ -149,7 +149,10 @@ def _undelivered(uid: ColumnElement[str], proving: Collection[str]) -> ColumnEle
     rows, made = tables.deliveries.c, tables.evidence.alias("made").c
     proven = or_(rows.proof.in_(_PROVEN), and_(rows.target.not_in(proving), rows.proof.in_(_ENOUGH)))
     settled = or_(rows.state.in_(_NEVER_SENT), and_(rows.state.in_(_ARRIVED), proven))
-    return exists().where(made.study_instance_uid == uid, made.sop_instance_uid == rows.sop_instance_uid, ~settled)
+    stands = made.recall_id.is_(None)  # of what was withdrawn nothing is sent or proven any more
+    return exists().where(
+        made.study_instance_uid == uid, made.sop_instance_uid == rows.sop_instance_uid, stands, ~settled
+    )
 
 
 def _still_sent(uid: ColumnElement[str]) -> ColumnElement[bool]:

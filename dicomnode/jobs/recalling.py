@@ -144,7 +144,12 @@ def _rejections(desk: _Desk, items: Sequence[Recallable], sent: Sequence[SentTo]
         groups.setdefault(held, []).append(target)
     if not groups:
         return
-    report = _read(next((item for item in items if item.kind in _REPORTS), items[0]).path)
+    # Whose study it is, a report tells as it was sent: it may have been corrected on the way
+    reports = [one.path for one in sent if one.sop_class_uid in SR_CLASSES]
+    reports += [item.path for item in items if item.kind in _REPORTS]
+    if not reports:
+        raise InputError("the result has no report that tells whose it is")
+    report = _read(reports[0])
     series = evidence_series_uid(str(report.StudyInstanceUID), desk.request.model_name, REJECTION)
     first = desk.archive.recalls.next_number(series)
     for number, (held, targets) in enumerate(sorted(groups.items(), key=lambda group: group[1]), first):

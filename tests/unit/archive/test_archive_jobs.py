@@ -10,6 +10,7 @@ import pytest
 from dicomnode.archive import Archive
 from dicomnode.archive.records import (
     DeliveryState,
+    DeploymentState,
     EvidenceState,
     Job,
     JobKind,
@@ -288,3 +289,14 @@ def test_other_bytes_for_the_same_evidence_get_another_path(archive: Archive) ->
     second = archive.evidence.write_file(make_file("2.25.1", InstanceNumber=2), "2.25.1")
     assert second != first
     assert read_header(BytesIO(first.read_bytes())).instance_number is None
+
+
+@pytest.mark.parametrize("state", [DeploymentState.SILENT, DeploymentState.OFF])
+def test_a_model_that_is_switched_while_its_job_ends_sends_nothing(archive: Archive, state: DeploymentState) -> None:
+    archive.deployments.approve("brain", "d" * 64, DeploymentState.LIVE, NOW)
+    routed(archive)
+    job = leased(archive)
+    archive.deployments.set_state("brain", state, at(1))
+    assert archive.jobs.finish(job.job_id, "w1", [new_evidence(archive)], "{}", at(2), targets=("pacs",))
+    assert archive.deliveries.list() == []
+    assert "nothing is sent" in archive.traces.list("1.2.3")[-1].text

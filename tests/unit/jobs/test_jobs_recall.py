@@ -191,3 +191,13 @@ def test_a_silent_result_is_marked_and_nobody_is_told(bench, tmp_path):
     assert bench.worker().work_once()
     report = take_back(bench)
     assert (report.objects, report.sent, report.notes) == (2, 0, 0)
+
+
+def test_two_recalls_at_once_withdraw_once(bench, tmp_path):
+    study = answered(bench, tmp_path)
+    recalls = bench.archive.recalls
+    items = recalls.candidates("small", at(0), at(1000))[study]
+    number = recalls.begin("small", at(0), at(1000), "", at(50))
+    assert recalls.withdraw(number, study, items, [], at(51)).objects == 2
+    assert recalls.withdraw(number + 1, study, items, [], at(52)) is None
+    assert {item.recall_id for item in bench.archive.evidence.list(study)} == {number}
