@@ -9,6 +9,7 @@ from threading import Event, Thread
 import pytest
 from pydicom import dcmread
 
+from dicomnode.archive.checks import CheckState, StudyCheck
 from dicomnode.archive.records import DeliveryState, DeploymentState, EvidenceState, JobKind, JobState
 from dicomnode.errors import ArchiveFullError, BundleError
 from dicomnode.jobs.deployed import Shelf, deployed_models
@@ -293,3 +294,16 @@ def test_a_study_whose_patient_changes_on_the_way_is_refused_in_a_report(bench, 
     assert bench.deliveries() == {"pacs": 2}
     for entry in bench.archive.traces.list(study):
         assert "SOMEBODY" not in entry.text
+
+
+def test_an_answer_says_if_images_of_the_study_are_missing(bench, tmp_path):
+    study, series = bench.receive(tmp_path / "in", count=2)
+    bench.archive.checks.put(
+        StudyCheck(study, 1, CheckState.INCOMPLETE, "archive", 5, 2, 1, bench.clock(), "3 could not be had")
+    )
+    bench.route(study, series)
+    assert bench.worker().work_once()
+    said = "the study is incomplete: 3 of 5 images are missing"
+    assert said in json.loads(bench.archive.jobs.list()[0].result_json)["reason"]
+    (text,) = [item for item in bench.archive.evidence.list(study) if item.role == "text"]
+    assert any(said in str(item.value) for item in dcmread(text.path).iterall() if item.keyword == "TextValue")
