@@ -1,12 +1,16 @@
-"""The first weeks in a hospital: results that loop back, recalls."""
+"""The first weeks in a hospital: silent models, results that loop back, recalls, backups, replays."""
 
 from __future__ import annotations
 
 import json
+import threading
+from pathlib import Path
 
 import pytest
 import requests
 
+from dicomnode.archive.records import DeploymentState
+from dicomnode.settings import load_settings
 from tests.factories import make_series
 from tests.integration.studies import storescu, study_uid
 from tests.peers_fixtures import running_orthanc, wait_for
@@ -35,6 +39,14 @@ def delivered(node, study: str, count: int | None = None) -> list[str]:
         return done if found and len(done) == (len(found) if count is None else count) else None
 
     return wait_for(all_arrived, 240, f"deliveries of {study}\n{node.log[-2000:]}")
+
+
+def answered(node, study: str, jobs: int = 1) -> None:
+    def done() -> bool:
+        with node.archive() as archive:
+            return [str(job.state) for job in archive.jobs.list(study)] == ["done"] * jobs
+
+    wait_for(done, 240, f"answers for {study}\n{node.log[-2000:]}")
 
 
 def holds(node, uids: list[str]) -> bool:
@@ -76,3 +88,67 @@ def test_what_auto_forward_brings_back_starts_no_work_on_either_node(node_factor
         page = requests.get(f"{first.web_url}/studies/{study}", timeout=30).text
         assert "withdrawn" in page
         assert "wrong calibration" in page
+
+
+def test_silent_then_backed_up_while_it_receives_then_live(node_factory, make_bundle, store_scp, tmp_path):
+    scp = store_scp()
+    node = node_factory({"targets": [target(scp)]}, models=make_bundle().parent)
+    node.deploy("small", state=DeploymentState.SILENT)
+    paths = make_series(tmp_path / "in", count=2)
+    storescu(paths, node.dicom_port)
+    study = study_uid(paths)
+    answered(node, study)
+    page = requests.get(f"{node.web_url}/studies/{study}", timeout=30).text
+    assert "silent, never sent" in page
+    assert "small" in page
+    assert json.loads(node.command("status", "--json").stdout)["models"] == {"small": "silent"}
+    counts = back_up_while_receiving(node, tmp_path)
+    restored = restored_counts(node, tmp_path)
+    assert restored["instances"] == counts["instances"] > 2
+    # Nothing of the silent time was ever sent; live, the same study run again sends its stored answer.
+    assert scp.calls == []
+    assert node.command("models", "set", "small", "live").returncode == 0
+    ran = node.command("replay", "--study", study, "--json")
+    assert json.loads(ran.stdout) == {"studies": [study], "skipped": 0}
+    uids = delivered(node, study)
+    assert sorted(set(scp.received) & set(uids)) == sorted(uids)
+    with node.archive() as archive:
+        assert {item.instance_number for item in archive.evidence.list(study)} == {1}
+
+
+def back_up_while_receiving(node, tmp_path: Path) -> dict[str, int]:
+    stop = threading.Event()
+
+    def send() -> None:
+        for number in range(40):
+            if stop.is_set():
+                return
+            folder = tmp_path / f"more{number}"
+            storescu(make_series(folder, count=2, study=f"more{number}", modality="CT"), node.dicom_port)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        for _ in range(2):
+            ran = node.command("backup", str(tmp_path / "backup"), "--json")
+            assert ran.returncode == 0, ran.stderr
+    finally:
+        stop.set()
+        sender.join(120)
+    return json.loads(ran.stdout)
+
+
+def restored_counts(node, tmp_path: Path) -> dict[str, int]:
+    """Restore beside the running node, whose own folder is refused."""
+    assert "a node runs on" in node.command("restore", str(tmp_path / "backup")).stderr
+    text = node.settings_path.read_text().replace(str(node.data_dir), str(tmp_path / "restored"))
+    other = tmp_path / "restored.toml"
+    other.write_text(text)
+    from dicomnode.archive import Archive
+    from dicomnode.cli.main import main
+
+    assert main(["restore", str(tmp_path / "backup"), "--settings", str(other)]) == 0
+    with Archive.open(load_settings(other)) as archive:
+        counts = {"instances": sum(record.number_of_instances for record in archive.studies.list(limit=None))}
+        assert archive.deliveries.list() == []
+    return counts
