@@ -13,6 +13,7 @@ from typing import Protocol
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Origin, Way
+from dicomnode.dicom.audit import AuditKind
 from dicomnode.errors import ArchiveError, PeerError, PeerUnavailableError
 from dicomnode.intake.fetching import Fetcher
 from dicomnode.peers.dicomweb import InstanceSummary, StudySummary
@@ -68,6 +69,7 @@ class Poller:
         self._random = random or Random()  # noqa: S311 - spreads load, keeps no secret
         self._failures = 0
         self._trouble = ""
+        self._told = ""
 
     def run(self, stop: threading.Event) -> None:
         """Poll until `stop` is set; no error of the PACS ends this."""
@@ -97,6 +99,7 @@ class Poller:
             PeerRefusedError: It refused a search.
             ArchiveError: The archive is full or busy.
         """
+        self._audit_search()
         known = self._remembered()
         seen: dict[str, int] = {}
         fetched = 0
@@ -125,6 +128,16 @@ class Poller:
             raise trouble[0]
         self._remember(seen)
         return fetched
+
+    def _audit_search(self) -> None:
+        """Write down what is asked for: once a day and start, when the dates change, not each round."""
+        searches = list(self._searches())
+        if (text := json.dumps(searches)) != self._told:
+            self._told = text
+            keys = ", ".join(sorted(set().union(*searches)))
+            detail = f"QIDO-RS search for studies by {keys}, every {self._settings.interval_seconds:g} s"
+            name = self._settings.name
+            self._archive.audit.add("search", detail, self._clock(), kind=AuditKind.QUERY_SENT, actor=name)
 
     def _studies(self) -> Iterator[StudySummary]:
         """Every study in the window once, page by page."""

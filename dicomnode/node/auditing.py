@@ -7,10 +7,11 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from dicomnode.archive import Archive
 from dicomnode.archive.audit import SinkMark
-from dicomnode.dicom.audit import AuditEntry
+from dicomnode.dicom.audit import AuditEntry, AuditKind
 from dicomnode.dicom.audit_message import Reporter, audit_message
 from dicomnode.errors import DicomNodeError, PeerError
 from dicomnode.security.audit_file import (
@@ -22,6 +23,7 @@ from dicomnode.security.audit_file import (
     first_break,
     last_line,
     read_lines,
+    set_aside,
 )
 from dicomnode.security.syslog import SyslogConnection, SyslogMessage
 from dicomnode.security.tls import client_context
@@ -57,10 +59,23 @@ class AuditFile:
             stop.wait(_PAUSE_SECONDS)
 
     def take_up(self) -> None:
-        """Go on where a killed predecessor was: its last line may not be noted yet."""
+        """Go on where a killed predecessor was: its last line may not be noted yet.
+
+        A file whose last entry is not in the index belongs to another one, which was restored or built anew: it is
+        kept under another name, and a new file begins with the first entry of this index.
+        """
         cut_torn_line(self._folder)
-        line = last_line(self._folder)
-        if line is not None and line.audit_id > self._archive.audit.mark(FILE).audit_id:
+        line, mark = last_line(self._folder), self._archive.audit.mark(FILE)
+        if line is None or line.line_digest == mark.digest:
+            return
+        entry = next(iter(self._archive.audit.after(line.audit_id - 1, 1)), None)
+        if entry is None or (entry.audit_id, entry.digest) != (line.audit_id, line.entry_digest):
+            text = f"{NAME} is of another index; kept as {set_aside(self._folder)}"
+            _LOG.warning("%s", text)
+            self._archive.audit.move_mark(FILE, SinkMark())
+            now = datetime.now(UTC)
+            self._archive.audit.add("audit file set aside", text, now, kind=AuditKind.SECURITY_ALERT)
+        elif line.audit_id > mark.audit_id:
             self._archive.audit.move_mark(FILE, SinkMark(line.audit_id, line.line_digest))
 
     def append_new(self) -> int:

@@ -64,6 +64,16 @@ def cut_torn_line(folder: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
+def set_aside(folder: Path) -> str:
+    """Give the files, rotated ones too, names that no longer count as the trail's; returns the present one's."""
+    number = 1
+    while (folder / f"aside-{number}-{NAME}").exists():
+        number += 1
+    for path in sorted(folder.glob(f"{NAME}*")):
+        path.rename(folder / f"aside-{number}-{path.name}")
+    return f"aside-{number}-{NAME}"
+
+
 def last_line(folder: Path) -> AuditLine | None:
     """The newest whole line of the present file."""
     path = folder / NAME

@@ -10,6 +10,7 @@ from pydicom import dcmread
 
 from dicomnode.delivery.cstore import CStoreSender
 from dicomnode.delivery.document import Document
+from dicomnode.dicom.audit import AuditKind
 from dicomnode.dicom.header import read_header
 from dicomnode.peers.association import DimsePeer
 from dicomnode.peers.echo import echo
@@ -68,6 +69,14 @@ def test_a_study_by_c_store_comes_back_as_reports(node_factory, make_bundle, sto
     for word in ("Doe", "Traceback"):
         assert word not in node.log
     assert not list((node.data_dir / "run").glob("*.json"))
+    verified = node.command("audit", "verify")
+    assert verified.returncode == 0, verified.stdout
+    with node.archive() as archive:
+        kinds = [entry.kind for entry in archive.audit.after(0)]
+    assert kinds.count(AuditKind.START) == kinds.count(AuditKind.STOP) == 4
+    assert kinds.count(AuditKind.TRANSFERRED) == 1
+    assert kinds.count(AuditKind.EXPORT) == len(uids)
+    assert (node.data_dir / "audit" / "audit.log").read_text().count("110106") == len(uids)
 
 
 def test_kill_minus_nine_of_any_role_ends_in_exactly_one_result(node_factory, make_bundle, store_scp, tmp_path):

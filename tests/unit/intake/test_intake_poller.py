@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from dicomnode.archive import Archive
+from dicomnode.dicom.audit import AuditKind
 from dicomnode.errors import ArchiveFullError, PeerRefusedError, PeerUnavailableError
 from dicomnode.intake.poller import Poller, pause_seconds
 from dicomnode.peers.dicomweb import InstanceSummary, StudySummary
@@ -89,6 +90,18 @@ def test_whole_studies_are_fetched_page_by_page(archive: Archive, pacs: Pacs) ->
     assert archive.studies.get("1.3").called_ae_titles == ("BRAIN",)
     assert archive.traces.list("1.2")[0].text == "3 of 3 instances fetched by poller pacs"
     assert archive.studies.open_studies()[0].last_released == NOW
+
+
+def test_a_search_is_audited_once_a_day_and_each_retrieval(archive: Archive, pacs: Pacs) -> None:
+    days = [NOW, NOW, NOW + timedelta(days=1)]
+    poller = Poller(SETTINGS, archive, pacs, lambda: days[0], Random(1))
+    pacs.hold("1.2.3.1")
+    while days:
+        poller.poll(threading.Event())
+        days.pop(0)
+    told = [(entry.kind, entry.actor) for entry in reversed(archive.audit.list())]
+    search, brought = (AuditKind.QUERY_SENT, "pacs"), (AuditKind.TRANSFERRED, "pacs")
+    assert told == [search, brought, search]
 
 
 @pytest.mark.parametrize("counts", [True, False])

@@ -75,6 +75,25 @@ def test_rotated_files_belong_to_the_trail(archive: Archive, settings: Settings)
     assert trail_problems(archive, settings) != []
 
 
+def test_the_file_of_an_index_that_is_no_more_is_set_aside(
+    archive: Archive, settings: Settings, tmp_path: Path
+) -> None:
+    AuditFile(archive, settings).append_new()
+    before = log(settings).read_text()
+    with archive._database.write() as connection:  # as after building the index anew
+        connection.execute(delete(tables.audit))
+        connection.execute(delete(tables.audit_sinks))
+    archive.audit.add("event", "of the new index", at(9))
+    new = AuditFile(archive, settings)
+    for _ in range(2):
+        new.take_up()
+        new.append_new()
+    assert log(settings).with_name("aside-1-audit.log").read_text() == before
+    assert [entry.event for entry in archive.audit.after(0)] == ["event", "audit file set aside"]
+    assert len(log(settings).read_text().splitlines()) == 2
+    assert trail_problems(archive, settings) == []
+
+
 def without(number: int) -> Callable[[list[str]], list[str]]:
     return lambda lines: lines[: number - 1] + lines[number:]
 
