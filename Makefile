@@ -20,7 +20,7 @@ demo: $(STAMP)
 	$(BIN)/dicomnode demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # KILLS=2000 ROUNDS=3 for the long table
 faults: $(STAMP)

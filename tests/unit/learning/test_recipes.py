@@ -26,7 +26,7 @@ def test_paths_are_relative_to_the_recipe(write_recipe: WriteRecipe) -> None:
     ("changes", "complaint"),
     [
         ({"training": {"epoch": 3}}, r"training\.epoch: Extra inputs"),
-        ({"training": {"epochs": 0}}, r"training\.epochs: .*greater than or equal to 1"),
+        ({"training": {"epochs": -1}}, r"training\.epochs: .*greater than or equal to 0"),
         ({"task": "segmentation"}, "task: "),
         ({"network": {"_target_": "torch.nn.Linear"}}, r"dicomnode\.networks"),
         ({"network": {"width": "$__import__('os').getpid()"}}, "no '\\$' expression"),
