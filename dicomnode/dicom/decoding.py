@@ -37,7 +37,7 @@ def number_of_frames(dataset: Dataset) -> int:
     """
     try:
         number = int(dataset.get("NumberOfFrames", None) or 1)
-    except (ValueError, TypeError) as error:
+    except PARSE_ERRORS as error:
         raise PixelError(f"{name_of(dataset)}: Number of Frames is no whole number") from error
     if number < 1:
         raise PixelError(f"{name_of(dataset)}: Number of Frames is {number}; an image has at least one")
@@ -97,14 +97,22 @@ def _plugin_for(path: Path, syntax: str) -> str:
     """The fastest plug-in that decodes frame 0; empty for pydicom's choice."""
     if not UID(syntax).is_encapsulated:
         return ""
-    for name in PLUGINS:
-        if name in get_decoder(UID(syntax)).available_plugins:
-            try:
-                pixel_array(path, index=0, decoding_plugin=name)
-            except DECODE_ERRORS:
-                continue
-            return name
+    for name in _plugins(syntax):
+        try:
+            pixel_array(path, index=0, decoding_plugin=name)
+        except DECODE_ERRORS:
+            continue
+        return name
     return ""
+
+
+def _plugins(syntax: str) -> list[str]:
+    """Plug-ins for a syntax, the fastest first; gdcm only where there is no other.
+
+    On some damaged JPEG gdcm ends the whole process instead of raising.
+    """
+    names = [name for name in PLUGINS if name in get_decoder(UID(syntax)).available_plugins]
+    return [name for name in names if name != "gdcm"] or names
 
 
 def _checked(dataset: Dataset, frames: Iterator[StoredValues]) -> Iterator[StoredValues]:
@@ -138,7 +146,8 @@ def _check_presence(dataset: Dataset) -> None:
 
 
 def _check_size(dataset: Dataset) -> None:
-    rows, columns, samples = (dataset.get(name, None) or 1 for name in ("Rows", "Columns", "SamplesPerPixel"))
+    with _decoding(dataset):
+        rows, columns, samples = (int(dataset.get(name, None) or 1) for name in ("Rows", "Columns", "SamplesPerPixel"))
     if rows * columns * samples > _MOST_SAMPLES:
         raise PixelError(
             f"{name_of(dataset)}: a frame of {rows} x {columns} pixels is larger than any image; not decoded"
@@ -147,7 +156,11 @@ def _check_size(dataset: Dataset) -> None:
 
 def name_of(dataset: Dataset) -> str:
     """How messages call an instance."""
-    return f"instance {dataset.get('SOPInstanceUID', None) or 'without SOP Instance UID'}"
+    try:
+        uid = dataset.get("SOPInstanceUID", None)
+    except PARSE_ERRORS:  # a damaged element is converted, and fails, when it is first asked for
+        uid = None
+    return f"instance {uid or 'without SOP Instance UID'}"
 
 
 def _frames(dataset: Dataset, syntax: str, count: int) -> Iterator[StoredValues]:
@@ -172,9 +185,8 @@ def _one_frame(dataset: Dataset, syntax: str, index: int) -> tuple[StoredValues,
     decoder = get_decoder(UID(syntax))
     if not UID(syntax).is_encapsulated:
         return decoder.as_array(dataset, index=index)[0], ""
-    plugins = [name for name in PLUGINS if name in decoder.available_plugins]
     failure: Exception = NotImplementedError("no decoder for this transfer syntax")
-    for plugin in plugins:
+    for plugin in _plugins(syntax):
         try:
             return decoder.as_array(dataset, index=index, decoding_plugin=plugin)[0], plugin
         except DECODE_ERRORS as error:
