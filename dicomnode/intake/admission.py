@@ -131,6 +131,7 @@ class Rejected:
     peer: str = UNKNOWN
 
 
+_ANYBODY: frozenset[Service] = frozenset(("echo", "store"))
 CALLING_AE_TITLE, CALLED_AE_TITLE, NO_REASON = (1, 1, 3), (1, 1, 7), (1, 1, 1)
 CONGESTION, LOCAL_LIMIT = (2, 3, 1), (2, 3, 2)
 
@@ -141,6 +142,8 @@ def rules_of(settings: Settings) -> Rules:
     named = [_named(peer) for peer in settings.peers]
     systems: tuple[TargetSettings | PacsSettings, ...] = (*settings.targets, *settings.pacs)
     implied = [peer for system in systems if (peer := _implied(system)) is not None]
+    if settings.receive.accept_unknown_peers:  # who is known may not be worse off than who is not
+        implied = [replace(peer, may=peer.may | _ANYBODY) for peer in implied]
     return Rules(
         (*named, *implied),
         frozenset(titles | {settings.node.ae_title.strip()}),
@@ -185,7 +188,7 @@ def _recognise(caller: Caller, rules: Rules, addresses: Addresses) -> Peer | Rej
     candidates = [peer for peer in rules.peers if peer.ae_title == title]
     if not candidates:
         if rules.accept_unknown_peers:
-            return Peer(UNKNOWN, title, may=frozenset(("echo", "store")))
+            return Peer(UNKNOWN, title, may=_ANYBODY)
         return Rejected(*CALLING_AE_TITLE, f"no peer is called {title!r}; name it in [[peers]]", alert=True)
     fitting = [peer for peer in candidates if _calls_from(peer, caller.address, addresses)]
     if not fitting:

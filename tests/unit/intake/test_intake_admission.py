@@ -117,6 +117,14 @@ def test_strangers_may_echo_and_store_where_that_is_set_but_not_under_a_known_ti
     assert isinstance(admit(Caller("MR1", "X", "192.0.2.99"), rules, Load(), ADDRESSES), Rejected)
 
 
+def test_a_target_is_no_worse_off_than_anybody() -> None:
+    settings = SETTINGS.model_copy(
+        update={"receive": SETTINGS.receive.model_copy(update={"accept_unknown_peers": True}), "peers": ()}
+    )
+    answer = admit(Caller("PACS", "DICOMNODE", "198.51.100.4"), rules_of(settings), Load(), ADDRESSES)
+    assert isinstance(answer, Admitted) and answer.services == {"echo", "store", "commit"}
+
+
 @pytest.mark.parametrize(("called", "accepted"), [("DICOMNODE", True), ("BRAIN ", True), ("OTHER", False)])
 def test_the_called_title_counts_if_so_set(called: str, accepted: bool) -> None:
     rules = replace(rules_of(SETTINGS), require_called_ae_title=True)
