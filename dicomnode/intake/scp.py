@@ -118,7 +118,10 @@ class Listener:
         self._rules = rules_of(settings)
         self._tallies = Tallies(archive.tallies, clock)
         self._alerts = Alerts(archive.audit, clock)
-        patience = Patience(settings.receive.network_timeout_seconds, settings.receive.idle_timeout_seconds)
+        receive = settings.receive
+        patience = Patience(
+            receive.network_timeout_seconds, receive.idle_timeout_seconds, receive.maximum_instance_bytes
+        )
         self._watch = Watch(patience, lambda peer: self._tallies.count(peer, dropped=1))
         self._associations: WeakKeyDictionary[Any, Sending] = WeakKeyDictionary()
         self._guard = threading.Lock()

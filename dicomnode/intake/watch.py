@@ -35,6 +35,7 @@ class Call:
         last_pdu: When it was opened, or its last whole PDU came.
         last_progress: When it was opened, an instance was answered, or another `_PROGRESS_BYTES` had come.
         bytes_since: That came since then.
+        bytes_of_instance: That came since the last instance was answered.
         peer: Who it is, None before it asked for an association.
         busy: Whether the node is at work for it.
         cut: Whether it was ended here.
@@ -44,6 +45,7 @@ class Call:
     last_pdu: float
     last_progress: float
     bytes_since: int = 0
+    bytes_of_instance: int = 0
     peer: Peer | None = None
     busy: bool = False
     cut: bool = False
@@ -51,15 +53,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a connection may do nothing, in seconds.
+    """What a connection may do before it is ended.
 
     Attributes:
-        silence: Until the next whole PDU.
-        idle: Until the next instance.
+        silence: Seconds until the next whole PDU.
+        idle: Seconds until the next instance.
+        largest: Bytes of an instance; pynetdicom holds one in memory until it is whole.
     """
 
     silence: float
     idle: float
+    largest: int
 
 
 class Watch:
@@ -91,8 +95,13 @@ class Watch:
             return
         call.last_pdu = self._clock()
         call.bytes_since += size
+        call.bytes_of_instance += size
         if call.bytes_since >= _PROGRESS_BYTES:
             call.bytes_since, call.last_progress = 0, call.last_pdu
+        if call.bytes_of_instance > self._patience.largest and not call.cut:
+            # At once: what came is in memory, and a fast sender fills that within a round
+            largest = f"{self._patience.largest} bytes (receive.maximum_instance_bytes)"
+            self._cut(call, f"an instance has more than {largest}")
 
     def admitted(self, association: Any, peer: Peer) -> None:
         """Note whose association it is."""
@@ -113,7 +122,7 @@ class Watch:
             yield call.peer
         finally:
             now = self._clock()
-            call.last_pdu, call.last_progress, call.bytes_since = now, now, 0
+            call.last_pdu, call.last_progress, call.bytes_since, call.bytes_of_instance = now, now, 0, 0
             call.busy = False
 
     def closed(self, association: Any) -> None:

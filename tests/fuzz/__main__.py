@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import random
 import sys
 import tempfile
@@ -27,10 +28,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="for each fuzzer")
     parser.add_argument("--seed", type=int, default=None, help="repeats a run")
     parser.add_argument("--only", choices=[*PARSERS, "pdus"])
-    parser.add_argument("--atheris", choices=list(PARSERS), help="guide this one by coverage, for ever")
+    parser.add_argument("--atheris", choices=list(PARSERS), help="guide this one by coverage")
     chosen = parser.parse_args()
     if chosen.atheris:
-        return guided(chosen.atheris)
+        return guided(chosen.atheris, chosen.seconds)
     seed = random.SystemRandom().getrandbits(32) if chosen.seed is None else chosen.seed
     findings = 0
     for name in [chosen.only] if chosen.only else [*PARSERS, "pdus"]:
@@ -82,15 +83,25 @@ def fuzz_pdus(chance: random.Random, seconds: float) -> tuple[int, int]:
             node.stop(60)
 
 
-def guided(name: str) -> int:
-    """Let libFuzzer look for new paths; ends at the first finding."""
+def guided(name: str, seconds: float) -> int:
+    """Let libFuzzer look for new paths; it ends the process, with a status other than 0 at a finding."""
     import atheris
+
+    for module in [module for module in sys.modules if module.startswith("dicomnode.")]:
+        del sys.modules[module]  # to be loaded once more, with counters at every branch
+    with atheris.instrument_imports(include=["dicomnode"]):
+        importlib.reload(sys.modules["tests.fuzz.parsers"])
+    parsers = sys.modules["tests.fuzz.parsers"]
+
+    def try_one(data: bytes) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parsers.survives(parsers.PARSERS[name], data)
 
     with tempfile.TemporaryDirectory(prefix="dicomnode-fuzz-") as corpus:
         for number, data in enumerate(seeds(name)):
             Path(corpus, f"seed{number}").write_bytes(data)
-        atheris.instrument_all()
-        atheris.Setup([sys.argv[0], corpus], lambda data: survives(PARSERS[name], data))
+        atheris.Setup([sys.argv[0], corpus, f"-max_total_time={seconds:.0f}", "-verbosity=0"], try_one)
         atheris.Fuzz()
     return 0
 

@@ -2,8 +2,11 @@
 
 import random
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,15 @@ def test_parsers_survive_any_bytes(name: str, data: bytes) -> None:
         warnings.simplefilter("ignore")
         survives(PARSERS[name], data)
         survives(PARSERS[name], bytes(128) + b"DICM" + data)
+
+
+@pytest.mark.skipif(find_spec("atheris") is None, reason="atheris has no build for this machine")
+@pytest.mark.parametrize("name", ["header", "wholeness", "multipart"])
+def test_parsers_survive_a_search_for_new_paths(name: str) -> None:
+    command = [sys.executable, "-m", "tests.fuzz", "--atheris", name, "--seconds", "4"]
+    root = Path(__file__).parent.parent.parent
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr[-3000:]
 
 
 def test_the_listener_survives_damaged_pdus() -> None:

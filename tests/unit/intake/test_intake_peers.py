@@ -203,7 +203,7 @@ class Still:
 
 def test_of_many_that_wait_the_oldest_ends() -> None:
     dropped: list[str] = []
-    watch = Watch(Patience(10, 100), dropped.append, lambda: 0.0)
+    watch = Watch(Patience(10, 100, 1 << 32), dropped.append, lambda: 0.0)
     waiting = [Still() for _ in range(66)]
     for one in waiting:
         watch.opened(one)
@@ -213,7 +213,7 @@ def test_of_many_that_wait_the_oldest_ends() -> None:
 
 def test_what_the_node_works_for_is_not_idle() -> None:
     now = [0.0]
-    watch = Watch(Patience(10, 100), lambda _: None, lambda: now[0])
+    watch = Watch(Patience(10, 100, 1 << 32), lambda _: None, lambda: now[0])
     one = Still()
     watch.opened(one)
     now[0] = 11.0
@@ -229,3 +229,14 @@ def test_what_the_node_works_for_is_not_idle() -> None:
     assert [reason.split(" for ")[0] for _, reason in watch.overdue()] == ["it stored nothing"]
     watch.came(one, 1 << 20)
     assert watch.overdue() == []
+
+
+def test_an_instance_without_end_is_cut_off(tmp_path: Path) -> None:
+    with listening(settings(tmp_path, maximum_instance_bytes=200_000)) as (port, archive):
+        association = associate(port)
+        small, large = (dataset_of(make_file(f"1.2.3.{size}", PixelData=bytes(size))) for size in (150_000, 8_000_000))
+        for _ in range(2):  # the bound is one instance's, not the association's
+            assert send(association, small, uid="1.2.3.150000").Status == 0x0000
+        assert send(association, large, uid="1.2.3.8000000") is None
+        assert counted(archive, dropped=1).peer == "modality"
+        assert archive.instances.exists("1.2.3.150000") and not archive.instances.exists("1.2.3.8000000")
