@@ -17,7 +17,7 @@ from tests.faults.checking import Held
 from tests.peers_fixtures import SYNTAXES, Orthanc, free_port
 
 _DOCUMENTS = ("SR", "SEG", "PR", "KO", "OT")
-_HANG_SECONDS = 30.0
+_HANG_SECONDS = 20.0
 
 
 def held_by_orthanc(orthanc: Orthanc) -> dict[str, Held]:

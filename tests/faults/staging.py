@@ -20,7 +20,7 @@ from tests.node_fixtures import BUNDLES, Node
 from tests.peers_fixtures import Orthanc, running_orthanc, wait_for
 
 MODEL = "brain_mri_tumor_classifier"
-_REST_SECONDS = 300.0
+_REST_SECONDS = 600.0
 _UNSETTLED = {
     "studies": "SELECT count(*) FROM studies WHERE state = 'open' OR routed_generation < generation",
     "jobs": "SELECT count(*) FROM jobs WHERE state IN ('waiting', 'leased')",
@@ -92,7 +92,8 @@ def _port(node: Node, role: str) -> int | None:
 def node_settings(port: int, ae_title: str) -> dict[str, Any]:
     """A node that tries again soon, and answers to one PACS on this machine."""
     target = {"name": "pacs", "ae_title": ae_title, "host": "127.0.0.1", "port": port}
-    pauses = {"timeout_seconds": 5.0, "maximum_backoff_seconds": 2.0}
+    # Orthanc flushes its index every ten seconds, and answers nobody meanwhile: seconds on a busy disk
+    pauses = {"timeout_seconds": 15.0, "maximum_backoff_seconds": 2.0}
     return {
         "receive": {"accept_unknown_peers": True, "network_timeout_seconds": 10.0},
         "web": {"accounts": {"required": False}},

@@ -11,7 +11,7 @@ from tests.faults.scenarios import SCENARIOS, kills
 KILLS = 40
 SEED = 2026
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.orthanc, pytest.mark.timeout(1500)]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
