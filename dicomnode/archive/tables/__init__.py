@@ -1,0 +1,67 @@
+"""The tables of the index; `migrations` holds the steps that make them."""
+
+from dicomnode.archive.tables.arrivals import (
+    association_studies,
+    associations,
+    instances,
+    intake_tallies,
+    priors,
+    series,
+    studies,
+    study_checks,
+    study_origins,
+    traces,
+)
+from dicomnode.archive.tables.node import (
+    accounts,
+    api_tokens,
+    audit,
+    audit_sinks,
+    capabilities,
+    deployments,
+    node_leases,
+    sessions,
+    watermarks,
+)
+from dicomnode.archive.tables.schema import metadata
+from dicomnode.archive.tables.work import (
+    commitments,
+    deliveries,
+    evidence,
+    evidence_numbers,
+    jobs,
+    recalls,
+    results,
+    substitutes,
+)
+
+__all__ = [
+    "accounts",
+    "api_tokens",
+    "association_studies",
+    "associations",
+    "audit",
+    "audit_sinks",
+    "capabilities",
+    "commitments",
+    "deliveries",
+    "deployments",
+    "evidence",
+    "evidence_numbers",
+    "instances",
+    "intake_tallies",
+    "jobs",
+    "metadata",
+    "node_leases",
+    "priors",
+    "recalls",
+    "results",
+    "series",
+    "sessions",
+    "studies",
+    "study_checks",
+    "study_origins",
+    "substitutes",
+    "traces",
+    "watermarks",
+]
