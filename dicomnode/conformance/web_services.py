@@ -9,9 +9,9 @@ from fastapi.routing import APIRoute
 
 from dicomnode.conformance.document import Block, Heading, Paragraph, table
 from dicomnode.settings import Settings
-from dicomnode.web.qido import add_search_routes
-from dicomnode.web.stow import add_store_routes
-from dicomnode.web.wado import add_retrieve_routes
+from dicomnode.web.dicomweb.qido import add_search_routes
+from dicomnode.web.dicomweb.stow import add_store_routes
+from dicomnode.web.dicomweb.wado import add_retrieve_routes
 
 _ROUTES = (
     ("Search (QIDO-RS)", add_search_routes),

@@ -22,17 +22,19 @@ from dicomnode.web.access.oidc import SignInByProvider
 from dicomnode.web.access.oidc_pages import add_oidc_routes
 from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
-from dicomnode.web.audit import add_audit_route
 from dicomnode.web.auditing import GivenOut
-from dicomnode.web.deliveries import add_delivery_routes
 from dicomnode.web.description import add_description_route
+from dicomnode.web.dicomweb.qido import add_search_routes
+from dicomnode.web.dicomweb.stow import add_store_routes, make_limiter
+from dicomnode.web.dicomweb.wado import add_retrieve_routes
 from dicomnode.web.headers import SafetyHeaders
 from dicomnode.web.health import add_health_routes
-from dicomnode.web.pages import add_page_routes, make_templates
+from dicomnode.web.pages.audit import add_audit_route
+from dicomnode.web.pages.deliveries import add_delivery_routes
+from dicomnode.web.pages.frame import Pages
+from dicomnode.web.pages.overview import add_overview_route
+from dicomnode.web.pages.study import add_study_routes
 from dicomnode.web.problems import add_error_handlers
-from dicomnode.web.qido import add_search_routes
-from dicomnode.web.stow import add_store_routes, make_limiter
-from dicomnode.web.wado import add_retrieve_routes
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -43,7 +45,8 @@ _ROUTES = (
     add_store_routes,
     add_description_route,
     add_health_routes,
-    add_page_routes,
+    add_overview_route,
+    add_study_routes,
     add_delivery_routes,
     add_login_routes,
     add_oidc_routes,
@@ -71,7 +74,7 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     )
     app.state.archive = archive
     app.state.settings = settings
-    app.state.templates = make_templates()
+    app.state.pages = Pages()
     app.state.stow_limiter = make_limiter()
     _add_access(app, archive, settings, clock or _now)
     app.state.given_out = GivenOut()

@@ -14,8 +14,8 @@ from fastapi.routing import APIRoute
 from dicomnode import __version__
 from dicomnode.archive.account_records import Role
 from dicomnode.web.access.rights import ROUTES, Right
-from dicomnode.web.addresses import SERVICE
-from dicomnode.web.media import DICOM, DICOM_JSON, MULTIPART, OCTET_STREAM
+from dicomnode.web.dicomweb.addresses import SERVICE
+from dicomnode.web.dicomweb.media import DICOM, DICOM_JSON, MULTIPART, OCTET_STREAM
 
 DESCRIPTION = "/api/v1/openapi.json"
 

@@ -15,7 +15,7 @@ from dicomnode.errors import DicomNodeError, describe
 from dicomnode.settings import Settings
 from dicomnode.web.access.guard import PrincipalOf
 from dicomnode.web.access.rights import Right
-from dicomnode.web.addresses import ArchiveOf, SettingsOf
+from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf
 
 
 @dataclass(frozen=True, slots=True)

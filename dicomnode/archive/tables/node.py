@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, Text, UniqueConstraint
 
 from dicomnode.archive.database import UtcDateTime
 from dicomnode.archive.tables.schema import metadata
@@ -99,4 +99,43 @@ sessions = Table(
     Column("created", UtcDateTime, nullable=False),
     Column("last_used", UtcDateTime, nullable=False),
     Column("expires", UtcDateTime, nullable=False),
+)
+
+echoes = Table(
+    "echoes",
+    metadata,
+    Column("kind", String(16), primary_key=True),  # target, pacs or poller
+    Column("name", String(64), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("good", Boolean, nullable=False),
+    Column("detail", Text, nullable=False),  # what the peer said, or what was wrong
+    Column("milliseconds", Integer, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("owner", String(255), primary_key=True),  # the worker that uses it
+    Column("device", String(32), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("memory_used", BigInteger, nullable=False),  # bytes
+    Column("memory_total", BigInteger, nullable=False),  # bytes
+    Column("models", Text, nullable=False),  # JSON list of the loaded ones
+    Column("seen", UtcDateTime, nullable=False),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("notification_id", Integer, primary_key=True),
+    Column("channel", String(64), nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("subject", String(255), nullable=False),  # what it is about: a study UID, a delivery, the disk
+    Column("content", Text, nullable=False),  # JSON
+    Column("created", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt", UtcDateTime, nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),
+    UniqueConstraint("channel", "event", "subject"),  # nobody is told the same twice
 )

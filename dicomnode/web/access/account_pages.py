@@ -16,9 +16,9 @@ from dicomnode.web.access.accounts import add_account, add_token, give_password
 from dicomnode.web.access.forms import Form, FormOf
 from dicomnode.web.access.guard import NowOf, PrincipalOf
 from dicomnode.web.access.login_pages import PasswordsOf
-from dicomnode.web.addresses import ArchiveOf
 from dicomnode.web.auditing import actor_of
-from dicomnode.web.pages import TemplatesOf, who
+from dicomnode.web.dicomweb.addresses import ArchiveOf
+from dicomnode.web.pages.frame import PagesOf, who
 
 _DAYS = (30, 90, 365, 1825)
 
@@ -35,20 +35,18 @@ def add_account_routes(router: APIRouter) -> None:
     router.add_api_route("/tokens/revoke", revoke_token, methods=["POST"])
 
 
-def accounts_page(
-    request: Request, _guarded: PrincipalOf, archive: ArchiveOf, templates: TemplatesOf, now: NowOf
-) -> Response:
+def accounts_page(request: Request, _guarded: PrincipalOf, archive: ArchiveOf, pages: PagesOf, now: NowOf) -> Response:
     """Every account and every token."""
-    return templates.TemplateResponse(request, "accounts.html", _content(request, archive, now))
+    return pages.show(request, "accounts.html", _content(request, archive, now))
 
 
 def add(
-    request: Request, archive: ArchiveOf, passwords: PasswordsOf, templates: TemplatesOf, form: FormOf, now: NowOf
+    request: Request, archive: ArchiveOf, passwords: PasswordsOf, pages: PagesOf, form: FormOf, now: NowOf
 ) -> Response:
     """Add an account; its one-time password is shown this once."""
     name, password = form.get("name", ""), make_password()
     add_account(archive, passwords, name, _role(form), password, now, must_change=True, actor=actor_of(request))
-    return _shown(request, archive, templates, now, f"One-time password of {name}", password)
+    return _shown(request, archive, pages, now, f"One-time password of {name}", password)
 
 
 def set_role(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
@@ -70,22 +68,22 @@ def enable(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf) -> Re
 
 
 def reset_password(
-    request: Request, archive: ArchiveOf, passwords: PasswordsOf, templates: TemplatesOf, form: FormOf, now: NowOf
+    request: Request, archive: ArchiveOf, passwords: PasswordsOf, pages: PagesOf, form: FormOf, now: NowOf
 ) -> Response:
     """Give an account a one-time password, which is shown this once."""
     name, password = form.get("name", ""), make_password()
     give_password(archive, passwords, name, password, now, must_change=True, actor=actor_of(request))
-    return _shown(request, archive, templates, now, f"One-time password of {name}", password)
+    return _shown(request, archive, pages, now, f"One-time password of {name}", password)
 
 
-def new_token(request: Request, archive: ArchiveOf, templates: TemplatesOf, form: FormOf, now: NowOf) -> Response:
+def new_token(request: Request, archive: ArchiveOf, pages: PagesOf, form: FormOf, now: NowOf) -> Response:
     """Add a token; it is shown this once."""
     days = form.get("days", "")
     if not (days.isascii() and days.isdigit() and 0 < int(days[:6]) <= _DAYS[-1]):
         raise UsageError(f"a token lasts 1 to {_DAYS[-1]} days")
     name, expires = form.get("name", ""), now + timedelta(days=int(days))
     _, token = add_token(archive, name, form.get("label", ""), _role(form), now, expires, actor_of(request))
-    return _shown(request, archive, templates, now, f"Token of {name}", token)
+    return _shown(request, archive, pages, now, f"Token of {name}", token)
 
 
 def revoke_token(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
@@ -97,11 +95,9 @@ def revoke_token(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf)
     return _back()
 
 
-def _shown(
-    request: Request, archive: Archive, templates: TemplatesOf, now: datetime, title: str, secret: str
-) -> Response:
+def _shown(request: Request, archive: Archive, pages: PagesOf, now: datetime, title: str, secret: str) -> Response:
     content = _content(request, archive, now) | {"title": title, "secret": secret}
-    return templates.TemplateResponse(request, "accounts.html", content)
+    return pages.show(request, "accounts.html", content)
 
 
 def _content(request: Request, archive: Archive, now: datetime) -> dict[str, object]:

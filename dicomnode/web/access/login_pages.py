@@ -18,9 +18,9 @@ from dicomnode.web.access.credentials import NewLogin
 from dicomnode.web.access.forms import Form, FormOf
 from dicomnode.web.access.guard import CredentialsOf, NowOf, PrincipalOf, wants_page
 from dicomnode.web.access.principal import Way
-from dicomnode.web.addresses import SERVICE, ArchiveOf
 from dicomnode.web.auditing import actor_of
-from dicomnode.web.pages import TemplatesOf, who
+from dicomnode.web.dicomweb.addresses import SERVICE, ArchiveOf
+from dicomnode.web.pages.frame import PagesOf, who
 from dicomnode.web.problems import problem, status_of
 
 _CHALLENGE = 'Bearer realm="dicomnode"'
@@ -84,9 +84,9 @@ def logout(request: Request, _guarded: PrincipalOf, credentials: CredentialsOf) 
     return response
 
 
-def password_page(request: Request, principal: PrincipalOf, templates: TemplatesOf) -> Response:
+def password_page(request: Request, principal: PrincipalOf, pages: PagesOf) -> Response:
     """The form to change one's password."""
-    return templates.TemplateResponse(request, "password.html", _password_content(request, principal.must_change))
+    return pages.show(request, "password.html", _password_content(request, principal.must_change))
 
 
 def change_password(
@@ -95,7 +95,7 @@ def change_password(
     archive: ArchiveOf,
     passwords: PasswordsOf,
     credentials: CredentialsOf,
-    templates: TemplatesOf,
+    pages: PagesOf,
     form: FormOf,
     now: NowOf,
 ) -> Response:
@@ -106,7 +106,7 @@ def change_password(
         _check_choice(name, form)
     except (UsageError, AccessError) as error:
         content = _password_content(request, principal.must_change) | {"error": str(error)}
-        return templates.TemplateResponse(request, "password.html", content, HTTPStatus.BAD_REQUEST)
+        return pages.show(request, "password.html", content, HTTPStatus.BAD_REQUEST)
     archive.accounts.set_password(name, passwords.hash(form["new"]), now, must_change=False, actor=actor_of(request))
     begun = credentials.begin(replace(account, must_change=False), address)
     return enter(request, begun, RedirectResponse("/", HTTPStatus.SEE_OTHER))
@@ -132,7 +132,7 @@ def show_login(request: Request, status: HTTPStatus, error: str, goal: str, why:
         "provider": settings.web.accounts.oidc is not None,
         "unencrypted": not keeps_passwords_unseen(request),
     }
-    response: Response = request.app.state.templates.TemplateResponse(request, "login.html", content, status)
+    response: Response = request.app.state.pages.show(request, "login.html", content, status)
     write_cookie(request, response, BEFORE, before)
     if isinstance(why, TooManyTriesError):
         response.headers["Retry-After"] = str(why.seconds)
@@ -148,7 +148,7 @@ async def _refused(request: Request, error: Exception) -> Response:
         return _to_login(request, status)
     if wants_page(request):
         content = who(request.app.state.settings) | {"error": str(error)}
-        page: Response = request.app.state.templates.TemplateResponse(request, "refused.html", content, status)
+        page: Response = request.app.state.pages.show(request, "refused.html", content, status)
         return page
     headers = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyTriesError) else {}
     if status == HTTPStatus.UNAUTHORIZED:
@@ -162,7 +162,7 @@ def _to_login(request: Request, status: HTTPStatus) -> Response:
     goal = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
     if request.headers.get("sec-fetch-site") == "cross-site" and not read_cookie(request, SESSION):
         content = who(request.app.state.settings) | {"next": _local(goal)}
-        page: Response = request.app.state.templates.TemplateResponse(request, "onward.html", content)
+        page: Response = request.app.state.pages.show(request, "onward.html", content)
         return page
     return show_login(request, status, "", goal)
 

@@ -15,8 +15,8 @@ from dicomnode.web.access.cookies import PROVIDER, delete_cookie, read_cookie, w
 from dicomnode.web.access.guard import CredentialsOf, NowOf, PrincipalOf
 from dicomnode.web.access.login_pages import enter, show_login
 from dicomnode.web.access.oidc import Errand, SignInByProvider
-from dicomnode.web.addresses import ArchiveOf
-from dicomnode.web.pages import TemplatesOf, who
+from dicomnode.web.dicomweb.addresses import ArchiveOf
+from dicomnode.web.pages.frame import PagesOf, who
 
 _BACK = "/login/oidc/back"
 
@@ -57,7 +57,7 @@ def come_back(
     provider: ProviderOf,
     archive: ArchiveOf,
     credentials: CredentialsOf,
-    templates: TemplatesOf,
+    pages: PagesOf,
     now: NowOf,
 ) -> Response:
     """Begin a login of whom the provider signed in."""
@@ -76,7 +76,7 @@ def come_back(
         delete_cookie(request, refused, PROVIDER)
         return refused
     # A page in between: a redirect would still be the other site's doing, and keep the new cookie back.
-    page = templates.TemplateResponse(request, "onward.html", who(request.app.state.settings) | {"next": "/"})
+    page = pages.show(request, "onward.html", who(request.app.state.settings) | {"next": "/"})
     delete_cookie(request, page, PROVIDER)
     return enter(request, credentials.begin(account, address), page)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from dicomnode.archive.account_records import Role
-from dicomnode.web.addresses import INSTANCE, SERIES, SERVICE, STUDY
+from dicomnode.web.dicomweb.addresses import INSTANCE, SERIES, SERVICE, STUDY
 
 
 class Right(StrEnum):

@@ -15,7 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from dicomnode import __version__
 from dicomnode.errors import NotFoundError, UsageError
 from dicomnode.web.headers import SafetyHeaders
-from dicomnode.web.pages import TemplatesOf, make_templates
+from dicomnode.web.pages.frame import Pages, PagesOf
 from dicomnode.web.problems import add_error_handlers
 from dicomnode.web.review.pictures import picture_size, screen_picture
 from dicomnode.web.review.table import Row, Table
@@ -24,10 +24,6 @@ Which = Literal["image", "mask", "crop"]
 PARTS: tuple[Which, ...] = ("image", "mask", "crop")
 
 _STATIC = Path(__file__).parents[1] / "static"
-_POLICY = (
-    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'"
-)
 
 
 class Change(BaseModel):
@@ -55,7 +51,7 @@ def create_review_app(table: Table, hosts: tuple[str, ...] = ("127.0.0.1", "loca
     """
     app = FastAPI(title="dicomnode review", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.table = table
-    app.state.templates = make_templates()
+    app.state.pages = Pages()
     add_error_handlers(app)
     app.add_middleware(SafetyHeaders)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
@@ -77,10 +73,10 @@ def _table_of(request: Request) -> Table:
 TableOf = Annotated[Table, Depends(_table_of)]
 
 
-def page(request: Request, table: TableOf, templates: TemplatesOf) -> Response:
+def page(request: Request, table: TableOf, pages: PagesOf) -> Response:
     """The page, which asks for everything else."""
     content = {"ae_title": table.name, "version": __version__, "labels": table.labels, "parts": PARTS}
-    return templates.TemplateResponse(request, "review.html", content, headers={"Content-Security-Policy": _POLICY})
+    return pages.show(request, "review.html", content)
 
 
 def list_rows(table: TableOf) -> list[dict[str, Any]]:

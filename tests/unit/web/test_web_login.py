@@ -201,7 +201,8 @@ def test_answers_are_not_kept_and_stay_within_tls(guarded: FastAPI) -> None:
     assert plain.headers["cache-control"] == "no-store"
     assert "strict-transport-security" not in plain.headers
     assert secure.headers["strict-transport-security"] == "max-age=31536000"
-    assert "script" not in plain.headers["content-security-policy"]
+    assert "script-src 'self';" in plain.headers["content-security-policy"]
+    assert "unsafe" not in plain.headers["content-security-policy"]
     assert "style=" not in plain.text
     assert "<script" not in plain.text
 

@@ -7,8 +7,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.errors import ArchiveFullError, ConflictError, DicomNodeError, NotDicomError, NotFoundError
-from dicomnode.web.dicomjson import attribute, dataset_to_json, keyword_or_tag
-from dicomnode.web.media import parse_accept
+from dicomnode.web.dicomweb.dicomjson import attribute, dataset_to_json, keyword_or_tag
+from dicomnode.web.dicomweb.media import parse_accept
 from dicomnode.web.problems import status_of
 from tests.unit.web.conftest import Client
 

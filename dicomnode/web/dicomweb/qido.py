@@ -9,11 +9,11 @@ from fastapi.responses import JSONResponse, Response
 
 from dicomnode.archive.records import InstanceRecord, QidoQuery, SeriesRecord, StudyRecord
 from dicomnode.errors import UsageError
-from dicomnode.web.addresses import SERIES, SERVICE, STUDY, ArchiveOf, address, check_uids
 from dicomnode.web.auditing import note_query
-from dicomnode.web.dicomjson import JsonDataset, attribute, keyword_or_tag, merged
-from dicomnode.web.files import header_attributes
-from dicomnode.web.media import DICOM_JSON, require_json
+from dicomnode.web.dicomweb.addresses import SERIES, SERVICE, STUDY, ArchiveOf, address, check_uids
+from dicomnode.web.dicomweb.dicomjson import JsonDataset, attribute, keyword_or_tag, merged
+from dicomnode.web.dicomweb.files import header_attributes
+from dicomnode.web.dicomweb.media import DICOM_JSON, require_json
 
 _CONTROLS = frozenset({"limit", "offset", "includefield", "fuzzymatching", "accept", "charset"})
 _FUZZY = '299 dicomnode "The fuzzymatching parameter is not supported. Only literal matching has been performed."'

@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 from dicomnode.errors import NotFoundError, PixelError
-from dicomnode.web.media import OCTET_STREAM
+from dicomnode.web.dicomweb.media import OCTET_STREAM
 
 # Media types of compressed frames, PS3.18 Table 8.7.3-5.
 _MEDIA_TYPES = {

@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect
 from dicomnode.archive.archive import Archive
 from dicomnode.archive.records import Origin, Way
 from dicomnode.intake.stow import StowOutcome, parse_content_type, parse_multipart, store_instances
-from dicomnode.web.addresses import SERVICE, STUDY, ArchiveOf, SettingsOf, check_uids
-from dicomnode.web.media import DICOM, DICOM_JSON, MULTIPART, require_json
+from dicomnode.web.dicomweb.addresses import SERVICE, STUDY, ArchiveOf, SettingsOf, check_uids
+from dicomnode.web.dicomweb.media import DICOM, DICOM_JSON, MULTIPART, require_json
 
 # Slow senders hold a thread each: these are not the threads that answer searches and health.
 _REQUESTS_AT_ONCE = 32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,11 @@ def read_answer(job: Job, *, withdrawn: bool = False) -> JobAnswer:
     result: dict[str, Any] = json.loads(job.result_json)
     findings = tuple(_finding(item) for item in result["findings"])
     return JobAnswer(job, result["outcome"], _sentence(result), findings, withdrawn)
+
+
+def current_jobs(jobs: Iterable[Job]) -> list[Job]:
+    """The last job of each model; earlier ones answered for a study that has changed since."""
+    return list({job.model_name: job for job in jobs}.values())
 
 
 def _sentence(result: dict[str, Any]) -> str:

@@ -16,11 +16,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dicomnode.archive.archive import Archive
 from dicomnode.archive.records import InstanceRecord, QidoQuery
 from dicomnode.errors import NotFoundError, UsageError
-from dicomnode.web.addresses import INSTANCE, SERIES, STUDY, ArchiveOf, address, check_uids
 from dicomnode.web.auditing import note_access
-from dicomnode.web.files import bulk_value, metadata
-from dicomnode.web.frames import StoredFrames, frame_content_type, stored_frames
-from dicomnode.web.media import (
+from dicomnode.web.dicomweb.addresses import INSTANCE, SERIES, STUDY, ArchiveOf, address, check_uids
+from dicomnode.web.dicomweb.files import bulk_value, metadata
+from dicomnode.web.dicomweb.frames import StoredFrames, frame_content_type, stored_frames
+from dicomnode.web.dicomweb.media import (
     DICOM,
     DICOM_JSON,
     MULTIPART,
@@ -30,7 +30,7 @@ from dicomnode.web.media import (
     not_acceptable,
     require_json,
 )
-from dicomnode.web.multipart import Part, multipart_response, single_response
+from dicomnode.web.dicomweb.multipart import Part, multipart_response, single_response
 
 _PIXEL_DATA = "7FE00010"
 

@@ -11,7 +11,7 @@ from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian
 
 from dicomnode.errors import NotFoundError
-from dicomnode.web.dicomjson import JsonDataset, attribute, dataset_to_json, merged, tag_key
+from dicomnode.web.dicomweb.dicomjson import JsonDataset, attribute, dataset_to_json, merged, tag_key
 
 _DEFERRED_BYTES = 64 * 1024
 _PIXEL_DATA = "7FE00010"

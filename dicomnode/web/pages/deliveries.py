@@ -10,8 +10,8 @@ from fastapi.requests import Request
 from fastapi.responses import RedirectResponse, Response
 
 from dicomnode.archive.records import Delivery, DeliveryState
-from dicomnode.web.addresses import ArchiveOf, SettingsOf
-from dicomnode.web.pages import TemplatesOf, who
+from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf
+from dicomnode.web.pages.frame import PagesOf, who
 
 _MOST = 200
 _SHOWN = (DeliveryState.REFUSED, DeliveryState.HELD, DeliveryState.WAITING, DeliveryState.SENDING)
@@ -27,14 +27,14 @@ def deliveries_page(
     request: Request,
     archive: ArchiveOf,
     settings: SettingsOf,
-    templates: TemplatesOf,
+    pages: PagesOf,
     state: Annotated[DeliveryState | None, Query()] = None,
 ) -> Response:
     """Deliveries in one state, or all that did not arrive."""
     states = _SHOWN if state is None else (state,)
     found: list[Delivery] = [row for one in states for row in archive.deliveries.list(state=one, limit=_MOST)]
     content = who(settings) | {"deliveries": found, "states": list(DeliveryState), "chosen": state}
-    return templates.TemplateResponse(request, "deliveries.html", content)
+    return pages.show(request, "deliveries.html", content)
 
 
 def retry(archive: ArchiveOf, delivery_id: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
