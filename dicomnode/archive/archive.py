@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from dicomnode.archive.accounts import AccountStore
+from dicomnode.archive.answers import AnswerStore
 from dicomnode.archive.api_tokens import TokenStore
 from dicomnode.archive.associations import AssociationStore
 from dicomnode.archive.audit import AuditStore
@@ -54,6 +55,7 @@ class Archive:
         associations: Associations that may still bring instances.
         traces: What happened to each study, and why.
         jobs: Work for the models.
+        answers: What the models said, to be counted.
         replays: Old studies that run again.
         recalls: Answers that were taken back.
         evidence: What the models answered.
@@ -89,6 +91,7 @@ class Archive:
         self.associations = AssociationStore(database, files)
         self.traces = TraceStore(database)
         self.jobs = JobStore(database, files)
+        self.answers = AnswerStore(database)
         self.recalls = RecallStore(database, files)
         self.replays = ReplayStore(database)
         self.evidence = EvidenceStore(database, files)

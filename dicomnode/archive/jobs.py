@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from dicomnode.archive import tables
+from dicomnode.archive.answers import answer_values
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.finishing import Answer, add_answer
@@ -165,7 +166,7 @@ class JobStore:
         """
         answer = Answer.read(evidence, self._files.root)
         state = JobState.FAILED if error else JobState.DONE
-        ended = _ended(state, error, now) | {"result_json": result_json}
+        ended = _ended(state, error, now) | {"result_json": result_json} | answer_values(result_json)
         with self._database.write() as connection:
             if not _change_leased(connection, job_id, owner, ended):
                 return False

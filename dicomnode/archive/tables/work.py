@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, false
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, false
 
 from dicomnode.archive.database import UtcDateTime
 from dicomnode.archive.tables.arrivals import studies
@@ -30,8 +30,11 @@ jobs = Table(
     Column("error", Text, nullable=False),
     Column("result_json", Text),
     Column("finished_at", UtcDateTime),
+    Column("outcome", String(16)),  # as in result_json, to be counted
+    Column("score", Float),  # likewise
     UniqueConstraint("study_instance_uid", "generation", "model_name"),
     Index("ix_jobs_state", "state", "next_attempt_at"),
+    Index("ix_jobs_answers", "model_name", "finished_at"),
 )
 
 results = Table(

@@ -300,3 +300,26 @@ def test_a_model_that_is_switched_while_its_job_ends_sends_nothing(archive: Arch
     assert archive.jobs.finish(job.job_id, "w1", [new_evidence(archive)], "{}", at(2), targets=("pacs",))
     assert archive.deliveries.list() == []
     assert "nothing is sent" in archive.traces.list("1.2.3")[-1].text
+
+
+def test_answers_are_counted_by_outcome_and_score(archive: Archive) -> None:
+    routed(archive, new_job("brain"), new_job("chest"))
+    for model, result in (
+        ("brain", '{"outcome": "findings", "answer": {"score": 0.75}}'),
+        ("chest", '{"outcome": "out_of_scope", "answer": null}'),
+    ):
+        job = leased(archive)
+        assert job.model_name == model
+        assert archive.jobs.finish(job.job_id, "w1", [], result, at(5))
+    (brain,), (chest,) = archive.answers.list("brain", 10), archive.answers.list("chest", 10)
+    assert (brain.outcome, brain.score, brain.finished_at, brain.bundle_digest) == ("findings", 0.75, at(5), "d" * 64)
+    assert (chest.outcome, chest.score) == ("out_of_scope", None)
+    assert archive.answers.newest("brain") == (1, at(5))
+    assert archive.answers.newest("nobody") == (0, None)
+    assert archive.answers.list("nobody", 10) == []
+
+
+def test_a_job_that_ended_without_a_document_counts_as_failed(archive: Archive) -> None:
+    routed(archive)
+    assert archive.jobs.fail(leased(archive).job_id, "w1", "no memory", at(2))
+    assert [item.outcome for item in archive.answers.list("brain", 10)] == ["failed"]

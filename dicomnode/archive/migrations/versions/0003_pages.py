@@ -1,5 +1,7 @@
 """What the pages show: how peers answered, what the devices do, and who was told of what."""
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -48,3 +50,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("notification_id", name=op.f("pk_notifications")),
         sa.UniqueConstraint("channel", "event", "subject", name=op.f("uq_notifications_channel")),
     )
+    op.add_column("jobs", sa.Column("outcome", sa.String(length=16), nullable=True))
+    op.add_column("jobs", sa.Column("score", sa.Float(), nullable=True))
+    op.create_index("ix_jobs_answers", "jobs", ["model_name", "finished_at"], unique=False)
+    _fill_answers(op.get_bind())
+
+
+def _fill_answers(connection: sa.Connection) -> None:
+    """Outcome and score of what was answered before, so that it counts too."""
+    jobs = sa.table("jobs", *(sa.column(name) for name in ("job_id", "result_json", "outcome", "score")))
+    found = sa.select(jobs.c.job_id, jobs.c.result_json).where(jobs.c.result_json.is_not(None))
+    for job_id, text in connection.execute(found).all():
+        result = json.loads(text)
+        if isinstance(result, dict) and "outcome" in result:
+            values = {"outcome": result["outcome"], "score": (result.get("answer") or {}).get("score")}
+            connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(values))
