@@ -64,13 +64,13 @@ def guard(request: Request, credentials: CredentialsOf, form: FormOf) -> Princip
     """
     asked = _asked(request)
     principal = _principal(request, credentials, asked)
+    request.state.principal = principal  # also of a request that is refused: its page and its audit entry say who asked
     if asked.right is None or not principal.may(asked.right):
         raise _refusal(principal, asked)
     if principal.must_change and asked.right is not Right.OPEN and asked.path not in _PASSWORD_PAGE:
         _send_to_password_page(request)
     if request.method not in _SAFE_METHODS:
         _check_meant(request, principal, form)
-    request.state.principal = principal
     return principal
 
 

@@ -15,6 +15,8 @@ from fastapi.templating import Jinja2Templates
 from dicomnode import __version__
 from dicomnode.settings import Settings
 from dicomnode.web.languages import known_languages, language_of, read_translations
+from dicomnode.web.pages.navigation import ways_of
+from dicomnode.web.pages.words import word_of
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -46,12 +48,14 @@ def _templates(language: str) -> Jinja2Templates:
     templates.env.install_gettext_translations(read_translations(language), newstyle=True)  # type: ignore[attr-defined]
     templates.env.globals["language"] = language
     templates.env.filters["utc"] = _utc
+    templates.env.filters["word"] = word_of
     return templates
 
 
 def _visitor(request: Request) -> dict[str, object]:
-    """Who looks at a page, for its head; nobody where pages need no login."""
-    return {"principal": getattr(request.state, "principal", None)}
+    """Who looks at a page, and where they may go from it; nobody and nowhere where pages need no login."""
+    principal = getattr(request.state, "principal", None)
+    return {"principal": principal, "ways": ways_of(request, principal)}
 
 
 def _pages_of(request: Request) -> Pages:

@@ -21,13 +21,7 @@ NOT_TRANSLATED = {
     "accounts.html",
     "audit.html",
     "deliveries.html",
-    "frame.html",
-    "login.html",
-    "onward.html",
     "overview.html",
-    "password.html",
-    "pieces.html",
-    "refused.html",
     "study.html",
 }
 _JINJA = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}", re.DOTALL)
