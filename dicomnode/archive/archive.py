@@ -18,6 +18,8 @@ from dicomnode.archive.corrections import CorrectionStore
 from dicomnode.archive.database import Database
 from dicomnode.archive.deliveries import DeliveryStore
 from dicomnode.archive.deployments import DeploymentStore
+from dicomnode.archive.devices import DeviceStore
+from dicomnode.archive.echoes import EchoStore
 from dicomnode.archive.evidence import EvidenceStore
 from dicomnode.archive.files import FileStore, full_disk_is_refusal
 from dicomnode.archive.instances import InstanceStore
@@ -76,6 +78,8 @@ class Archive:
         sessions: Logins.
         retention: What may be forgotten.
         checkup: Files and index against each other.
+        echoes: How each peer answered last.
+        devices: What models run on.
         node_leases: Which processes of which node use the index.
     """
 
@@ -111,6 +115,8 @@ class Archive:
         self.sessions = SessionStore(database)
         self.retention = RetentionStore(database, files, self.space)
         self.checkup = Checkup(database, files, self.instances)
+        self.echoes = EchoStore(database)
+        self.devices = DeviceStore(database)
         self.node_leases = NodeLeaseStore(database, files)
 
     @classmethod
