@@ -24,13 +24,15 @@ class Checkup:
     def look(self, progress: Progress) -> Iterator[Discrepancy]:
         """Tell every contradiction; change nothing."""
         comparison = Comparison(self._database, self._files)
+        yield from comparison.counts()
         yield from comparison.rows(progress)
         yield from comparison.strays()
 
     def repair(self, now: datetime, progress: Progress, *, fetch: bool = False) -> Iterator[Discrepancy]:
         """Tell every contradiction with what was done about it.
 
-        Rows come before files: what a row lacks may lie where no row looks.
+        Counts come first: repairs of rows keep them right. Rows come before files: what a row lacks may lie where no
+        row looks.
 
         Args:
             now: Present time.
@@ -40,5 +42,5 @@ class Checkup:
         comparison = Comparison(self._database, self._files)
         repairs = Repairs(self._database, self._files, self._instances, comparison, now, fetch=fetch)
         repairs.evidence_found_again()
-        for found in (comparison.rows(progress), comparison.strays()):
+        for found in (comparison.counts(), comparison.rows(progress), comparison.strays()):
             yield from map(repairs.repair, found)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Select, exists, func, select, union
 
 from dicomnode.archive import tables
+from dicomnode.archive.contents import miscounted
 from dicomnode.archive.database import Database
 from dicomnode.archive.discrepancies import Discrepancy, Fault, FileRow, Holding
 from dicomnode.archive.files import EVIDENCE, QUARANTINE, FileStore, file_sha256
@@ -44,6 +45,11 @@ class Comparison:
                     yield Discrepancy(fault, holding, row.path, row.sop_instance_uid)
                 done += 1
                 progress(done, total)
+
+    def counts(self) -> Iterator[Discrepancy]:
+        """Studies whose counts differ from the rows that were counted."""
+        for uid in miscounted(self._database):
+            yield Discrepancy(Fault.MISCOUNTED, Holding.CONTENTS, Path(), study_instance_uid=uid)
 
     def strays(self) -> Iterator[Discrepancy]:
         """Files that no row names, and what dead processes left; conflicting instances are meant to have no row."""

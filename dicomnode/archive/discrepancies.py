@@ -15,6 +15,7 @@ class Fault(StrEnum):
     NO_ROW = "file without row"
     DAMAGED = "file differs from its name"
     LEFT_OVER = "left by a process that ended"
+    MISCOUNTED = "counts differ from the rows"
 
 
 class Holding(StrEnum):
@@ -24,6 +25,7 @@ class Holding(StrEnum):
     EVIDENCE = "evidence"
     SUBSTITUTES = "substitutes"
     STAGING = "staging"
+    CONTENTS = "contents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,11 @@ class Discrepancy:
     Attributes:
         fault: What is wrong.
         holding: What kind of object is concerned.
-        path: The file, relative to the data folder; it may be absent.
+        path: The file, relative to the data folder; it may be absent. The folder itself if it is about no file.
         sop_instance_uid: Of the row, empty for a file without one.
         outcome: What was done about it, empty if nothing was.
         mended: Whether it is as if nothing had been wrong.
+        study_instance_uid: Of a study that is concerned as a whole, else empty.
     """
 
     fault: Fault
@@ -62,6 +65,7 @@ class Discrepancy:
     sop_instance_uid: str = ""
     outcome: str = ""
     mended: bool = False
+    study_instance_uid: str = ""
 
     @property
     def is_wrong(self) -> bool:
@@ -69,6 +73,8 @@ class Discrepancy:
         return not self.mended and (self.fault, self.holding) != (Fault.NO_ROW, Holding.EVIDENCE)
 
     def __str__(self) -> str:
-        which = f"{self.sop_instance_uid} " if self.sop_instance_uid else ""
         done = f"; {self.outcome}" if self.outcome else ""
+        if self.study_instance_uid:
+            return f"{self.holding}: {self.fault}: study {self.study_instance_uid}{done}"
+        which = f"{self.sop_instance_uid} " if self.sop_instance_uid else ""
         return f"{self.holding}: {self.fault}: {which}{self.path.as_posix()}{done}"

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from sqlalchemy import Connection, func, insert, select, update
 
 from dicomnode.archive import tables
+from dicomnode.archive.contents import count_one
 from dicomnode.archive.database import IndexRow
 from dicomnode.archive.matching import name_key
 from dicomnode.archive.records import Kind, Origin, PatientStudy, StudyState, TraceEntry
@@ -95,6 +96,7 @@ def add_instance(connection: Connection, kept: Kept, now: datetime) -> None:
             size=kept.size,
         )
     )
+    count_one(connection, header, kept.kind)
     if kept.kind is Kind.SOURCE:
         open_study(connection, header.study_instance_uid, now)
 

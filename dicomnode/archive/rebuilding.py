@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_audit
+from dicomnode.archive.contents import recount
 from dicomnode.archive.database import Database
 from dicomnode.archive.files import sync_folder
 from dicomnode.archive.integrity import index_file
@@ -78,7 +79,9 @@ def _take_over(database: Database, aside: Path) -> int:
     rows = 0
     with closing(sqlite3.connect(f"{aside.as_uri()}?mode=ro", uri=True)) as damaged, database.write() as connection:
         for table in tables.metadata.sorted_tables:
-            rows += sum(_insert(connection, table, row) for row in _readable(damaged, table))
+            if table is not tables.contents:  # counted from what could be read
+                rows += sum(_insert(connection, table, row) for row in _readable(damaged, table))
+        recount(connection)
     return rows
 
 

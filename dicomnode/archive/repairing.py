@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, delete, select, update
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_audit
 from dicomnode.archive.comparing import LOST, Comparison
+from dicomnode.archive.contents import recount
 from dicomnode.archive.database import Database
 from dicomnode.archive.discrepancies import Discrepancy, Fault, FileRow, Holding
 from dicomnode.archive.files import CONFLICTS, INSTANCES, QUARANTINE, FileStore, file_sha256
@@ -45,6 +46,10 @@ class Repairs:
 
     def repair(self, found: Discrepancy) -> Discrepancy:
         """Mend it, or take it out of service."""
+        if found.fault is Fault.MISCOUNTED:
+            with self._database.write() as connection:
+                recount(connection, found.study_instance_uid)
+            return replace(found, outcome="counted anew", mended=True)
         if found.fault in (Fault.NO_FILE, Fault.OTHER_BYTES):
             return self._row(found)
         if found.fault is Fault.NO_ROW and found.holding is Holding.INSTANCES:
@@ -136,6 +141,7 @@ class Repairs:
         place = select(rows.c.study_instance_uid, rows.c.series_instance_uid).where(rows.c.sop_instance_uid == uid)
         study, its_series = connection.execute(place).one()
         connection.execute(delete(rows).where(rows.c.sop_instance_uid == uid))
+        recount(connection, study)
         same = rows.c.study_instance_uid == study, rows.c.series_instance_uid == its_series
         if connection.execute(select(rows.c.path).where(*same)).first() is None:
             emptied = series.c.study_instance_uid == study, series.c.series_instance_uid == its_series
@@ -155,7 +161,7 @@ class Repairs:
     def _withdraw_evidence(self, connection: Connection, row: FileRow) -> str:
         uid, rows, queue = row.sop_instance_uid, tables.evidence, tables.deliveries
         reason = f"{LOST}: `dicomnode replay` on its study makes it anew"
-        self._tell(connection, "evidence missing", f"object {uid} is out of service: {reason}", uid, rows)
+        study = self._tell(connection, "evidence missing", f"object {uid} is out of service: {reason}", uid, rows)
         one = update(rows).where(rows.c.sop_instance_uid == uid)
         lost = {"state": EvidenceState.QUARANTINED, "reason": reason}
         connection.execute(
@@ -166,6 +172,7 @@ class Repairs:
         connection.execute(unsent.values(state=DeliveryState.REFUSED, status=LOST, updated_at=self._now))
         twin = tables.instances
         connection.execute(delete(twin).where(twin.c.sop_instance_uid == uid, twin.c.path == row.path.as_posix()))
+        recount(connection, study)
         return "kept back, and its deliveries are dead letters"
 
     def _withdraw_substitute(self, connection: Connection, row: FileRow) -> str:
@@ -174,9 +181,11 @@ class Repairs:
         add_audit(connection, "substitute missing", f"object {row.sop_instance_uid} is made anew if needed", self._now)
         return "taken out of the index; it is made anew if it is needed"
 
-    def _tell(self, connection: Connection, event: str, text: str, uid: str, rows: Table) -> None:
+    def _tell(self, connection: Connection, event: str, text: str, uid: str, rows: Table) -> str:
+        """Write it into audit and trace; gives the study."""
         add_audit(connection, event, text, self._now)
         query = select(rows.c.study_instance_uid).where(rows.c.sop_instance_uid == uid)
-        study = connection.execute(query).scalar_one()
+        study: str = connection.execute(query).scalar_one()
         generation = study_generation(connection, study)
         add_trace(connection, TraceEntry(study, generation, event, None, text, self._now))
+        return study

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
+from sqlalchemy import Connection, Select, and_, exists, select
 
 from dicomnode.archive import tables
 from dicomnode.archive.database import IndexRow
 from dicomnode.archive.indexing import instance_from_row
 from dicomnode.archive.matching import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, conditions
 from dicomnode.archive.records import ASIDE, InstanceRecord, Kind, QidoQuery, SeriesRecord, StudyRecord
-from dicomnode.archive.study_records import study_records
+from dicomnode.archive.study_records import chunks, shown_contents, study_records
 
 _STUDIES, _SERIES, _INSTANCES = tables.studies.c, tables.series.c, tables.instances.c
 _SERIES_OF_STUDIES = tables.series.join(tables.studies)
@@ -21,30 +23,35 @@ _OF_SERIES = and_(
     _INSTANCES.series_instance_uid == _SERIES.series_instance_uid,
 )
 _SHOWN = _INSTANCES.kind.not_in(ASIDE)
+_HELD = tables.contents.c
 
 
 def find_studies(connection: Connection, query: QidoQuery) -> list[StudyRecord]:
     """Studies that match, the newest Study Date first."""
     statement = select(tables.studies).where(
-        exists().where(_INSTANCES.study_instance_uid == _STUDIES.study_instance_uid, _SHOWN),
+        exists().where(_HELD.study_instance_uid == _STUDIES.study_instance_uid, _HELD.kind.not_in(ASIDE)),
         conditions(query, STUDY_KEYS),
     )
-    ordered = statement.order_by(_STUDIES.study_date.desc(), _STUDIES.study_time.desc(), _STUDIES.study_instance_uid)
+    newest = (_STUDIES.study_date, _STUDIES.study_time, _STUDIES.study_instance_uid)
+    # One direction for all of them: the index is read backwards until the page is full
+    ordered = statement.order_by(*(column.desc() for column in newest))
     return study_records(connection, connection.execute(_paged(ordered, query)).all())
 
 
 def find_series(connection: Connection, query: QidoQuery) -> list[SeriesRecord]:
     """Series that match, in order of study, Series Number and UID."""
+    shown = exists().where(
+        _HELD.study_instance_uid == _SERIES.study_instance_uid,
+        _HELD.series_instance_uid == _SERIES.series_instance_uid,
+        _HELD.kind.not_in(ASIDE),
+    )
     statement = (
         select(tables.series)
         .select_from(_SERIES_OF_STUDIES)
-        .where(
-            exists().where(_OF_SERIES, _SHOWN),
-            conditions(query, STUDY_KEYS | SERIES_KEYS),
-        )
+        .where(shown, conditions(query, STUDY_KEYS | SERIES_KEYS))
         .order_by(_SERIES.study_instance_uid, _SERIES.series_number, _SERIES.series_instance_uid)
     )
-    return _series_records(connection, list(connection.execute(_paged(statement, query)).all()))
+    return _series_records(connection, connection.execute(_paged(statement, query)).all())
 
 
 def find_instances(connection: Connection, query: QidoQuery, root: Path) -> list[InstanceRecord]:
@@ -61,8 +68,7 @@ def find_instances(connection: Connection, query: QidoQuery, root: Path) -> list
         )
     )
     rows = connection.execute(_paged(statement, query)).all()
-    pairs = {(row.study_instance_uid, row.series_instance_uid) for row in rows}
-    members = [connection.execute(select(tables.series).where(_in_series(pair))).one() for pair in sorted(pairs)]
+    members = _series_rows(connection, {(row.study_instance_uid, row.series_instance_uid) for row in rows})
     series = {(r.study.study_instance_uid, r.series_instance_uid): r for r in _series_records(connection, members)}
     return [
         InstanceRecord(
@@ -76,19 +82,25 @@ def find_instances(connection: Connection, query: QidoQuery, root: Path) -> list
     ]
 
 
-def _in_series(pair: tuple[str, str]) -> ColumnElement[bool]:
-    return and_(_SERIES.study_instance_uid == pair[0], _SERIES.series_instance_uid == pair[1])
+def _series_rows(connection: Connection, wanted: set[tuple[str, str]]) -> list[IndexRow]:
+    """The given series, by the UIDs of study and series."""
+    found: list[IndexRow] = []
+    for uids in chunks(sorted({study for study, _ in wanted})):
+        rows = connection.execute(select(tables.series).where(_SERIES.study_instance_uid.in_(uids)))
+        found += [row for row in rows if (row.study_instance_uid, row.series_instance_uid) in wanted]
+    return found
 
 
-def _series_records(connection: Connection, rows: list[IndexRow]) -> list[SeriesRecord]:
+def _series_records(connection: Connection, rows: Sequence[IndexRow]) -> list[SeriesRecord]:
     uids = sorted({row.study_instance_uid for row in rows})
-    studies = {
-        record.study_instance_uid: record
-        for uid in uids
-        for record in study_records(
-            connection, connection.execute(select(tables.studies).where(_STUDIES.study_instance_uid == uid)).all()
-        )
-    }
+    query = select(tables.studies)
+    found = [
+        row for part in chunks(uids) for row in connection.execute(query.where(_STUDIES.study_instance_uid.in_(part)))
+    ]
+    studies = {record.study_instance_uid: record for record in study_records(connection, found)}
+    held: Counter[tuple[str, str]] = Counter()
+    for content in shown_contents(connection, uids):
+        held[content.study_instance_uid, content.series_instance_uid] += content.held
     return [
         SeriesRecord(
             row.series_instance_uid,
@@ -98,19 +110,10 @@ def _series_records(connection: Connection, rows: list[IndexRow]) -> list[Series
             row.series_description,
             row.body_part_examined,
             row.manufacturer_model_name,
-            _held(connection, row),
+            held[row.study_instance_uid, row.series_instance_uid],
         )
         for row in rows
     ]
-
-
-def _held(connection: Connection, series: IndexRow) -> int:
-    query = select(func.count()).where(
-        _INSTANCES.study_instance_uid == series.study_instance_uid,
-        _INSTANCES.series_instance_uid == series.series_instance_uid,
-        _SHOWN,
-    )
-    return connection.execute(query).scalar_one()
 
 
 def _paged(statement: Select[Any], query: QidoQuery) -> Select[Any]:

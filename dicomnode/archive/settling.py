@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_audit
+from dicomnode.archive.contents import recount
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.indexing import open_study, study_generation
@@ -104,6 +105,7 @@ class SettlingStore:
             for row in rows:
                 one = _INSTANCES.sop_instance_uid == row.sop_instance_uid
                 connection.execute(update(tables.instances).where(one).values(kind=kinds[row.sop_instance_uid]))
+            recount(connection, study_instance_uid)
             _note(connection, study_instance_uid, right, len(others), release, now)
         return len(others)
 

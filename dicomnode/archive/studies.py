@@ -116,7 +116,7 @@ class StudyStore:
     def list(self, state: StudyState | None = None, limit: int | None = 100, offset: int = 0) -> list[StudyRecord]:
         """Studies, the latest arrival first."""
         rows = tables.studies
-        query = select(rows).order_by(rows.c.last_arrival.desc(), rows.c.study_instance_uid)
+        query = select(rows).order_by(rows.c.last_arrival.desc(), rows.c.study_instance_uid.desc())
         if state is not None:
             query = query.where(rows.c.state == state)
         with self._database.read() as connection:

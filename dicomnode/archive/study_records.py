@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from dicomnode.archive import tables
 from dicomnode.archive.database import IndexRow
@@ -26,34 +26,32 @@ class _Sum:
 def study_records(connection: Connection, rows: Sequence[IndexRow]) -> list[StudyRecord]:
     """Study rows as values, in the given order."""
     sums: dict[str, _Sum] = {row.study_instance_uid: _Sum() for row in rows}
-    uids = list(sums)
-    for start in range(0, len(uids), _CHUNK):
-        _add_up(connection, uids[start : start + _CHUNK], sums)
+    for held in shown_contents(connection, list(sums)):
+        _add(sums[held.study_instance_uid], held)
     return [_record(row, sums[row.study_instance_uid]) for row in rows]
 
 
-def _add_up(connection: Connection, uids: Sequence[str], sums: dict[str, _Sum]) -> None:
-    instances = tables.instances.c
-    groups = (
-        instances.study_instance_uid,
-        instances.series_instance_uid,
-        instances.modality,
-        instances.sop_class_uid,
-        instances.kind,
-    )
-    query = (
-        select(*groups, func.count().label("held"))
-        .where(instances.study_instance_uid.in_(uids), instances.kind.not_in(ASIDE))
-        .group_by(*groups)
-    )
-    for row in connection.execute(query):
-        total = sums[row.study_instance_uid]
-        total.instances += row.held
-        total.source_instances += 0 if row.kind == Kind.OWN else row.held
-        total.series.add(row.series_instance_uid)
-        total.sop_classes.add(row.sop_class_uid)
-        if row.modality:
-            total.modalities.add(row.modality)
+def shown_contents(connection: Connection, study_instance_uids: Sequence[str]) -> Iterator[IndexRow]:
+    """What the series of studies hold, without what is kept aside."""
+    rows = tables.contents
+    shown = select(rows).where(rows.c.kind.not_in(ASIDE))
+    for uids in chunks(study_instance_uids):
+        yield from connection.execute(shown.where(rows.c.study_instance_uid.in_(uids)))
+
+
+def chunks(uids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Parts that fit into one statement."""
+    for start in range(0, len(uids), _CHUNK):
+        yield uids[start : start + _CHUNK]
+
+
+def _add(total: _Sum, row: IndexRow) -> None:
+    total.instances += row.held
+    total.source_instances += 0 if row.kind == Kind.OWN else row.held
+    total.series.add(row.series_instance_uid)
+    total.sop_classes.add(row.sop_class_uid)
+    if row.modality:
+        total.modalities.add(row.modality)
 
 
 def _record(row: IndexRow, total: _Sum) -> StudyRecord:

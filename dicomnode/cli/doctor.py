@@ -108,6 +108,7 @@ def _report(rebuilt: Rebuilt | None, found: list[Discrepancy]) -> dict[str, obje
             "kind": str(item.holding),
             "path": item.path.as_posix(),
             "sop_instance_uid": item.sop_instance_uid,
+            "study_instance_uid": item.study_instance_uid,
             "outcome": item.outcome,
             "wrong": item.is_wrong,
         }

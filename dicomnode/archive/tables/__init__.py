@@ -3,6 +3,7 @@
 from dicomnode.archive.tables.arrivals import (
     association_studies,
     associations,
+    contents,
     instances,
     intake_tallies,
     priors,
@@ -47,6 +48,7 @@ __all__ = [
     "audit_sinks",
     "capabilities",
     "commitments",
+    "contents",
     "deliveries",
     "deployments",
     "devices",

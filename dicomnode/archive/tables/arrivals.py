@@ -43,10 +43,20 @@ studies = Table(
     Column("issuer_of_patient_id", Text, nullable=False),
     Column("accession_number", Text, nullable=False, index=True),
     Column("study_id", Text, nullable=False),
-    Column("study_date", Text, nullable=False, index=True),
+    Column("study_date", Text, nullable=False),
     Column("study_time", Text, nullable=False),
     Column("study_description", Text, nullable=False),
     Column("referring_physician_name", Text, nullable=False),
+    # The orders in which studies are listed: an archive of any size is read from the newest on
+    Index("ix_studies_newest", "study_date", "study_time", "study_instance_uid"),
+    Index("ix_studies_last_arrival", "last_arrival", "study_instance_uid"),
+)
+# Asked every second, and few at any time
+Index(
+    "ix_studies_unrouted",
+    studies.c.study_instance_uid,
+    sqlite_where=studies.c.generation > studies.c.routed_generation,
+    postgresql_where=studies.c.generation > studies.c.routed_generation,
 )
 
 series = Table(
@@ -84,6 +94,22 @@ instances = Table(
         ["study_instance_uid", "series_instance_uid"], ["series.study_instance_uid", "series.series_instance_uid"]
     ),
     Index("ix_instances_series", "study_instance_uid", "series_instance_uid"),
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    # What each series holds, counted as it comes, so that no search has to count instances
+    Column("study_instance_uid", UID, primary_key=True),
+    Column("series_instance_uid", UID, primary_key=True),
+    Column("sop_class_uid", UID, primary_key=True),
+    Column("modality", Text, primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("held", Integer, nullable=False),  # instances
+    ForeignKeyConstraint(
+        ["study_instance_uid", "series_instance_uid"], ["series.study_instance_uid", "series.series_instance_uid"]
+    ),
+    sqlite_with_rowid=False,
 )
 
 study_origins = Table(
