@@ -7,9 +7,10 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 
 from dicomnode.archive import tables
-from dicomnode.archive.audit import add_audit
+from dicomnode.archive.audit import add_audit, add_event
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.records import Deployment, DeploymentState
+from dicomnode.dicom.audit import AuditEvent, kind_of
 from dicomnode.errors import NotFoundError
 
 
@@ -19,15 +20,16 @@ class DeploymentStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def approve(self, model_name: str, digest: str, state: DeploymentState, now: datetime) -> None:
-        """Approve a bundle's digest, in place of an earlier one of that name."""
+    def approve(self, model_name: str, digest: str, state: DeploymentState, now: datetime, actor: str = "") -> None:
+        """Approve a bundle's digest, in place of an earlier one of that name; ``actor`` is who does."""
         rows = tables.deployments
         values = {"digest": digest, "state": state, "approved_at": now}
         with self._database.write() as connection:
             changed = connection.execute(update(rows).where(rows.c.model_name == model_name).values(values))
             if changed.rowcount == 0:
                 connection.execute(insert(rows).values(model_name=model_name, **values))
-            add_audit(connection, "model approved", f"{model_name} {digest} {state}", now)
+            detail = f"{model_name} {digest} {state}"
+            add_event(connection, AuditEvent("model approved", detail, kind_of("model approved"), actor=actor), now)
 
     def set_state(self, model_name: str, state: DeploymentState, now: datetime) -> None:
         """Switch an approved model.

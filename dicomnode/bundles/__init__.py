@@ -6,9 +6,10 @@ Importing this package imports neither torch nor MONAI; `build_network` and `bui
 from typing import TYPE_CHECKING
 
 from dicomnode.bundles.bundle import BrokenBundle, Bundle, model_identity
-from dicomnode.bundles.digest import bundle_digest, node_file
+from dicomnode.bundles.digest import EVALUATION, bundle_digest, node_file
 from dicomnode.bundles.installing import install_bundle
 from dicomnode.bundles.loading import is_described, list_bundles, load_bundle
+from dicomnode.bundles.measured import Measured, read_measured, write_measured
 from dicomnode.bundles.metadata import (
     Accepts,
     Aggregation,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dicomnode.bundles.building import build_network, build_preprocessing
 
 __all__ = [
+    "EVALUATION",
     "Accepts",
     "Aggregation",
     "Algorithm",
@@ -36,6 +38,7 @@ __all__ = [
     "Bundle",
     "Calibration",
     "ExamInput",
+    "Measured",
     "NodeMetadata",
     "OperatingPoint",
     "OutputClass",
@@ -51,7 +54,9 @@ __all__ = [
     "model_identity",
     "negative_classes",
     "node_file",
+    "read_measured",
     "why_out_of_scope",
+    "write_measured",
     "write_template",
 ]
 

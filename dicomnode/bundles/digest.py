@@ -7,11 +7,14 @@ from pathlib import Path
 
 from dicomnode.errors import BundleError
 
+EVALUATION = "docs/evaluation.json"
+"""What a bundle was measured to do. It decides nothing and names the digest that it is about, so it does not count."""
+
 _BLOCK = 1 << 20
 
 
 def bundle_digest(path: Path) -> str:
-    """Hex SHA-256 over the names and bytes of every file of the bundle, in the order of their names.
+    """Hex SHA-256 over the names and bytes of every file of the bundle but `EVALUATION`, in the order of their names.
 
     A ``<name>.node.toml`` beside the folder counts as part of it, as it decides what the model answers.
 
@@ -41,8 +44,9 @@ def _files(path: Path) -> list[tuple[str, Path]]:
             raise BundleError(
                 f"bundle {path.name}: {file.relative_to(path)} is a symbolic link; put the file itself there"
             )
-        if file.is_file():
-            files.append((file.relative_to(path).as_posix(), file))
+        name = file.relative_to(path).as_posix()
+        if file.is_file() and name != EVALUATION:
+            files.append((name, file))
     beside = node_file(path)
     if beside.is_file():
         files.append((f"../{beside.name}", beside))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,12 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         metavar="OUT",
         help="also write the figures: to a file if its name ends in .json, else to a folder with report.html and plots",
+    )
+    parser.add_argument(
+        "--card",
+        action="store_true",
+        help="also write docs/evaluation.json into the bundle: figures, curves and calibration for the node's page of "
+        "it; the bundle's digest stays as it is",
     )
     parser.add_argument(
         "--subgroups", default="", metavar="COLUMN[,COLUMN]", help="figures for every value of columns of labels.csv"
@@ -73,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     evaluation, readers = measure(args, lambda split: measure_bundle(args.bundle, args.data, split, device, **options))
     if args.report:
         _write(args.report, evaluation, Background(None if recipe is None else recipe.published, readers=readers))
+    _keep(args, evaluation)
     print(json.dumps(evaluation.report, indent=2) if args.json else _readable(evaluation.report))
     return 0
 
@@ -85,6 +93,28 @@ def _write(out: Path, evaluation: Evaluation, background: Background) -> None:
         out.write_text(json.dumps(evaluation.report, indent=2) + "\n", encoding="utf-8")
     else:
         write_report(out, evaluation, background)
+
+
+def _keep(args: argparse.Namespace, evaluation: Evaluation) -> None:
+    """What pages draw: beside the report's page, and in the bundle if that was asked for."""
+    from dicomnode.bundles import EVALUATION, write_measured
+    from dicomnode.learning.measured_points import Circumstances, measured_of
+
+    files = [args.report / Path(EVALUATION).name] if args.report and args.report.suffix != ".json" else []
+    files += [args.bundle / EVALUATION] if args.card else []
+    if files:
+        data, today = args.data.resolve().name, datetime.now(UTC).date()
+        measured = measured_of(evaluation, Circumstances(data, _command(args), today))
+        for file in files:
+            write_measured(file, measured)
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command without what differs among machines."""
+    command = f"dicomnode evaluate models/{args.bundle.resolve().name} --data DATA --split {args.split}"
+    if args.recipe is not None:
+        command += f" --recipe training/{args.recipe.name}"
+    return command + (f" --hit {args.hit}" if args.hit else "")
 
 
 def _readable(report: dict[str, Any]) -> str:

@@ -127,6 +127,7 @@ def add_model(args: argparse.Namespace) -> int:
     """Copy a bundle into the models folder, approve its digest, set its state."""
     from dicomnode.bundles import install_bundle, is_described, load_bundle, write_template
     from dicomnode.errors import BundleError
+    from dicomnode.jobs.deploying import refuse_code
     from dicomnode.settings import load_settings
 
     settings = load_settings(args.settings)
@@ -134,7 +135,7 @@ def add_model(args: argparse.Namespace) -> int:
     if not is_described(path):
         raise BundleError(f"bundle {path.name} does not say what a node must know; fill in {write_template(path)}")
     source = load_bundle(path)
-    _refuse_code(source, args.allow_code)
+    refuse_code(source, args.allow_code)
     bundle = install_bundle(source, settings.models.folder, replace=args.replace)
     return _approve(args, bundle)
 
@@ -145,8 +146,6 @@ def set_model(args: argparse.Namespace) -> int:
     from dicomnode.settings import load_settings
 
     bundle = load_bundle(load_settings(args.settings).models.folder / args.name)
-    if args.state != "off":
-        _refuse_code(bundle, args.allow_code)
     return _approve(args, bundle)
 
 
@@ -172,26 +171,14 @@ def import_model(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_code(bundle: Bundle, allow_code: bool) -> None:
-    from dicomnode.errors import UsageError
-
-    if bundle.runs_code and not allow_code:
-        raise UsageError(
-            f"bundle {bundle.name} holds $ expressions, which run as code on this node: read "
-            f"{bundle.config.name} and give --allow-code if you trust it"
-        )
-
-
 def _approve(args: argparse.Namespace, bundle: Bundle) -> int:
     from dicomnode.archive import Archive
     from dicomnode.archive.records import DeploymentState
+    from dicomnode.jobs.deploying import deploy
     from dicomnode.settings import load_settings
 
-    archive = Archive.open(load_settings(args.settings))
-    try:
-        archive.deployments.approve(bundle.name, bundle.digest, DeploymentState(args.state), datetime.now(UTC))
-    finally:
-        archive.close()
+    with Archive.open(load_settings(args.settings)) as archive:
+        deploy(archive, bundle, DeploymentState(args.state), datetime.now(UTC), allow_code=args.allow_code)
     if args.json:
         print(json.dumps({"name": bundle.name, "digest": bundle.digest, "state": args.state}, indent=2))
     else:

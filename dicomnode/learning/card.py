@@ -62,17 +62,21 @@ def _operating_point(node: Mapping[str, Any]) -> str:
     return line + f" {node['aggregation']['statement']}"
 
 
+def evaluate_command(recipe: Recipe) -> str:
+    """How the figures of a recipe's bundle are measured again; DATA stands for the data set's folder."""
+    command = f"dicomnode evaluate models/{recipe.name} --data DATA --split {recipe.data.test}"
+    return command + (f" --recipe training/{recipe.name}.yaml" if recipe.data.expected else "")
+
+
 def _figures(recipe: Recipe, report: Mapping[str, Any]) -> str:
     test = report["test"]
     if not test:
         return "No test split was at hand."
-    command = f"dicomnode evaluate models/{recipe.name} --data DATA --split {test['split']}"
-    if recipe.data.expected:
-        command += f" --recipe training/{recipe.name}.yaml"
     table = {"detection": _detection_table, "exam": _exam_table}.get(recipe.task, _classification_table)
     return (
-        f"Measured with `{command}`, where DATA is the data set's folder; weights of epoch {report['epoch']}. "
-        f"Brackets hold 95 % bootstrap intervals, resampled by {test['all']['resampled']}.\n\n{table(test)}"
+        f"Measured with `{evaluate_command(recipe)}`, where DATA is the data set's folder; weights of epoch "
+        f"{report['epoch']}. Brackets hold 95 % bootstrap intervals, resampled by {test['all']['resampled']}.\n\n"
+        f"{table(test)}"
     )
 
 

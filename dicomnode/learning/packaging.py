@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from dicomnode.bundles import EVALUATION, bundle_digest, write_measured
 from dicomnode.errors import RecipeError
-from dicomnode.learning.card import model_card
+from dicomnode.learning.card import evaluate_command, model_card
 from dicomnode.learning.data.exam_store import ExamStore
 from dicomnode.learning.data.exam_tables import is_birads
 from dicomnode.learning.data.pictures import compose
@@ -26,8 +29,9 @@ from dicomnode.learning.engine.detection import predict_boxes, truths_of
 from dicomnode.learning.engine.memory import peak_memory
 from dicomnode.learning.engine.tasks import Task
 from dicomnode.learning.engine.training import Run, build_network
-from dicomnode.learning.evaluation import measure_bundle
+from dicomnode.learning.evaluation import Evaluation, measure_bundle
 from dicomnode.learning.exam_packaging import exam_input, exam_network, fitted_exam
+from dicomnode.learning.measured_points import Circumstances, measured_of
 from dicomnode.learning.metrics.calibration import (
     expected_calibration_error,
     fit_temperature,
@@ -79,9 +83,18 @@ def package(run: Run, task: Task) -> Path:
         report["test"] = evaluation.report
     if is_model:
         _write_text(bundle / "docs" / "README.md", model_card(run.recipe, report, _read_metadata(bundle)))
+        if evaluation is not None:
+            _keep_measured(bundle, run, evaluation)
     _write_json(run.out / "report.json", report)
     write_page(run.out, run.recipe.name, evaluation, Background(run.recipe.published, report, run.out / "check.json"))
     return bundle if is_model else run.out / "best.pt"
+
+
+def _keep_measured(bundle: Path, run: Run, evaluation: Evaluation) -> None:
+    """Write ``docs/evaluation.json``, about the bundle with its card."""
+    how = Circumstances(run.data.resolve().name, evaluate_command(run.recipe), datetime.now(UTC).date())
+    measured = replace(measured_of(evaluation, how), bundle_digest=bundle_digest(bundle))
+    write_measured(bundle / EVALUATION, measured)
 
 
 def _extent(run: Run, task: Task, history: list[dict[str, float]], memory: float) -> Component:

@@ -50,6 +50,24 @@ def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int = 
     return float(calibration_errors(probabilities, labels, np.ones((1, len(labels))), bins)[0])
 
 
+def score_bins(
+    scores: Floats, right: npt.NDArray[np.bool_], bins: int = 15
+) -> list[tuple[float, float, int, float, float]]:
+    """Low and high edge, count, mean score and share that is right of each equal-width bin that holds anything.
+
+    Args:
+        scores: (N,) 0..1.
+        right: (N,).
+        bins: As many as the calibration error counts.
+    """
+    place = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    counts, sums, hits = (np.bincount(place, weights, bins) for weights in (None, scores, right))
+    return [
+        (index / bins, (index + 1) / bins, int(counts[index]), sums[index] / counts[index], hits[index] / counts[index])
+        for index in np.flatnonzero(counts).tolist()
+    ]
+
+
 def calibration_errors(probabilities: Floats, labels: Ints, weights: Floats, bins: int = 15) -> Floats:
     """(R,) the same for each of (R, N) weightings of the images."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from dicomnode.learning.metrics.calibration import Floats
+from dicomnode.learning.metrics.calibration import Floats, score_bins
 from dicomnode.learning.metrics.classification_metrics import Predictions
 from dicomnode.learning.metrics.weighted_figures import Bools
 from dicomnode.learning.report.drawing import ACCENT, INK, QUIET, WRONG, Plot, canvas, finished, number, series
@@ -74,14 +74,12 @@ def precision_recall_plot(predictions: Predictions, figures: Mapping[str, Any], 
 def reliability_plot(predictions: Predictions, figures: Mapping[str, Any]) -> Plot:
     """How often the most probable class is right, by its probability, over the bins of the calibration error."""
     error = number(figures["ece"])
-    confidence, right = predictions.probabilities.max(axis=1), predictions.predicted == predictions.labels
-    place = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
-    counts = np.bincount(place, minlength=_BINS)
-    shares = np.bincount(place, right, _BINS) / np.maximum(counts, 1)
-    left, width = np.arange(_BINS) / _BINS, 1 / _BINS
+    right = predictions.predicted == predictions.labels
+    bins = score_bins(predictions.probabilities.max(axis=1), right, _BINS)
+    left, width = [low for low, *_ in bins], 1 / _BINS
+    counts, shares = [count for _, _, count, *_ in bins], [share for *_, share in bins]
     with canvas((3, 1)) as (figure, (upper, lower)):
-        filled = counts > 0
-        upper.bar(left[filled], shares[filled], width, align="edge", color=ACCENT, alpha=0.55, edgecolor=ACCENT)
+        upper.bar(left, shares, width, align="edge", color=ACCENT, alpha=0.55, edgecolor=ACCENT)
         upper.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, linestyle=":")
         upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share that is right", title=f"calibration error {error}")
         lower.bar(left, counts, width, align="edge", color=QUIET, alpha=0.55)
