@@ -9,6 +9,7 @@ from dicomnode.archive.accounts import AccountStore
 from dicomnode.archive.answers import AnswerStore
 from dicomnode.archive.api_tokens import TokenStore
 from dicomnode.archive.associations import AssociationStore
+from dicomnode.archive.attention import AttentionStore
 from dicomnode.archive.audit import AuditStore
 from dicomnode.archive.capabilities import CapabilityStore
 from dicomnode.archive.checks import CheckStore
@@ -81,6 +82,7 @@ class Archive:
         echoes: How each peer answered last.
         devices: What models run on.
         node_leases: Which processes of which node use the index.
+        attention: What does not move, or went wrong.
     """
 
     def __init__(self, database: Database, files: FileStore, storage: StorageSettings) -> None:
@@ -118,6 +120,7 @@ class Archive:
         self.echoes = EchoStore(database)
         self.devices = DeviceStore(database)
         self.node_leases = NodeLeaseStore(database, files)
+        self.attention = AttentionStore(database)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,8 +14,27 @@ from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
 from dicomnode.errors import SettingsError
 
+ROLES = ("receive", "dispatch", "infer", "web")
+LEASE_SECONDS = 30.0
 _IDENTITY = Path("identity")
 _ROWS = tables.node_leases.c
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSeen:
+    """A process that has a role, or had it when it died.
+
+    Attributes:
+        role: One of `ROLES`.
+        owner: The process's name in leases.
+        seen: When it said so last.
+        runs: Whether it is there: known of this machine's processes, believed of others while their lease lasts.
+    """
+
+    role: str
+    owner: str
+    seen: datetime
+    runs: bool
 
 
 class NodeLeaseStore:
@@ -52,6 +72,16 @@ class NodeLeaseStore:
         """Give up this process's leases."""
         with self._database.write() as connection:
             connection.execute(delete(tables.node_leases).where(_ROWS.owner == self._files.claim_name()))
+
+    def roles(self, now: datetime) -> list[RoleSeen]:
+        """Every process of the node that the index knows of."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(tables.node_leases).order_by(_ROWS.name)).all()
+        lease = timedelta(seconds=LEASE_SECONDS)
+        return [
+            RoleSeen(row.name.partition("-")[0], row.owner, row.lease_until - lease, self._is_held(row, now))
+            for row in rows
+        ]
 
     def _is_held(self, row: IndexRow, now: datetime) -> bool:
         lives = self._files.lives(row.owner)

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from dicomnode.archive import Archive
+from dicomnode.archive.node_leases import LEASE_SECONDS
 from dicomnode.errors import ArchiveError, SettingsError
 from dicomnode.settings import Settings
 
 _log = logging.getLogger(__name__)
-_LEASE_SECONDS = 30.0
 _RENEW_SECONDS = 5.0
 _ALONE = frozenset({"dispatch"})
 
@@ -30,12 +30,12 @@ def holding(
         SettingsError: The folder or the index belongs to another node, or the role to another process.
     """
     with _one_index(settings):
-        archive.node_leases.claim(role, clock(), _LEASE_SECONDS, alone=role in _ALONE)
+        archive.node_leases.claim(role, clock(), LEASE_SECONDS, alone=role in _ALONE)
 
         def keep(stop: threading.Event) -> None:
             while not stop.wait(_RENEW_SECONDS):
                 try:
-                    archive.node_leases.claim(role, clock(), _LEASE_SECONDS, alone=role in _ALONE)
+                    archive.node_leases.claim(role, clock(), LEASE_SECONDS, alone=role in _ALONE)
                 except ArchiveError as error:
                     _log.warning("the lease on the index is renewed later: %s", error)
 

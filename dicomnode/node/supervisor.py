@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dicomnode.archive.node_leases import ROLES as ROLES
 from dicomnode.errors import DicomNodeError, SettingsError
 from dicomnode.node.presence import Presence, is_running, read_presence, withdraw
 from dicomnode.node.stopping import GRACE_SECONDS, Stopper
 
 _log = logging.getLogger(__name__)
-ROLES = ("receive", "dispatch", "infer", "web")
 _POLL_SECONDS = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE, _STABLE_SECONDS = 0.5, 30.0, 60.0
 

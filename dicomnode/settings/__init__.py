@@ -6,6 +6,7 @@ from dicomnode.settings.section import AETitle, Section, read_secret
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
 from dicomnode.settings.targets import OutcomeSwitches, PollerSettings, RuleSettings, TargetSettings
 from dicomnode.settings.tls import TlsClientSettings, TlsServerSettings
+from dicomnode.settings.watch import WatchSettings
 from dicomnode.settings.web import AccountsSettings, OidcSettings, WebSettings
 from dicomnode.settings.whole import (
     ArchiveSettings,
@@ -41,6 +42,7 @@ __all__ = [
     "TargetSettings",
     "TlsClientSettings",
     "TlsServerSettings",
+    "WatchSettings",
     "WebSettings",
     "load_settings",
     "read_secret",

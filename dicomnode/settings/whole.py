@@ -14,6 +14,7 @@ from dicomnode.settings.network import PacsSettings, PeerSettings, ReceiveSettin
 from dicomnode.settings.section import SECRET_FILE, SECRET_VARIABLE, AETitle, Name, Section, read_secret
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
 from dicomnode.settings.targets import PollerSettings, RuleSettings, TargetSettings
+from dicomnode.settings.watch import WatchSettings
 from dicomnode.settings.web import WebSettings
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -78,6 +79,7 @@ class Settings(Section):
     storage: StorageSettings = Field(default_factory=lambda: StorageSettings.model_validate({}))
     retention: RetentionSettings = Field(default_factory=lambda: RetentionSettings.model_validate({}))
     audit: AuditSettings = Field(default_factory=lambda: AuditSettings.model_validate({}))
+    watch: WatchSettings = Field(default_factory=lambda: WatchSettings.model_validate({}))
     log: LogSettings = Field(default_factory=lambda: LogSettings.model_validate({}))
     peers: tuple[PeerSettings, ...] = Field((), description="Who may call the node by DIMSE.")
     pacs: tuple[PacsSettings, ...] = Field((), description="Archives that can be asked.")

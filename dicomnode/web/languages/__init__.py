@@ -16,15 +16,11 @@ from babel.support import Translations
 from fastapi import Request
 
 from dicomnode.web.dicomweb.media import parse_accept
+from dicomnode.words import marked as marked
 
 ENGLISH = "en"
 
 _FOLDER = Path(__file__).parent
-
-
-def marked(text: str) -> str:
-    """The same text, marked for translation: for texts in Python that a template shows by ``_(text)``."""
-    return text
 
 
 def known_languages() -> tuple[str, ...]:

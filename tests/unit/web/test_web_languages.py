@@ -9,11 +9,13 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+import dicomnode.watch
 import dicomnode.web
 from dicomnode.web.languages import ENGLISH, known_languages
 from tests.unit.web.conftest import Client
 
 WEB = Path(dicomnode.web.__file__).parent
+WATCH = Path(dicomnode.watch.__file__).parent  # alarms are shown on pages too
 OTHERS = [language for language in known_languages() if language != ENGLISH]
 # English only: the review of training images, which runs beside the node.
 NOT_TRANSLATED = {
@@ -35,7 +37,8 @@ def used_texts() -> dict[str, tuple[str, ...]]:
     methods = [("templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
     options = {"templates/**.html": {"silent": "false"}}
     keywords = {"_": None, "gettext": None, "ngettext": (1, 2), "marked": None}
-    for path, line, message, _comments, _context in extract_from_dir(WEB, methods, options, keywords):
+    texts = [*extract_from_dir(WEB, methods, options, keywords), *extract_from_dir(WATCH, methods, options, keywords)]
+    for path, line, message, _comments, _context in texts:
         forms = message if isinstance(message, tuple) else (message,)
         found.setdefault(forms[0], (f"{path}:{line}", *forms))
     return found

@@ -1,0 +1,1 @@
+"""What the node tells of itself to those who look after it: alarms, notifications, traces."""
