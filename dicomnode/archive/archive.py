@@ -22,6 +22,7 @@ from dicomnode.archive.deployments import DeploymentStore
 from dicomnode.archive.devices import DeviceStore
 from dicomnode.archive.echoes import EchoStore
 from dicomnode.archive.evidence import EvidenceStore
+from dicomnode.archive.figures import FigureStore
 from dicomnode.archive.files import FileStore, full_disk_is_refusal
 from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
@@ -82,6 +83,7 @@ class Archive:
         echoes: How each peer answered last.
         devices: What models run on.
         node_leases: Which processes of which node use the index.
+        figures: How long things took.
         attention: What does not move, or went wrong.
     """
 
@@ -120,6 +122,7 @@ class Archive:
         self.echoes = EchoStore(database)
         self.devices = DeviceStore(database)
         self.node_leases = NodeLeaseStore(database, files)
+        self.figures = FigureStore(database)
         self.attention = AttentionStore(database)
 
     @classmethod

@@ -261,6 +261,7 @@ def _sent(now: datetime, prove: bool) -> dict[str, object]:
         "proof": ProofState.PENDING if prove else ProofState.NONE,
         "proof_status": "",
         "proof_attempts": 0,
+        "proven_at": None,
         "next_proof_at": now if prove else None,
         "transaction_uid": None,
     }

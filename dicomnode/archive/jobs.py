@@ -13,6 +13,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from dicomnode.archive import tables
 from dicomnode.archive.answers import answer_values
 from dicomnode.archive.database import Database, IndexRow
+from dicomnode.archive.figures import observe_begin, observe_end
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.finishing import Answer, add_answer
 from dicomnode.archive.indexing import NO_REPLAY
@@ -124,10 +125,12 @@ class JobStore:
                 "attempts": row.attempts + 1,
                 "lease_owner": owner,
                 "lease_until": now + timedelta(seconds=lease_seconds),
+                "started_at": now,
             }
             if row.state == JobState.LEASED:
                 taken["error"] = f"its worker died, or did not answer any more, during attempt {row.attempts}"
                 _trace(connection, row.job_id, "attempt failed", taken["error"], now)
+            observe_begin(connection, row, now)
             connection.execute(update(tables.jobs).where(_JOBS.job_id == row.job_id).values(taken))
             return _job(connection.execute(select(tables.jobs).where(_JOBS.job_id == row.job_id)).one())
 
@@ -170,6 +173,7 @@ class JobStore:
         with self._database.write() as connection:
             if not _change_leased(connection, job_id, owner, ended):
                 return False
+            observe_end(connection, job_id, str(ended["outcome"] or state), now)
             job = _job(connection.execute(select(tables.jobs).where(_JOBS.job_id == job_id)).one())
             if targets is not None:
                 job = replace(job, targets=tuple(targets))
@@ -202,6 +206,7 @@ class JobStore:
         with self._database.write() as connection:
             if not _change_leased(connection, job_id, owner, _ended(JobState.FAILED, error, now)):
                 return False
+            observe_end(connection, job_id, str(JobState.FAILED), now)
             _trace(connection, job_id, "failed", error, now)
         return True
 
@@ -321,6 +326,7 @@ def _new_row(study_instance_uid: str, generation: int, job: NewJob, now: datetim
         "attempts": 0,
         "next_attempt_at": now,
         "error": "",
+        "created_at": now,
     }
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, in
 from dicomnode.archive import tables
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.deliveries import trace_delivery
+from dicomnode.archive.figures import observe_proof
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.records import DeliveryState, Proof, ProofState
 
@@ -20,6 +21,7 @@ _COMMITMENTS = tables.commitments.c
 _ARRIVED = (DeliveryState.DELIVERED, DeliveryState.WARNING)
 _OPEN = (ProofState.PENDING, ProofState.REQUESTED, ProofState.FAILED)
 _ENDED = (ProofState.COMMITTED, ProofState.VISIBLE, ProofState.UNPROVEN)
+_PROVEN = (ProofState.COMMITTED, ProofState.VISIBLE)
 _KEPT = timedelta(days=30)  # a report that comes later than this is of an unknown transaction
 _SENT_UID = func.coalesce(_ROWS.sent_sop_instance_uid, _ROWS.sop_instance_uid)
 
@@ -199,7 +201,10 @@ def _write(
     connection: Connection, chosen: ColumnElement[bool], state: ProofState, status: str, at: datetime, now: datetime
 ) -> None:
     values = {"proof": state, "proof_status": status, "next_proof_at": None if state in _ENDED else at}
+    values["proven_at"] = now if state in _PROVEN else None
     delivery_ids = list(connection.execute(select(_ROWS.delivery_id).where(chosen)).scalars())
     connection.execute(update(tables.deliveries).where(_ROWS.delivery_id.in_(delivery_ids)).values(values))
     for delivery_id in delivery_ids if state in _ENDED else ():
         trace_delivery(connection, delivery_id, str(state), status, now)
+        if state in _PROVEN:
+            observe_proof(connection, delivery_id, now)

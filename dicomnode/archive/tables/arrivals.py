@@ -29,7 +29,8 @@ studies = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("first_arrival", UtcDateTime, nullable=False),
     Column("last_arrival", UtcDateTime, nullable=False),
-    Column("completed_at", UtcDateTime),
+    Column("completed_at", UtcDateTime, index=True),
+    Column("traced_generation", Integer, nullable=False, server_default="0"),  # the last one that telemetry was sent of
     Column("identity_conflict", Text),
     Column("quarantined", Text),  # why no model is given this study any more
     Column("replay_priority", Integer),  # of the jobs that the next routing makes; empty for live work

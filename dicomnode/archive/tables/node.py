@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, Text, UniqueConstraint, false
 
 from dicomnode.archive.database import UtcDateTime
 from dicomnode.archive.tables.schema import metadata
@@ -137,5 +137,17 @@ notifications = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt", UtcDateTime, nullable=False),
     Column("problem", Text, nullable=False, server_default=""),
+    Column("given_up", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("channel", "event", "subject"),  # nobody is told the same twice
+)
+
+figures = Table(
+    "figures",
+    metadata,
+    # How long things took: counts by bucket, which only grow
+    Column("name", String(16), primary_key=True),
+    Column("labels", String(600), primary_key=True),  # JSON list
+    Column("bucket", Integer, primary_key=True),
+    Column("times", BigInteger, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),  # all together
 )

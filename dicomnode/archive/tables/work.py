@@ -32,9 +32,12 @@ jobs = Table(
     Column("finished_at", UtcDateTime),
     Column("outcome", String(16)),  # as in result_json, to be counted
     Column("score", Float),  # likewise
+    Column("created_at", UtcDateTime),  # by routing
+    Column("started_at", UtcDateTime),  # the last attempt
     UniqueConstraint("study_instance_uid", "generation", "model_name"),
     Index("ix_jobs_state", "state", "next_attempt_at"),
     Index("ix_jobs_answers", "model_name", "finished_at"),
+    Index("ix_jobs_finished", "finished_at"),
 )
 
 results = Table(
@@ -98,6 +101,7 @@ deliveries = Table(
     Column("proof_status", Text, nullable=False, server_default=""),
     Column("proof_attempts", Integer, nullable=False, server_default="0"),
     Column("next_proof_at", UtcDateTime),
+    Column("proven_at", UtcDateTime),
     Column("transaction_uid", UID, index=True),  # of the storage commitment under way
     # An administrator had it sent although the PACS tells another identity
     Column("released", Boolean, nullable=False, server_default=false()),

@@ -17,6 +17,25 @@ def upgrade() -> None:
     _add_page_tables()
     _count_contents()
     _order_studies()
+    _time_work()
+
+
+def _time_work() -> None:
+    op.create_table(
+        "figures",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column("labels", sa.String(length=600), nullable=False),
+        sa.Column("bucket", sa.Integer(), nullable=False),
+        sa.Column("times", sa.BigInteger(), nullable=False),
+        sa.Column("milliseconds", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "labels", "bucket", name=op.f("pk_figures")),
+    )
+    op.add_column("jobs", sa.Column("created_at", UtcDateTime(), nullable=True))
+    op.add_column("jobs", sa.Column("started_at", UtcDateTime(), nullable=True))
+    op.create_index("ix_jobs_finished", "jobs", ["finished_at"])
+    op.add_column("deliveries", sa.Column("proven_at", UtcDateTime(), nullable=True))
+    op.add_column("studies", sa.Column("traced_generation", sa.Integer(), server_default="0", nullable=False))
+    op.create_index(op.f("ix_studies_completed_at"), "studies", ["completed_at"])
 
 
 def _count_contents() -> None:
@@ -91,6 +110,7 @@ def _add_page_tables() -> None:
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("next_attempt", UtcDateTime(), nullable=False),
         sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.Column("given_up", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("notification_id", name=op.f("pk_notifications")),
         sa.UniqueConstraint("channel", "event", "subject", name=op.f("uq_notifications_channel")),
     )
