@@ -7,12 +7,13 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.node_fixtures import node_factory
-from tests.peers_fixtures import ORTHANC, ORTHANC_DICOMWEB, orthanc, store_scp
+from tests.peers_fixtures import CHROMIUM, ORTHANC, ORTHANC_DICOMWEB, orthanc, store_scp
 from tests.phi import LogLines, leaks, lines_of_logs, patients_in
 from tests.tls import certificates, made_certificates
 from tests.unit.conftest import make_bundle, make_exam_bundle
@@ -31,6 +32,7 @@ PEERS = {
     "orthanc": lambda: ORTHANC.is_file() and ORTHANC_DICOMWEB.is_file(),
     "dcmtk": lambda: all(shutil.which(tool) for tool in ("storescu", "echoscu", "findscu", "dsrdump")),
     "dciodvfy": lambda: bool(shutil.which("dciodvfy")),
+    "chromium": lambda: CHROMIUM.is_file() and find_spec("playwright") is not None,
     "strace": lambda: bool(shutil.which("strace")),
     "data": lambda: Path(os.environ.get("DICOMNODE_TEST_DATA", "/nonexistent")).is_dir(),
 }

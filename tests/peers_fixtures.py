@@ -19,6 +19,7 @@ import requests
 from pynetdicom import AE, evt
 from pynetdicom.presentation import AllStoragePresentationContexts, VerificationPresentationContexts
 
+CHROMIUM = Path("/usr/bin/chromium")
 ORTHANC = Path("/usr/sbin/Orthanc")
 ORTHANC_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 T = TypeVar("T")

@@ -29,6 +29,17 @@
     setTimeout(() => made.remove(), wrong ? 12000 : 5000);
   };
 
+  // What scrolls and holds nothing to be focused is reached by the keyboard itself.
+  const letScroll = () => {
+    for (const one of document.querySelectorAll(".scroll, pre")) {
+      const needed = (one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight) && !one.querySelector("a, button, input, select");
+      if (needed) one.tabIndex = 0; else one.removeAttribute("tabindex");
+    }
+  };
+  letScroll();
+  addEventListener("resize", letScroll);
+  addEventListener("swapped", letScroll);
+
   // --- Swapping parts ---
 
   const pathTo = (element, root) => {
