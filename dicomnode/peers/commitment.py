@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from pynetdicom import build_context, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 from dicomnode.dicom.uids import valid_uid
-from dicomnode.errors import InputError, PeerRefusedError, PeerUnavailableError
+from dicomnode.errors import InputError, PeerRefusedError, PeerUnavailableError, describe
 from dicomnode.peers.association import DimsePeer, associated
+
+_LOG = logging.getLogger(__name__)
 
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
@@ -106,9 +109,11 @@ def answer_report(event: evt.Event, answer: Answerer) -> int:
         return NO_SUCH_EVENT
     try:
         report = read_report(event.event_information)
-    except InputError:
+    except InputError as error:
+        _LOG.warning("storage commitment report refused: %s", error)
         return INVALID_ARGUMENT
-    except Exception:  # noqa: BLE001  pydicom raises many kinds on what is no data set
+    except Exception as error:  # noqa: BLE001  pydicom raises many kinds on what is no data set
+        _LOG.warning("storage commitment report cannot be read: %s", describe(error))
         return PROCESSING_FAILURE
     return answer(report)
 

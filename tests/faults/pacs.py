@@ -61,6 +61,7 @@ class MoodyPacs:
 
     def _requested(self, event: evt.Event) -> None:
         if self.mood == "refuse":
+            self.asked += 1
             event.assoc.acse.send_reject(0x02, 0x03, 0x02)  # transient, local limit exceeded
             event.assoc.kill()
 
