@@ -23,6 +23,7 @@
     ├── AccessError              who asks may not have it
     │   ├── SignInError          a name, password, token or login opens nothing
     │   └── TooManyTriesError    too many of them were wrong: wait
+    ├── ViewerError              the viewer's package cannot be had, or is not what it should be
     └── PeerError                another system did not do what was asked
         ├── PeerUnavailableError the peer is away, refused the association or timed out: try again
         └── PeerRefusedError     the peer answered, and the answer is no
@@ -144,6 +145,10 @@ class TooManyTriesError(AccessError):
     def __init__(self, message: str, seconds: float) -> None:
         self.seconds = max(1, math.ceil(seconds))
         super().__init__(f"{message}: try again in {self.seconds} s")
+
+
+class ViewerError(DicomNodeError):
+    """The viewer's package cannot be had, or is not what it should be."""
 
 
 class PeerError(DicomNodeError):

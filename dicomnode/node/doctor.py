@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from dicomnode.archive import Archive
 from dicomnode.archive.integrity import index_damage
@@ -19,6 +20,7 @@ from dicomnode.security.health import certificate_problems, open_secrets
 from dicomnode.security.tls import client_context
 from dicomnode.settings import PacsSettings, PollerSettings, Settings, TargetSettings
 from dicomnode.web.health import check_dependencies
+from dicomnode.web.viewer.installing import HOW_TO_GET_IT, find_installed
 
 _NO_STUDY = "1.2.840.10008.1.1"  # a UID that no study has: asking for it costs a PACS nothing
 _LONGEST_WAIT = 10.0
@@ -57,6 +59,7 @@ def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield from _roles(settings)
     yield from _kept(settings)
     yield _attempt("device", lambda: _device(settings.infer.device))
+    yield _viewer(settings.web.viewer.folder)
     for target in settings.targets:
         yield _attempt(f"target {target.name}", lambda target=target: _target(target, settings))  # type: ignore[misc]
     for pacs in settings.pacs:
@@ -135,6 +138,15 @@ def _device(name: str) -> str:
     from dicomnode.inference.devices import choose_device
 
     return str(choose_device(name))
+
+
+def _viewer(folder: Path) -> Finding:
+    installed = find_installed(folder)
+    if installed is None:
+        return Finding(
+            "viewer", Verdict.NOTE, f"OHIF is not in {folder}: `{HOW_TO_GET_IT}` fetches it, if it is wanted"
+        )
+    return Finding("viewer", Verdict.OK, f"OHIF {installed.version}")
 
 
 def _target(target: TargetSettings, settings: Settings) -> str:

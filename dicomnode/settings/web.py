@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -32,6 +33,20 @@ class AccountsSettings(Section):
     oidc: OidcSettings | None = Field(None, description="Sign-in by an OpenID Connect provider.")
 
 
+class ViewerSettings(Section):
+    """The radiologist's viewer OHIF, which `dicomnode viewer install` puts beside the node."""
+
+    folder: Path = Field(Path("viewer"), description="Where it is installed; without it everything else still works.")
+    port: Port = Field(
+        8081, description="TCP port on web.host, listened on once it is installed; 0 chooses a free one."
+    )
+    address: str = Field(
+        "",
+        description="How browsers reach that port by a reverse proxy; empty: as they reach the node.",
+        pattern=r"^(https?://[^/?#]+)?$",
+    )
+
+
 class WebSettings(Section):
     """The HTTP listener: DICOMweb, pages, health."""
 
@@ -48,6 +63,9 @@ class WebSettings(Section):
     tls: TlsServerSettings = Field(default_factory=lambda: TlsServerSettings.model_validate({}), description="HTTPS.")
     accounts: AccountsSettings = Field(
         default_factory=lambda: AccountsSettings.model_validate({}), description="Who may use it."
+    )
+    viewer: ViewerSettings = Field(
+        default_factory=lambda: ViewerSettings.model_validate({}), description="The radiologist's viewer."
     )
 
     @property

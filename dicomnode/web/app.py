@@ -35,6 +35,7 @@ from dicomnode.web.pages.frame import Pages
 from dicomnode.web.pages.overview import add_overview_route
 from dicomnode.web.pages.study import add_study_routes
 from dicomnode.web.problems import add_error_handlers
+from dicomnode.web.viewer.links import add_viewer_routes
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -52,6 +53,7 @@ _ROUTES = (
     add_oidc_routes,
     add_account_routes,
     add_audit_route,
+    add_viewer_routes,
 )
 
 
@@ -75,6 +77,7 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     app.state.archive = archive
     app.state.settings = settings
     app.state.pages = Pages()
+    app.state.viewer_port = None  # whoever listens for the viewer says where
     app.state.stow_limiter = make_limiter()
     _add_access(app, archive, settings, clock or _now)
     app.state.given_out = GivenOut()

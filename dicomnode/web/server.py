@@ -6,15 +6,20 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 from threading import Event, Thread
 
 import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from dicomnode.archive.archive import Archive
 from dicomnode.errors import SettingsError
 from dicomnode.security.tls import server_context
 from dicomnode.settings import Settings
 from dicomnode.web.app import create_app
+from dicomnode.web.viewer.installing import find_installed
+from dicomnode.web.viewer.origin import ByPort, create_viewer
 
 _LOG = logging.getLogger(__name__)
 _GRACE_SECONDS = 10
@@ -41,17 +46,31 @@ def serve_web(archive: Archive, settings: Settings, ready: Callable[[int], None]
         _LOG.warning(
             "web.host %s listens without TLS: set web.tls, or name the proxy that adds it in web.proxies", host
         )
-    with listen(host, port, f"web.host {host}, web.port {port}") as listener:
-        server = uvicorn.Server(_config(archive, settings, tls))
+    with ExitStack() as open_listeners:
+        listener = open_listeners.enter_context(listen(host, port, f"web.host {host}, web.port {port}"))
+        app, listeners = _with_viewer(create_app(archive, settings), settings, open_listeners)
+        server = uvicorn.Server(_config(app, settings, tls))
         if stop is not None:
             stop_when_told(server, stop)
         ready(listener.getsockname()[1])
-        server.run(sockets=[listener])
+        server.run(sockets=[listener, *listeners])
 
 
-def _config(archive: Archive, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:
+def _with_viewer(app: FastAPI, settings: Settings, opened: ExitStack) -> tuple[ASGIApp, list[socket.socket]]:
+    """The application with the viewer on a port of its own, if one is installed."""
+    installed = find_installed(settings.web.viewer.folder)
+    if installed is None:
+        return app, []
+    host, port = settings.web.host, settings.web.viewer.port
+    listener = opened.enter_context(listen(host, port, f"web.host {host}, web.viewer.port {port}"))
+    app.state.viewer_port = listener.getsockname()[1]
+    _LOG.info("the viewer OHIF %s is served on port %d", installed.version, app.state.viewer_port)
+    return ByPort(app, create_viewer(app, settings, installed.dist), app.state.viewer_port), [listener]
+
+
+def _config(app: ASGIApp, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(archive, settings),
+        app,
         log_config=None,
         access_log=False,  # query strings of QIDO-RS hold names and patient IDs
         server_header=False,

@@ -19,7 +19,7 @@ from dicomnode.web.access.cookies import BEFORE, read_cookie
 from dicomnode.web.access.credentials import Credentials
 from dicomnode.web.access.forms import Form, FormOf
 from dicomnode.web.access.principal import ANYBODY, Principal, Way
-from dicomnode.web.access.rights import ROUTES, Right
+from dicomnode.web.access.rights import ROUTES, VIEWER_ROUTES, Right
 
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -85,7 +85,8 @@ PrincipalOf = Annotated[Principal, Depends(guard)]
 def _asked(request: Request) -> Asked:
     route = cast(BaseRoute, request.scope["route"])
     path = str(getattr(route, "path", ""))
-    return Asked(request.method, path, ROUTES.get((request.method, path)))
+    asked = request.method, path
+    return Asked(request.method, path, ROUTES.get(asked) or VIEWER_ROUTES.get(asked))
 
 
 def _principal(request: Request, credentials: Credentials, asked: Asked) -> Principal:

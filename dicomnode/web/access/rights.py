@@ -55,6 +55,8 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/openapi.json"): Right.READ,
     ("GET", "/"): Right.READ,
     ("GET", "/studies/{study_uid}"): Right.READ,
+    ("GET", "/studies/{study_uid}/viewer"): Right.READ,
+    ("GET", "/viewer"): Right.READ,
     ("GET", "/evidence/{name}"): Right.READ,
     ("GET", "/deliveries"): Right.READ,
     ("POST", "/deliveries/{delivery_id}/retry"): Right.OPERATE,
@@ -83,6 +85,13 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("POST", "/accounts/reset"): Right.ADMINISTER,
     ("POST", "/tokens/add"): Right.ADMINISTER,
     ("POST", "/tokens/revoke"): Right.ADMINISTER,
+}
+
+# Of the viewer's own origin (web/viewer/origin.py).
+VIEWER_ROUTES: dict[tuple[str, str], Right] = {
+    ("GET", "/app-config.js"): Right.OPEN,
+    ("GET", "/init-service-worker.js"): Right.OPEN,
+    ("GET", "/{page:path}"): Right.READ,
 }
 
 

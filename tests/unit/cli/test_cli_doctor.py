@@ -52,6 +52,7 @@ def verdicts(text: str) -> dict[str, str]:
 def test_before_the_first_start_nothing_is_wrong_and_nothing_is_made(run: Run, tmp_path: Path) -> None:
     status, text = run("--json")
     assert (status, verdicts(text)["storage"], verdicts(text)["roles"]) == (0, "note", "note")
+    assert verdicts(text)["viewer"] == "note"
     assert not (tmp_path / "data").exists()
 
 

@@ -42,10 +42,13 @@ def tables() -> list[tuple[str, type[BaseModel]]]:
 def test_as_it_stands_it_is_the_defaults():
     loaded, default = load_settings(EXAMPLE), Settings()
     for name, _ in tables():
-        if name not in ("node", "models"):
+        if name not in ("node", "models", "web"):
             assert getattr(loaded, name) == getattr(default, name)
     assert loaded.node.data_dir == EXAMPLE.parent / default.node.data_dir
     assert loaded.models.folder == EXAMPLE.parent / default.models.folder
+    beside = {"folder": EXAMPLE.parent / default.web.viewer.folder}
+    viewer = default.web.viewer.model_copy(update=beside)
+    assert loaded.web == default.web.model_copy(update={"viewer": viewer})
 
 
 def test_its_switched_off_examples_are_valid(tmp_path):

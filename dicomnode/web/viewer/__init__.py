@@ -1,0 +1,1 @@
+"""The radiologist's viewer: OHIF, fetched once, served beside the pages on an origin of its own."""
