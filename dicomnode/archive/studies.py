@@ -11,6 +11,7 @@ from dicomnode.archive import tables
 from dicomnode.archive.associations import forget_closed
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
+from dicomnode.archive.held import HeldInstance, held_instances
 from dicomnode.archive.indexing import instance_from_row
 from dicomnode.archive.records import (
     InstanceRecord,
@@ -97,6 +98,13 @@ class StudyStore:
             forget_closed(connection, study_instance_uid)
             add_trace(connection, TraceEntry(study_instance_uid, generation, "complete", None, reason, now))
             return generation
+
+    def held(
+        self, study_instance_uid: str, series_instance_uid: str = "", sop_instance_uid: str = ""
+    ) -> list[HeldInstance]:
+        """What a study, series or instance consists of, with the node's own evidence."""
+        with self._database.read() as connection:
+            return held_instances(connection, self._root, study_instance_uid, series_instance_uid, sop_instance_uid)
 
     def search_studies(self, query: QidoQuery) -> list[StudyRecord]:
         """Studies that match; the node's own evidence counts as part of them."""

@@ -9,13 +9,17 @@ from fastapi.routing import APIRoute
 
 from dicomnode.conformance.document import Block, Heading, Paragraph, table
 from dicomnode.settings import Settings
+from dicomnode.web.dicomweb.pixels import add_pixel_routes
 from dicomnode.web.dicomweb.qido import add_search_routes
+from dicomnode.web.dicomweb.rendered import add_rendered_routes
 from dicomnode.web.dicomweb.stow import add_store_routes
 from dicomnode.web.dicomweb.wado import add_retrieve_routes
 
 _ROUTES = (
     ("Search (QIDO-RS)", add_search_routes),
     ("Retrieve (WADO-RS)", add_retrieve_routes),
+    ("Retrieve (WADO-RS)", add_pixel_routes),
+    ("Retrieve (WADO-RS)", add_rendered_routes),
     ("Store (STOW-RS)", add_store_routes),
 )
 

@@ -93,6 +93,37 @@ def stored_frames_of_file(path: Path, head: Dataset) -> Iterator[StoredValues]:
         yield from _checked(head, iter_pixels(path, decoding_plugin=_plugin_for(path, syntax)))
 
 
+def stored_frame_of_file(path: Path, head: Dataset, index: int) -> StoredValues:
+    """As `stored_frame`, reading no other frame from the file.
+
+    Args:
+        path: A DICOM file.
+        head: What stands in it before Pixel Data, with its File Meta Information.
+        index: Which frame, counted from 0.
+    """
+    syntax = transfer_syntax_of(head)
+    if UID(syntax).is_deflated or syntax in EXTENDED_SYNTAXES or "TransferSyntaxUID" not in head.file_meta:
+        return stored_frame(dcmread(path, force=True), index)
+    count = number_of_frames(head)
+    if not 0 <= index < count:
+        raise PixelError(f"{name_of(head)} has no frame {index + 1}: it has {count}")
+    _check_size(head)
+    with _decoding(head):
+        return _one_frame_of_file(path, syntax, index)
+
+
+def _one_frame_of_file(path: Path, syntax: str, index: int) -> StoredValues:
+    if not UID(syntax).is_encapsulated:
+        return pixel_array(path, index=index)
+    failure: Exception = NotImplementedError("no decoder for this transfer syntax")
+    for plugin in _plugins(syntax):
+        try:
+            return pixel_array(path, index=index, decoding_plugin=plugin)
+        except DECODE_ERRORS as error:
+            failure = error
+    raise failure
+
+
 def _plugin_for(path: Path, syntax: str) -> str:
     """The fastest plug-in that decodes frame 0; empty for pydicom's choice."""
     if not UID(syntax).is_encapsulated:

@@ -59,7 +59,7 @@ def read_window(dataset: Dataset, index: int = 0) -> Window | None:
     return Window(center, width, function)
 
 
-def display_picture(dataset: Dataset, frame: FramePixels, index: int = 0) -> Picture:
+def display_picture(dataset: Dataset, frame: FramePixels, index: int = 0, window: Window | None = None) -> Picture:
     """A frame as a viewer would first show it.
 
     A VOI LUT goes before a window; without either, the picture's own percentiles decide.
@@ -68,6 +68,7 @@ def display_picture(dataset: Dataset, frame: FramePixels, index: int = 0) -> Pic
         dataset: The image that ``frame`` was read from.
         frame: As ``read_frames`` gives it.
         index: Which frame it is, counted from 0.
+        window: Goes before what the image proposes.
 
     Returns:
         (Rows, Columns) grey or (Rows, Columns, 3) RGB.
@@ -77,7 +78,7 @@ def display_picture(dataset: Dataset, frame: FramePixels, index: int = 0) -> Pic
     values = frame.values[0]
     # VOI transformations are defined on values before MONOCHROME1 is mirrored (PS3.3 C.7.6.3.1.2).
     unmirrored = values if frame.mirror is None else np.float32(frame.mirror) - values
-    shown = _voi(dataset, unmirrored, index)
+    shown = _voi(dataset, unmirrored, index) if window is None else window.apply(unmirrored)
     return _to_bytes(shown if frame.mirror is None else 1 - shown)
 
 

@@ -24,6 +24,7 @@ from dicomnode.dicom.decoding import (
     StoredValues,
     name_of,
     stored_frame,
+    stored_frame_of_file,
     stored_frames,
     stored_frames_of_file,
 )
@@ -85,6 +86,12 @@ def read_frame(dataset: Dataset, index: int) -> FramePixels:
     """One frame of an image, counted from 0, without decoding the others; errors as `read_frames`."""
     photometric = check_photometric(dataset)
     return _frame_pixels(dataset, stored_frame(dataset, index), index, photometric)
+
+
+def read_file_frame(path: Path, head: Dataset, index: int) -> FramePixels:
+    """As `read_frame`, reading no other frame from the file; ``head`` as for `read_file_frames`."""
+    photometric = check_photometric(head)
+    return _frame_pixels(head, stored_frame_of_file(path, head, index), index, photometric)
 
 
 def _interpreted(dataset: Dataset, frames: Iterator[StoredValues]) -> Iterator[FramePixels]:

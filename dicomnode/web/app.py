@@ -23,8 +23,12 @@ from dicomnode.web.access.oidc_pages import add_oidc_routes
 from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
 from dicomnode.web.auditing import GivenOut
+from dicomnode.web.compression import Compression
 from dicomnode.web.description import add_description_route
+from dicomnode.web.dicomweb.options import add_options_routes
+from dicomnode.web.dicomweb.pixels import add_pixel_routes
 from dicomnode.web.dicomweb.qido import add_search_routes
+from dicomnode.web.dicomweb.rendered import add_rendered_routes
 from dicomnode.web.dicomweb.stow import add_store_routes, make_limiter
 from dicomnode.web.dicomweb.wado import add_retrieve_routes
 from dicomnode.web.headers import SafetyHeaders
@@ -43,7 +47,10 @@ _STATIC = Path(__file__).parent / "static"
 _ROUTES = (
     add_search_routes,
     add_retrieve_routes,
+    add_pixel_routes,
+    add_rendered_routes,
     add_store_routes,
+    add_options_routes,
     add_description_route,
     add_health_routes,
     add_overview_route,
@@ -84,6 +91,7 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     add_error_handlers(app)
     app.add_middleware(KnownHosts, settings=settings.web)
     app.add_middleware(RequestRate, per_minute=settings.web.requests_per_minute)
+    app.add_middleware(Compression)
     app.add_middleware(SafetyHeaders)
     for add_routes in _ROUTES:
         add_routes(app.router)

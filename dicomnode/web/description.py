@@ -45,6 +45,11 @@ _SEARCH: dict[str, Json] = {
     "PatientID": _TEXT,
     "ModalitiesInStudy": _TEXT,
 }
+_RENDERING: dict[str, Json] = {
+    "window": {"type": "string", "pattern": r"^-?[0-9]{1,5},[1-9][0-9]{0,4}(,(linear|linear-exact|sigmoid))?$"},
+    "viewport": {"type": "string", "pattern": r"^[1-9][0-9]{0,2},[1-9][0-9]{0,2}$"},
+    "quality": {"type": "integer", "minimum": 1, "maximum": 100},
+}
 _QUERIES: dict[str, dict[str, Json]] = {"/": {"offset": _COUNT}, "/login": {"next": _TEXT}}
 _ROLE: Json = {"enum": [str(role) for role in Role]}
 _FORMS: dict[str, dict[str, Json]] = {
@@ -82,6 +87,9 @@ _OF_MEDIA: dict[str, Json] = {
 # What may befall any request: another host name, too many requests, and a node in trouble.
 _ALWAYS = (400, 421, 429, 500, 503)
 _REFUSALS = (401, 403)
+_WITHOUT_CONTENT = frozenset((204, 303, 304))
+# Of each resource that can be read, as RFC 9110 has them.
+_IMPLIED = frozenset(("HEAD", "OPTIONS"))
 
 
 def add_description_route(router: APIRouter) -> None:
@@ -99,7 +107,7 @@ def describe(app: FastAPI) -> Json:
     paths: dict[str, Json] = {}
     for route in app.routes:
         if isinstance(route, APIRoute):
-            for method in sorted(route.methods or ()):
+            for method in sorted(set(route.methods or ()) - _IMPLIED):
                 paths.setdefault(route.path_format, {})[method.lower()] = _operation(method, route)
     schemes = {"token": {"type": "http", "scheme": "bearer"}, "password": {"type": "http", "scheme": "basic"}}
     return {
@@ -136,15 +144,21 @@ def _body(path: str) -> Json:
 def _parameters(method: str, path: str) -> list[Json]:
     named = re.findall(r"{(\w+)}", path)
     found = [{"name": n, "in": "path", "required": True, "schema": _PATH_PARAMETERS.get(n, _TEXT)} for n in named]
-    query = _SEARCH if method == "GET" and _is_search(path) else _QUERIES.get(path, {}) if method == "GET" else {}
+    query = _query(path) if method == "GET" else {}
     return found + [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
+
+
+def _query(path: str) -> dict[str, Json]:
+    if _is_search(path):
+        return _SEARCH
+    return _RENDERING if path.endswith(("/rendered", "/thumbnail")) else _QUERIES.get(path, {})
 
 
 def _responses(method: str, path: str, right: Right | None) -> Json:
     statuses, media_types = _answers(method, path)
     answers: Json = {}
     for status in sorted({*statuses, *_ALWAYS, *(() if right is Right.OPEN else _REFUSALS)}):
-        types = media_types if status in statuses and status != HTTPStatus.SEE_OTHER else ()
+        types = media_types if status in statuses and status not in _WITHOUT_CONTENT else ()
         errors = (_PROBLEM,) if status >= HTTPStatus.BAD_REQUEST else ()
         content = {media: {"schema": _schema(media, path, status)} for media in (*types, *errors)}
         answers[str(status)] = {"description": HTTPStatus(status).phrase, **({"content": content} if content else {})}
@@ -161,10 +175,12 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (200,), (_JSON,)
     if path.startswith(SERVICE) and method == "POST":
         return (200, 202, 406, 408, 409, 413, 415, 503), (DICOM_JSON,)
-    if _is_search(path) or path.endswith("/metadata"):
-        return (200, 406), (DICOM_JSON,)
+    if _is_search(path):
+        return (200, 204, 406), (DICOM_JSON,)
+    if path.endswith("/metadata"):
+        return (200, 304, 406), (DICOM_JSON,)
     if path.startswith(SERVICE):
-        return (200, 406), (MULTIPART, DICOM, OCTET_STREAM, "image/*")
+        return (200, 206, 304, 406, 416), (MULTIPART, DICOM, OCTET_STREAM, "image/*")
     if path.startswith("/evidence"):
         return (200,), (DICOM,)
     if path.endswith("/viewer"):

@@ -42,6 +42,20 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.ADMIN: _OF_OPERATORS | {Right.ADMINISTER},
 }
 
+_LEVELS = (STUDY, SERIES, INSTANCE)
+_FRAMES = f"{INSTANCE}/frames/{{numbers}}"
+_SEARCH = (
+    *(f"{SERVICE}/studies", f"{SERVICE}/series", f"{SERVICE}/instances"),
+    *(f"{STUDY}/series", f"{STUDY}/instances", f"{SERIES}/instances"),
+)
+_RETRIEVAL = (
+    *_LEVELS,
+    *(f"{level}/{part}" for level in _LEVELS for part in ("metadata", "bulkdata", "pixeldata")),
+    *(f"{level}/{part}" for level in (*_LEVELS, _FRAMES) for part in ("rendered", "thumbnail")),
+    _FRAMES,
+    f"{INSTANCE}/bulkdata/{{element:path}}",
+)
+
 ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/health/live"): Right.OPEN,
     ("GET", "/health/ready"): Right.OPEN,
@@ -60,20 +74,9 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/evidence/{name}"): Right.READ,
     ("GET", "/deliveries"): Right.READ,
     ("POST", "/deliveries/{delivery_id}/retry"): Right.OPERATE,
-    ("GET", f"{SERVICE}/studies"): Right.READ,
-    ("GET", f"{SERVICE}/series"): Right.READ,
-    ("GET", f"{SERVICE}/instances"): Right.READ,
-    ("GET", f"{STUDY}/series"): Right.READ,
-    ("GET", f"{STUDY}/instances"): Right.READ,
-    ("GET", f"{SERIES}/instances"): Right.READ,
-    ("GET", STUDY): Right.READ,
-    ("GET", SERIES): Right.READ,
-    ("GET", INSTANCE): Right.READ,
-    ("GET", f"{STUDY}/metadata"): Right.READ,
-    ("GET", f"{SERIES}/metadata"): Right.READ,
-    ("GET", f"{INSTANCE}/metadata"): Right.READ,
-    ("GET", f"{INSTANCE}/frames/{{numbers}}"): Right.READ,
-    ("GET", f"{INSTANCE}/bulkdata/{{element:path}}"): Right.READ,
+    **{(method, path): Right.READ for path in _RETRIEVAL for method in ("GET", "HEAD")},
+    **{("OPTIONS", path): Right.OPEN for path in (*_RETRIEVAL, *_SEARCH)},  # which methods there are, and no more
+    **{("GET", path): Right.READ for path in _SEARCH},
     ("POST", f"{SERVICE}/studies"): Right.SEND,
     ("POST", STUDY): Right.SEND,
     ("GET", "/audit"): Right.ADMINISTER,

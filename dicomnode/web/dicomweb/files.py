@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydicom import dcmread
@@ -69,3 +69,17 @@ def bulk_value(path: Path, element: str) -> bytes:
 def _pixel_data(dataset: Dataset, bulk_address: str) -> JsonDataset:
     vr = "OW" if dataset.BitsAllocated > 8 else "OB"
     return {_PIXEL_DATA: {"vr": vr, "BulkDataURI": f"{bulk_address}/{_PIXEL_DATA}"}}
+
+
+def bulk_elements(path: Path) -> list[str]:
+    """Paths of all elements of a stored file that its metadata name by BulkDataURI."""
+    return list(_named(metadata(path, "")))
+
+
+def _named(level: JsonDataset) -> Iterator[str]:
+    for element in level.values():
+        if "BulkDataURI" in element:
+            yield element["BulkDataURI"].removeprefix("/")
+        elif element["vr"] == "SQ":
+            for item in element.get("Value", ()):
+                yield from _named(item)

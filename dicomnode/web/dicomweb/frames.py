@@ -22,11 +22,14 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from dicomnode.dicom.decoding import stored_frame_of_file
+from dicomnode.dicom.transcoding import encoded_frame
 from dicomnode.errors import NotFoundError, PixelError
 from dicomnode.web.dicomweb.media import OCTET_STREAM
+from dicomnode.web.dicomweb.multipart import FileRange
 
 # Media types of compressed frames, PS3.18 Table 8.7.3-5.
-_MEDIA_TYPES = {
+MEDIA_TYPES = {
     "1.2.840.10008.1.2.4.50": "image/jpeg",
     "1.2.840.10008.1.2.4.51": "image/jpeg",
     "1.2.840.10008.1.2.4.57": "image/jpeg",
@@ -67,7 +70,7 @@ class StoredFrames:
     @property
     def media_type(self) -> str:
         """Media type of a frame as stored."""
-        return _MEDIA_TYPES.get(self.transfer_syntax_uid, OCTET_STREAM)
+        return MEDIA_TYPES.get(self.transfer_syntax_uid, OCTET_STREAM)
 
     def stored(self, index: int) -> bytes:
         """Frame ``index``, counted from 0, without any change.
@@ -84,6 +87,26 @@ class StoredFrames:
             PixelError: The frame cannot be decoded.
         """
         return self._guarded(index, self._decoded if self.is_compressed else self._native)
+
+    def encoded(self, index: int, syntax: str) -> bytes:
+        """Frame ``index`` as a compressed stream in another transfer syntax.
+
+        Raises:
+            PixelError: The frame cannot be decoded, or not encoded so.
+        """
+        head = dcmread(self.path, stop_before_pixels=True)
+        return encoded_frame(head, stored_frame_of_file(self.path, head, index), syntax)
+
+    def native_pixels(self) -> FileRange | None:
+        """Where the pixels of all frames lie in the file, if they lie there as octet-stream has them."""
+        if self.transfer_syntax_uid not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+            return None
+        with self.path.open("rb") as file:
+            dcmread(file, stop_before_pixels=True)
+            head = file.read(8 if self.transfer_syntax_uid == ImplicitVRLittleEndian else 12)
+            length = int.from_bytes(head[-4:], "little")
+            left = self.path.stat().st_size - file.tell()
+            return FileRange(self.path, file.tell(), length) if 0 < length <= left else None
 
     def _guarded(self, index: int, read: Callable[[int], bytes]) -> bytes:
         try:
@@ -130,13 +153,6 @@ def stored_frames(path: Path) -> StoredFrames:
         raise NotFoundError("the instance holds no pixel data, thus no frames")
     syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
     return StoredFrames(path, UID(syntax), int(dataset.get("NumberOfFrames") or 1))
-
-
-def frame_content_type(frames: StoredFrames, as_stored: bool) -> str:
-    """Content-Type of a part that holds a frame."""
-    if as_stored and frames.is_compressed:
-        return f"{frames.media_type}; transfer-syntax={frames.transfer_syntax_uid}"
-    return f"{OCTET_STREAM}; transfer-syntax={ExplicitVRLittleEndian}"
 
 
 def _frame_bits(dataset: FileDataset) -> int:

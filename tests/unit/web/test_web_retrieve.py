@@ -152,7 +152,7 @@ def test_compressed_frames_as_stored_and_decoded(client: Client, archive: Archiv
     assert [content for _, content in plain] == [frame.tobytes() for frame in frames]
     whole = parts(client.get(f"{INSTANCE}/bulkdata/7FE00010"))
     assert whole[1] == stored[0]
-    wrong = 'multipart/related; type="image/jls"'
+    wrong = 'multipart/related; type="image/jphc"'
     assert client.get(f"{INSTANCE}/frames/1", headers={"Accept": wrong}).status_code == 406
 
 
