@@ -183,8 +183,6 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (200, 206, 304, 406, 416), (MULTIPART, DICOM, OCTET_STREAM, "image/*")
     if path.startswith("/evidence"):
         return (200,), (DICOM,)
-    if path.endswith("/viewer"):
-        return (303, 401, 403, 404), (_HTML,)
     if path.startswith("/login/oidc"):
         return (200, 303, 401, 404, 502), (_HTML,)
     if method == "POST":

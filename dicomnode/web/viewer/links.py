@@ -55,7 +55,7 @@ def _onward(request: Request, settings: SettingsOf, pages: PagesOf, address: str
     if address is not None:
         return RedirectResponse(address, HTTPStatus.SEE_OTHER)
     about = {"command": HOW_TO_GET_IT, "package": f"{NAME} {VERSION}", "licence": LICENCE}
-    return pages.show(request, "viewer.html", who(settings) | about, HTTPStatus.NOT_FOUND)
+    return pages.show(request, "viewer.html", who(settings) | about)
 
 
 def _host(request: Request) -> str:
