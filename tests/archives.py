@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
+import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -13,8 +14,10 @@ from dicomnode.archive import Archive
 from dicomnode.archive.records import Origin, Stored, Way
 from dicomnode.dicom.header import read_header
 from dicomnode.dicom.part10 import part10_preamble
-from dicomnode.settings import NodeSettings, Settings
+from dicomnode.settings import ArchiveSettings, NodeSettings, Settings
 
+# For tests of what only SQLite does, that use the fixture `archive`
+only_sqlite = pytest.mark.parametrize("index_url", ["sqlite"], indirect=True)
 MR = "1.2.840.10008.5.1.4.1.1.4"
 SR = "1.2.840.10008.5.1.4.1.1.88.33"
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -49,8 +52,10 @@ def contributing(manufacturer: str) -> list[Dataset]:
     return [item]
 
 
-def open_archive(folder: Path) -> Archive:
-    return Archive.open(Settings(node=NodeSettings(data_dir=folder)))
+def open_archive(folder: Path, index_url: str = "") -> Archive:
+    """An archive in a folder; with its index on a server, if its URL is given."""
+    settings = Settings(node=NodeSettings(data_dir=folder), archive=ArchiveSettings(database_url=index_url))
+    return Archive.open(settings)
 
 
 def put(archive: Archive, data: bytes, now: datetime = NOW, called: str = "DICOMNODE") -> Stored:

@@ -15,6 +15,7 @@ import pytest
 from tests.node_fixtures import node_factory
 from tests.peers_fixtures import CHROMIUM, ORTHANC, ORTHANC_DICOMWEB, orthanc, store_scp
 from tests.phi import LogLines, leaks, lines_of_logs, patients_in
+from tests.postgresql import postgresql, program
 from tests.tls import certificates, made_certificates
 from tests.unit.conftest import make_bundle, make_exam_bundle
 
@@ -25,6 +26,7 @@ __all__ = [
     "make_exam_bundle",
     "node_factory",
     "orthanc",
+    "postgresql",
     "store_scp",
 ]
 
@@ -33,6 +35,7 @@ PEERS = {
     "dcmtk": lambda: all(shutil.which(tool) for tool in ("storescu", "echoscu", "findscu", "dsrdump")),
     "dciodvfy": lambda: bool(shutil.which("dciodvfy")),
     "chromium": lambda: CHROMIUM.is_file() and find_spec("playwright") is not None,
+    "postgresql": lambda: program("initdb") is not None,
     "strace": lambda: bool(shutil.which("strace")),
     "data": lambda: Path(os.environ.get("DICOMNODE_TEST_DATA", "/nonexistent")).is_dir(),
 }

@@ -135,7 +135,12 @@ class Archive:
         with full_disk_is_refusal():
             files = FileStore(settings.node.data_dir)
         database = Database(settings.database_url)
-        migrate(database, files.root)
+        try:
+            migrate(database, files.root)
+        except BaseException:
+            database.close()
+            files.close()
+            raise
         return cls(database, files, settings.storage)
 
     def close(self) -> None:

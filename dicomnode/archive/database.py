@@ -55,11 +55,17 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        server = not is_sqlite(url)
+        # A reader sees one state throughout; a writer, what is there once its turn has come.
+        reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if server else {}
+        writing = {"isolation_level": "READ COMMITTED"} if server else {}
+        self._reading = self.engine.execution_options(**reading)
+        self._writing = self.engine.execution_options(**{_WRITES: True}, **writing)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the index."""
-        with translated(), self.engine.connect() as connection, connection.begin():
+        with translated(), self._reading.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -70,30 +76,38 @@ class Database:
             ArchiveFullError: The disk is full.
             ArchiveError: The index cannot be written or stayed locked.
         """
-        with translated(), self.engine.connect() as plain:
-            connection = plain.execution_options(**{_WRITES: True})
-            with connection.begin():
-                yield connection
+        with translated(), self._writing.connect() as connection, connection.begin():
+            yield connection
 
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
 
 
+def is_sqlite(url: str) -> bool:
+    """Whether the index is a file of this node, and not on a database server."""
+    return url.startswith("sqlite")
+
+
 def _engine(url: str) -> Engine:
-    sqlite = url.startswith("sqlite")
-    arguments = {"timeout": BUSY_TIMEOUT_SECONDS} if sqlite else {}
+    sqlite = is_sqlite(url)
+    # A server lets in 100 connections if nobody says more, and every role of every node opens its own.
+    options: dict[str, Any] = (
+        {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}, "max_overflow": 56}
+        if sqlite
+        else {"max_overflow": 8, "pool_pre_ping": True}  # a server that was started anew has ended our connections
+    )
     try:
-        engine = create_engine(url, connect_args=arguments, pool_size=8, max_overflow=56)
+        engine = create_engine(url, pool_size=8, **options)
     except (ArgumentError, ImportError, ValueError) as error:
         # What SQLAlchemy says of a URL that it cannot read may quote it, and it may hold a password
         reason = str(error) if isinstance(error, ImportError) else "it is no SQLAlchemy URL"
         raise SettingsError(
-            f"archive.database_url cannot be used ({reason}): give an SQLAlchemy URL, and install its driver"
+            f"archive.database_url cannot be used ({reason}): give an SQLAlchemy URL, such as"
+            " postgresql+psycopg://USER@HOST/NAME, and install its driver: pip install 'dicomnode[postgresql]'"
         ) from None
     event.listen(engine, "begin", _begin_sqlite if sqlite else _begin_server)
-    if sqlite:
-        event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", _prepare_sqlite if sqlite else _prepare_server)
     return engine
 
 
@@ -108,6 +122,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA case_sensitive_like = ON")  # as everywhere else, and as PS3.4 C.2.2.2.1 asks
     cursor.close()
+
+
+def _prepare_server(connection: Any, _record: object) -> None:
+    connection.autocommit = True  # else the pool takes the setting back with the first transaction that fails
+    connection.execute(f"SET lock_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
+    connection.autocommit = False
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -132,7 +152,7 @@ def translated() -> Iterator[None]:
             raise ArchiveFullError(f"the index has no space left ({reason}): free some disk") from error
         if any(words in reason for words in _DAMAGED):
             raise IndexDamagedError(f"the index is damaged ({reason}): {REBUILD}") from error
-        if "locked" in reason:
+        if "locked" in reason or "lock timeout" in reason:
             raise ArchiveError(
                 f"the index stayed locked for {BUSY_TIMEOUT_SECONDS:.0f} s ({reason}): another process holds it,"
                 " such as a backup or a database tool; end that, and let `dicomnode doctor` look"

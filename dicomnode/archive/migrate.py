@@ -11,9 +11,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from dicomnode.archive.database import Database, translated
+from dicomnode.archive.tables import metadata
+from dicomnode.errors import SettingsError
 
 _MIGRATION_LOCK = 0x44494D47
 
@@ -30,14 +32,34 @@ def migrate(database: Database, folder: Path) -> None:
     newest = ScriptDirectory.from_config(config).get_current_head()
     with _file_lock(folder / "migrate.lock"), translated(), database.engine.connect() as connection:
         if connection.dialect.name == "postgresql":
-            # Roles on several machines do not share a file lock.
+            # Roles on several machines do not share a file lock, and may have to wait for long.
+            connection.execute(text("SET lock_timeout = 0"))
             connection.execute(text(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"))
         if MigrationContext.configure(connection).get_current_revision() != newest:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            if connection.dialect.name == "postgresql":
+                _store_text_as_it_is(connection)
         connection.commit()
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK})"))
+            connection.invalidate()  # its settings are not those of the others
+
+
+def _store_text_as_it_is(connection: Connection) -> None:
+    """Let PostgreSQL compare text by its code points, whatever the database's locale, and take it at any length.
+
+    So does SQLite; pages then follow each other in one order, and no instance is refused for a long AE title.
+    """
+    if connection.execute(text("SHOW server_encoding")).scalar_one() != "UTF8":
+        raise SettingsError("the database of archive.database_url is not in UTF8: make one with ENCODING 'UTF8'")
+    query = text(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+        " AND (data_type = 'character varying' OR data_type = 'text' AND collation_name IS DISTINCT FROM 'C')"
+    )
+    for table, column in connection.execute(query).all():
+        if table in metadata.tables:
+            connection.execute(text(f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE text COLLATE "C"'))
 
 
 @contextmanager

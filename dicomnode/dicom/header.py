@@ -96,7 +96,8 @@ def read_header(source: BinaryIO | Path) -> InstanceHeader:
     encodings = encodings_of(head.value("SpecificCharacterSet"))
 
     def decode(value: bytes) -> str:
-        return decode_text(value, encodings)
+        # No text holds a NUL (PS3.5 6.1.3) and databases refuse it; the mark keeps two damaged identifiers apart.
+        return decode_text(value, encodings).replace("\0", "\ufffd")
 
     def text(keyword: str) -> str:
         return decode(head.value(keyword))

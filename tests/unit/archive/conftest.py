@@ -14,10 +14,16 @@ from dicomnode.errors import ArchiveError
 from tests.archives import open_archive
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def index_url(request: pytest.FixtureRequest) -> str:
+    """Each test runs on both databases; ``""`` is the node's own SQLite file."""
+    return "" if request.param == "sqlite" else str(request.getfixturevalue("postgresql").new_database())
+
+
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
+def archive(tmp_path: Path, index_url: str) -> Iterator[Archive]:
     """Whatever a test does to it, its counts are right in the end."""
-    with open_archive(tmp_path / "data") as opened:
+    with open_archive(tmp_path / "data", index_url) as opened:
         yield opened
         with suppress(ArchiveError):  # of an index that the test destroyed
             assert miscounted(opened._database) == []

@@ -33,11 +33,20 @@ def test_no_path_is_made_from_what_a_sender_wrote(archive: Archive, tmp_path: Pa
     assert "1.2.3" not in str(stored.instance.path.relative_to(tmp_path))
 
 
-def test_the_data_folder_can_be_moved(archive: Archive, tmp_path: Path) -> None:
+def test_text_that_no_database_takes_is_marked_and_the_bytes_stay(archive: Archive) -> None:
+    data = make_file(StudyDescription="left\0knee", PatientID="P\0A")
+    stored = put(archive, data)
+    assert stored.instance.path.read_bytes() == data
+    known = archive.studies.record("1.2.3").attributes
+    assert (known.study_description, known.patient_id) == ("left\ufffdknee", "P\ufffdA")
+    assert put(archive, make_file("1.2.3.2", PatientID="PA")).status is StoredStatus.QUARANTINED
+
+
+def test_the_data_folder_can_be_moved(archive: Archive, tmp_path: Path, index_url: str) -> None:
     put(archive, make_file())
     archive.close()
     (tmp_path / "data").rename(tmp_path / "moved")
-    with open_archive(tmp_path / "moved") as moved:
+    with open_archive(tmp_path / "moved", index_url) as moved:
         assert moved.instances.get("1.2.3.1").path.is_file()
 
 

@@ -17,7 +17,7 @@ from dicomnode.archive.integrity import index_damage
 from dicomnode.archive.rebuilding import rebuild_index
 from dicomnode.archive.records import DeliveryState, EvidenceState, JobKind, NewEvidence, NewJob, StoredStatus
 from dicomnode.errors import ArchiveError, IndexDamagedError, NotFoundError, UsageError
-from tests.archives import NOW, SR, at, complete, make_file, open_archive, put
+from tests.archives import NOW, SR, at, complete, make_file, only_sqlite, open_archive, put
 
 
 def look(archive: Archive) -> list[Discrepancy]:
@@ -200,6 +200,7 @@ def index_of(tmp_path: Path) -> tuple[str, Path]:
     return f"sqlite:///{path}", path
 
 
+@only_sqlite
 def test_a_lost_index_is_built_from_the_files(archive: Archive, answered: NewEvidence, tmp_path: Path) -> None:
     put(archive, make_file("1.2.4.1", "1.2.4"))
     archive.close()
@@ -213,6 +214,7 @@ def test_a_lost_index_is_built_from_the_files(archive: Archive, answered: NewEvi
         assert again.instances.exists("1.2.4.1")
 
 
+@only_sqlite
 def test_a_damaged_index_is_told_and_rebuilt(archive: Archive, answered: NewEvidence, tmp_path: Path) -> None:
     for number in range(2, 60):
         put(archive, make_file(f"1.2.3.{number}", InstanceNumber=number))
@@ -239,6 +241,7 @@ def test_a_damaged_index_is_told_and_rebuilt(archive: Archive, answered: NewEvid
         assert "index rebuilt" in events(again)
 
 
+@only_sqlite
 def test_a_file_that_is_no_database_is_told_and_rebuilt(archive: Archive, tmp_path: Path) -> None:
     put(archive, make_file())
     archive.close()
@@ -253,6 +256,7 @@ def test_a_file_that_is_no_database_is_told_and_rebuilt(archive: Archive, tmp_pa
         assert again.instances.exists("1.2.3.1")
 
 
+@only_sqlite
 @pytest.mark.parametrize("mode", ["NORMAL", "EXCLUSIVE"])
 def test_a_locked_index_says_who_can_help(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
