@@ -24,6 +24,7 @@ from dicomnode.archive.echoes import EchoStore
 from dicomnode.archive.evidence import EvidenceStore
 from dicomnode.archive.figures import FigureStore
 from dicomnode.archive.files import FileStore, full_disk_is_refusal
+from dicomnode.archive.gauges import GaugeStore
 from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
@@ -83,6 +84,7 @@ class Archive:
         echoes: How each peer answered last.
         devices: What models run on.
         node_leases: Which processes of which node use the index.
+        gauges: How the node stands, in numbers.
         figures: How long things took.
         attention: What does not move, or went wrong.
     """
@@ -122,6 +124,7 @@ class Archive:
         self.echoes = EchoStore(database)
         self.devices = DeviceStore(database)
         self.node_leases = NodeLeaseStore(database, files)
+        self.gauges = GaugeStore(database)
         self.figures = FigureStore(database)
         self.attention = AttentionStore(database)
 

@@ -19,7 +19,7 @@ from dicomnode.peers.pacs import open_pacs
 from dicomnode.security.health import certificate_problems, open_secrets
 from dicomnode.security.tls import client_context
 from dicomnode.settings import PacsSettings, PollerSettings, Settings, TargetSettings
-from dicomnode.web.health import check_dependencies
+from dicomnode.watch.dependencies import check_dependencies
 from dicomnode.web.viewer.installing import HOW_TO_GET_IT, find_installed
 
 _NO_STUDY = "1.2.840.10008.1.1"  # a UID that no study has: asking for it costs a PACS nothing

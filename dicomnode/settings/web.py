@@ -59,6 +59,9 @@ class WebSettings(Section):
         (), description="Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
     )
     requests_per_minute: int = Field(6000, ge=60, description="Of one client; more are answered with 429 for now.")
+    metrics: Literal["open", "token"] = Field(
+        "token", description="Who may read /metrics: whoever may read pages, or everybody that reaches the port."
+    )
     maximum_request_bytes: int = Field(4 * 1024**3, ge=1024, description="Largest STOW-RS request body.")
     tls: TlsServerSettings = Field(default_factory=lambda: TlsServerSettings.model_validate({}), description="HTTPS.")
     accounts: AccountsSettings = Field(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from prometheus_client import CollectorRegistry
 
 from dicomnode import __version__
 from dicomnode.archive.archive import Archive
@@ -33,6 +34,9 @@ from dicomnode.web.dicomweb.stow import add_store_routes, make_limiter
 from dicomnode.web.dicomweb.wado import add_retrieve_routes
 from dicomnode.web.headers import SafetyHeaders
 from dicomnode.web.health import add_health_routes
+from dicomnode.web.metrics.collector import NodeCollector
+from dicomnode.web.metrics.requests import CountRequests, RequestFigures
+from dicomnode.web.metrics.route import add_metrics_route
 from dicomnode.web.pages.audit import add_audit_route
 from dicomnode.web.pages.deliveries import add_delivery_routes
 from dicomnode.web.pages.frame import Pages
@@ -53,6 +57,7 @@ _ROUTES = (
     add_options_routes,
     add_description_route,
     add_health_routes,
+    add_metrics_route,
     add_overview_route,
     add_study_routes,
     add_delivery_routes,
@@ -88,11 +93,14 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     app.state.stow_limiter = make_limiter()
     _add_access(app, archive, settings, clock or _now)
     app.state.given_out = GivenOut()
+    app.state.metrics = CollectorRegistry()
+    app.state.metrics.register(NodeCollector(archive, settings, clock or _now))
     add_error_handlers(app)
     app.add_middleware(KnownHosts, settings=settings.web)
     app.add_middleware(RequestRate, per_minute=settings.web.requests_per_minute)
     app.add_middleware(Compression)
     app.add_middleware(SafetyHeaders)
+    app.add_middleware(CountRequests, figures=RequestFigures(app.state.metrics))
     for add_routes in _ROUTES:
         add_routes(app.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")

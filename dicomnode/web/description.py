@@ -50,7 +50,11 @@ _RENDERING: dict[str, Json] = {
     "viewport": {"type": "string", "pattern": r"^[1-9][0-9]{0,2},[1-9][0-9]{0,2}$"},
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
 }
-_QUERIES: dict[str, dict[str, Json]] = {"/": {"offset": _COUNT}, "/login": {"next": _TEXT}}
+_QUERIES: dict[str, dict[str, Json]] = {
+    "/health/ready": {"verbose": _TEXT},
+    "/": {"offset": _COUNT},
+    "/login": {"next": _TEXT},
+}
 _ROLE: Json = {"enum": [str(role) for role in Role]}
 _FORMS: dict[str, dict[str, Json]] = {
     "/login": {"name": _TEXT, "password": _TEXT, "next": _TEXT},
@@ -173,6 +177,8 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (200, 503), (_JSON,)
     if path == DESCRIPTION:
         return (200,), (_JSON,)
+    if path == "/metrics":
+        return (200,), ("text/plain", "application/openmetrics-text")
     if path.startswith(SERVICE) and method == "POST":
         return (200, 202, 406, 408, 409, 413, 415, 503), (DICOM_JSON,)
     if _is_search(path):

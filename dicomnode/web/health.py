@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
-from dicomnode.archive.archive import Archive
-from dicomnode.errors import DicomNodeError, describe
-from dicomnode.settings import Settings
-from dicomnode.web.access.guard import PrincipalOf
+from dicomnode.watch.dependencies import Check, check_dependencies, check_surroundings
+from dicomnode.web.access.guard import NowOf, PrincipalOf
 from dicomnode.web.access.rights import Right
 from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One dependency and how it stands.
-
-    Attributes:
-        name: Of the dependency.
-        problem: What is wrong and what to do, empty if nothing is.
-    """
-
-    name: str
-    problem: str
 
 
 def add_health_routes(router: APIRouter) -> None:
@@ -42,50 +26,34 @@ async def live() -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def ready(archive: ArchiveOf, settings: SettingsOf, principal: PrincipalOf) -> Response:
-    """503 while something is not there; who may read is told what."""
+def ready(
+    archive: ArchiveOf,
+    settings: SettingsOf,
+    principal: PrincipalOf,
+    now: NowOf,
+    verbose: Annotated[str | None, Query()] = None,
+) -> Response:
+    """503 while something is not there that the node needs; who may read is told what of all is not as it should be."""
     checks = check_dependencies(archive, settings)
     good = not any(check.problem for check in checks)
     content: dict[str, object] = {"status": "ok" if good else "not ready"}
     if principal.may(Right.READ):
-        content["checks"] = {
-            check.name: {"status": "failed" if check.problem else "ok", "problem": check.problem} for check in checks
-        }
-    return JSONResponse(content, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
+        checks += check_surroundings(archive, settings, now)
+        if good and any(check.problem for check in checks):
+            content["status"] = "degraded"
+        content["checks"] = _told(checks, verbose is not None)
+    status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
+    return JSONResponse(content, status, {"Cache-Control": "no-store"})
 
 
-def check_dependencies(archive: Archive, settings: Settings) -> tuple[Check, ...]:
-    """Look at everything that the node cannot work without."""
-    return (
-        Check("index", _attempt(lambda: _index(archive))),
-        Check("storage", _attempt(lambda: _storage(archive, settings))),
-        Check("models", _attempt(lambda: _models(settings))),
-    )
+def _told(checks: Sequence[Check], verbose: bool) -> dict[str, dict[str, object]]:
+    return {check.name: _short(check) | (_long(check) if verbose else {}) for check in checks}
 
 
-def _word(check: Check) -> str:
-    return "failed" if check.problem else "ok"
+def _short(check: Check) -> dict[str, object]:
+    return {"status": "failed" if check.problem else "ok", "problem": check.problem}
 
 
-def _attempt(look: Callable[[], str]) -> str:
-    try:
-        return look()
-    except (DicomNodeError, OSError) as error:
-        return describe(error)
-
-
-def _index(archive: Archive) -> str:
-    archive.studies.counts()
-    return ""
-
-
-def _storage(archive: Archive, settings: Settings) -> str:
-    folder = settings.node.data_dir
-    if not os.access(folder, os.W_OK):
-        return "the data folder cannot be written: check that it exists and who owns it"
-    return archive.space.look().refusal
-
-
-def _models(settings: Settings) -> str:
-    folder = settings.models.folder
-    return "" if folder.is_dir() else "the models folder does not exist: set models.folder"
+def _long(check: Check) -> dict[str, object]:
+    at = None if check.at is None else check.at.isoformat(timespec="seconds")
+    return {"required": check.required, "found": check.found, "at": at}

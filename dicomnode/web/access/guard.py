@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from dicomnode.errors import AccessError, SignInError
+from dicomnode.settings import Settings
 from dicomnode.web.access.cookies import BEFORE, read_cookie
 from dicomnode.web.access.credentials import Credentials
 from dicomnode.web.access.forms import Form, FormOf
@@ -23,6 +24,7 @@ from dicomnode.web.access.rights import ROUTES, VIEWER_ROUTES, Right
 
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_METRICS = "/metrics"
 _PASSWORD_PAGE = frozenset({"/password", "/logout"})
 
 
@@ -86,7 +88,10 @@ def _asked(request: Request) -> Asked:
     route = cast(BaseRoute, request.scope["route"])
     path = str(getattr(route, "path", ""))
     asked = request.method, path
-    return Asked(request.method, path, ROUTES.get(asked) or VIEWER_ROUTES.get(asked))
+    right = ROUTES.get(asked) or VIEWER_ROUTES.get(asked)
+    if path == _METRICS and cast(Settings, request.app.state.settings).web.metrics == "open":
+        right = Right.OPEN
+    return Asked(request.method, path, right)
 
 
 def _principal(request: Request, credentials: Credentials, asked: Asked) -> Principal:

@@ -59,6 +59,7 @@ _RETRIEVAL = (
 ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/health/live"): Right.OPEN,
     ("GET", "/health/ready"): Right.OPEN,
+    ("GET", "/metrics"): Right.READ,
     ("GET", "/login"): Right.OPEN,
     ("POST", "/login"): Right.OPEN,
     ("GET", "/login/oidc"): Right.OPEN,
