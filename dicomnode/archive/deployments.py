@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from dicomnode.archive import tables
-from dicomnode.archive.audit import add_audit, add_event
+from dicomnode.archive.audit import add_event
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.records import Deployment, DeploymentState
 from dicomnode.dicom.audit import AuditEvent, kind_of
@@ -28,11 +28,10 @@ class DeploymentStore:
             changed = connection.execute(update(rows).where(rows.c.model_name == model_name).values(values))
             if changed.rowcount == 0:
                 connection.execute(insert(rows).values(model_name=model_name, **values))
-            detail = f"{model_name} {digest} {state}"
-            add_event(connection, AuditEvent("model approved", detail, kind_of("model approved"), actor=actor), now)
+            _note(connection, "model approved", f"{model_name} {digest} {state}", now, actor)
 
-    def set_state(self, model_name: str, state: DeploymentState, now: datetime) -> None:
-        """Switch an approved model.
+    def set_state(self, model_name: str, state: DeploymentState, now: datetime, actor: str = "") -> None:
+        """Switch an approved model; ``actor`` is who does.
 
         Raises:
             NotFoundError: No bundle of that name was approved.
@@ -42,7 +41,7 @@ class DeploymentStore:
             changed = connection.execute(update(rows).where(rows.c.model_name == model_name).values(state=state))
             if changed.rowcount == 0:
                 raise NotFoundError(f"model {model_name} was never approved: use 'dicomnode models add' first")
-            add_audit(connection, "model switched", f"{model_name} {state}", now)
+            _note(connection, "model switched", f"{model_name} {state}", now, actor)
 
     def get(self, model_name: str) -> Deployment | None:
         """The deployment of a model, None if it was never approved."""
@@ -56,6 +55,10 @@ class DeploymentStore:
         with self._database.read() as connection:
             rows = connection.execute(select(tables.deployments).order_by(tables.deployments.c.model_name))
             return [_deployment(row) for row in rows]
+
+
+def _note(connection: Connection, event: str, detail: str, now: datetime, actor: str) -> None:
+    add_event(connection, AuditEvent(event, detail, kind_of(event), actor=actor), now)
 
 
 def _deployment(row: IndexRow) -> Deployment:

@@ -51,5 +51,5 @@ def refuse_code(bundle: Bundle, allow_code: bool) -> None:
     if bundle.runs_code and not allow_code:
         raise UsageError(
             f"bundle {bundle.name} holds $ expressions, which run as code on this node: read "
-            f"{bundle.config.name} and give --allow-code if you trust it"
+            f"{bundle.config.name} and allow its code (--allow-code) if you trust it"
         )

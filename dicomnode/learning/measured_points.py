@@ -24,7 +24,7 @@ _STEP = 200
 """Points nearer than 1/200 to each other are one."""
 _PLACES = 4
 _SPREAD_BINS = 20
-_MOST_FALSE = 16.0
+_LEAST_FALSE, _MOST_FALSE = 1 / 16, 16.0
 _NOT_SHOWN = frozenset({"images", "recall_target", "exams", "breasts", "lesions", "mask_lesions"})
 
 
@@ -117,7 +117,9 @@ def of_boxes(answers: Boxes, figures: Mapping[str, Any]) -> MeasuredRows:
     """Of a detector: FROC, and of each image the highest score of a box."""
     found, false = found_boxes(answers.truths, answers.found, answers.hit).curve()
     kept = false <= _MOST_FALSE
-    points = () if np.isnan(found).any() else _thinned(false[kept], found[kept])
+    # as far apart as on the plot's axis, which doubles with each step
+    octaves = np.log2(np.maximum(false[kept], _LEAST_FALSE)) / np.log2(_MOST_FALSE / _LEAST_FALSE)
+    points = () if np.isnan(found).any() else _thinned(false[kept], found[kept], octaves)
     best = np.array([float(item["scores"].max()) if len(item["scores"]) else 0.0 for item in answers.found])
     positive = np.array([len(truth.boxes) > 0 for truth in answers.truths])
     shared = _shared(figures, best, positive)
@@ -172,12 +174,12 @@ def roc_of(name: str, positive: Bools, scores: Floats, area: float | None) -> Cu
     if not positive.any() or positive.all():
         return Curve(name, None, ())
     false, true, _ = roc_curve(positive, scores)
-    return Curve(name, None if area is None else round(area, _PLACES), _thinned(false, true))
+    return Curve(name, None if area is None else round(area, _PLACES), _thinned(false, true, false))
 
 
-def _thinned(x: Floats, y: Floats) -> tuple[tuple[float, float], ...]:
-    """The ends and corners that an eye can tell apart, in their order."""
-    _, places = np.unique(np.round(np.stack([x, y]) * _STEP), axis=1, return_index=True)
+def _thinned(x: Floats, y: Floats, across: Floats) -> tuple[tuple[float, float], ...]:
+    """The ends, and what an eye can tell apart where a point is ``across`` of the plot's width, in their order."""
+    _, places = np.unique(np.round(np.stack([across, y]) * _STEP), axis=1, return_index=True)
     kept = sorted({0, *places.tolist(), len(x) - 1})
     return tuple((round(float(x[place]), _PLACES), round(float(y[place]), _PLACES)) for place in kept)
 

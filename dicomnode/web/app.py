@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from dicomnode import __version__
 from dicomnode.archive.archive import Archive
+from dicomnode.jobs.deployed import Shelf
 from dicomnode.security.passwords import Passwords
 from dicomnode.settings import Settings
 from dicomnode.web.access.account_pages import add_account_routes
@@ -23,6 +24,8 @@ from dicomnode.web.access.oidc import SignInByProvider
 from dicomnode.web.access.oidc_pages import add_oidc_routes
 from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
+from dicomnode.web.api.in_service import InService
+from dicomnode.web.api.models import add_model_routes
 from dicomnode.web.auditing import GivenOut
 from dicomnode.web.compression import Compression
 from dicomnode.web.description import add_description_route
@@ -40,6 +43,7 @@ from dicomnode.web.metrics.route import add_metrics_route
 from dicomnode.web.pages.audit import add_audit_route
 from dicomnode.web.pages.deliveries import add_delivery_routes
 from dicomnode.web.pages.frame import Pages
+from dicomnode.web.pages.models import add_model_pages
 from dicomnode.web.pages.overview import add_overview_route
 from dicomnode.web.pages.study import add_study_routes
 from dicomnode.web.problems import add_error_handlers
@@ -66,6 +70,8 @@ _ROUTES = (
     add_account_routes,
     add_audit_route,
     add_viewer_routes,
+    add_model_routes,
+    add_model_pages,
 )
 
 
@@ -90,6 +96,8 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     app.state.settings = settings
     app.state.pages = Pages()
     app.state.viewer_port = None  # whoever listens for the viewer says where
+    app.state.shelf = Shelf(settings.models.folder)
+    app.state.in_service = InService(archive.answers)
     app.state.stow_limiter = make_limiter()
     _add_access(app, archive, settings, clock or _now)
     app.state.given_out = GivenOut()

@@ -17,7 +17,8 @@ from dicomnode.web.access.rights import ROUTES, Right
 from dicomnode.web.dicomweb.addresses import SERVICE
 from dicomnode.web.dicomweb.media import DICOM, DICOM_JSON, MULTIPART, OCTET_STREAM
 
-DESCRIPTION = "/api/v1/openapi.json"
+_API = "/api/v1/"
+DESCRIPTION = f"{_API}openapi.json"
 
 Json: TypeAlias = dict[str, Any]
 
@@ -59,6 +60,7 @@ _ROLE: Json = {"enum": [str(role) for role in Role]}
 _FORMS: dict[str, dict[str, Json]] = {
     "/login": {"name": _TEXT, "password": _TEXT, "next": _TEXT},
     "/password": {"old": _TEXT, "new": _TEXT, "again": _TEXT},
+    "/models/{name}/state": {"state": {"enum": ["off", "silent", "live"]}, "digest": _TEXT},
     "/accounts/add": {"name": _TEXT, "role": _ROLE},
     "/accounts/role": {"name": _TEXT, "role": _ROLE},
     "/accounts/disable": {"name": _TEXT},
@@ -140,6 +142,8 @@ def _operation(method: str, route: APIRoute) -> Json:
 def _body(path: str) -> Json:
     if path.startswith(SERVICE):
         return {MULTIPART: {"schema": _BYTES}}
+    if path.startswith(_API):
+        return {_JSON: {"schema": {"type": "object"}}}
     fields = _FORMS.get(path, {})
     # A browser's form carries the token of its page besides; a program that shows a token needs none.
     return {_FORM: {"schema": {"type": "object", "properties": {**fields, "csrf": _TEXT}, "required": list(fields)}}}
@@ -187,12 +191,14 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (200, 304, 406), (DICOM_JSON,)
     if path.startswith(SERVICE):
         return (200, 206, 304, 406, 416), (MULTIPART, DICOM, OCTET_STREAM, "image/*")
+    if path.startswith(_API):
+        return (200, 400, 401, 403, 404, 408, 409, 413), (_JSON,)
     if path.startswith("/evidence"):
         return (200,), (DICOM,)
     if path.startswith("/login/oidc"):
         return (200, 303, 401, 404, 502), (_HTML,)
     if method == "POST":
-        return (200, 303, 400, 401, 403, 404, 408, 413, 429), (_HTML,)
+        return (200, 303, 400, 401, 403, 404, 408, 409, 413, 429), (_HTML,)
     return (200, 303, 401, 403), (_HTML,)
 
 
@@ -201,6 +207,8 @@ def _schema(media_type: str, path: str, status: int) -> Json:
         return _LIST_OF_DICOM
     if path == DESCRIPTION and media_type == _JSON:
         return {"type": "object", "required": ["openapi", "paths"]}
+    if path.startswith(_API) and media_type == _JSON:
+        return {}
     return _OF_MEDIA.get(media_type, {})
 
 

@@ -78,6 +78,12 @@ ROUTES: dict[tuple[str, str], Right] = {
     **{(method, path): Right.READ for path in _RETRIEVAL for method in ("GET", "HEAD")},
     **{("OPTIONS", path): Right.OPEN for path in (*_RETRIEVAL, *_SEARCH)},  # which methods there are, and no more
     **{("GET", path): Right.READ for path in _SEARCH},
+    ("GET", "/models"): Right.READ,
+    ("GET", "/models/{name}"): Right.READ,
+    ("POST", "/models/{name}/state"): Right.ADMINISTER,
+    ("GET", "/api/v1/models"): Right.READ,
+    ("GET", "/api/v1/models/{name}"): Right.READ,
+    ("POST", "/api/v1/models/{name}/state"): Right.ADMINISTER,
     ("POST", f"{SERVICE}/studies"): Right.SEND,
     ("POST", STUDY): Right.SEND,
     ("GET", "/audit"): Right.ADMINISTER,
