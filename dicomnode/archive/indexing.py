@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from dicomnode.archive import tables
 from dicomnode.archive.contents import count_one
 from dicomnode.archive.database import IndexRow
-from dicomnode.archive.matching import name_key
+from dicomnode.archive.matching import name_key, name_words
 from dicomnode.archive.records import Kind, Origin, PatientStudy, StudyState, TraceEntry
 from dicomnode.archive.traces import add_trace
 from dicomnode.dicom.header import InstanceHeader
@@ -202,6 +202,8 @@ def _ensure_study(connection: Connection, header: InstanceHeader, now: datetime)
             first_arrival=now,
             last_arrival=now,
             patient_name_key=name_key(header.patient_name),
+            patient_name_words=name_words(header.patient_name),
+            referring_physician_name_words=name_words(header.referring_physician_name),
             **attributes,
         )
     )
@@ -224,5 +226,9 @@ def _ensure_series(connection: Connection, header: InstanceHeader) -> None:
             series_description=header.series_description,
             body_part_examined=header.body_part_examined,
             manufacturer_model_name=header.manufacturer_model_name,
+            performed_procedure_step_start_date=header.performed_procedure_step_start_date,
+            performed_procedure_step_start_time=header.performed_procedure_step_start_time,
+            scheduled_procedure_step_id=header.scheduled_procedure_step_id,
+            requested_procedure_id=header.requested_procedure_id,
         )
     )

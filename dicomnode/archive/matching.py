@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -34,8 +35,11 @@ def conditions(query: QidoQuery, keys: dict[str, tuple[Any, Matcher]]) -> Condit
         column, matches = keys[keyword]
         if "\0" in value:
             raise UsageError(f"the value of {keyword} holds a NUL character, which no attribute does")
-        if value not in ("", "*"):  # universal matching, PS3.4 C.2.2.2.3
-            found.append(matches(column, value))
+        if value in ("", "*"):  # universal matching, PS3.4 C.2.2.2.3
+            continue
+        words = _FUZZY.get(keyword) if query.fuzzy else None
+        literal = matches(column, value)
+        found.append(literal if words is None else or_(literal, _words(words, value)))
     return and_(*found)
 
 
@@ -59,6 +63,24 @@ def _begins(column: Any, beginning: str) -> Condition:
 def name_key(name: str) -> str:
     """What person names are compared by: without regard to case and to empty components at the end."""
     return name.casefold().rstrip("^=")
+
+
+def name_words(name: str) -> str:
+    """The words of all groups and components of a name without case and accents, a space before and behind each.
+
+    Examples:
+        >>> name_words("Müller-Lüdenscheidt^Ana María")
+        ' muller ludenscheidt ana maria '
+    """
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c)).casefold()
+    words = re.findall(r"\w+", plain)
+    return f" {' '.join(words)} " if words else ""
+
+
+def _words(column: Any, value: str) -> Condition:
+    """Each word that is asked for begins a word of the name (fuzzy semantic matching, PS3.18 8.3.4.2)."""
+    wanted = [re.sub(r"([%_~])", r"~\1", word) for word in name_words(value).split()]
+    return and_(true() if wanted else false(), *(column.like(f"% {word}%", escape="~") for word in wanted))
 
 
 def _name(column: Any, value: str) -> Condition:
@@ -133,12 +155,21 @@ STUDY_KEYS: dict[str, tuple[Any, Matcher]] = {
     "ModalitiesInStudy": (tables.contents.c.modality, _modalities),
 }
 
+_FUZZY = {
+    "PatientName": _STUDIES.patient_name_words,
+    "ReferringPhysicianName": _STUDIES.referring_physician_name_words,
+}
+
 SERIES_KEYS: dict[str, tuple[Any, Matcher]] = {
     "SeriesInstanceUID": (_SERIES.series_instance_uid, _uids),
     "Modality": (_SERIES.modality, _text),
     "SeriesNumber": (_SERIES.series_number, _number),
     "SeriesDescription": (_SERIES.series_description, _text),
     "BodyPartExamined": (_SERIES.body_part_examined, _text),
+    "PerformedProcedureStepStartDate": (_SERIES.performed_procedure_step_start_date, _date),
+    "PerformedProcedureStepStartTime": (_SERIES.performed_procedure_step_start_time, _time),
+    "ScheduledProcedureStepID": (_SERIES.scheduled_procedure_step_id, _text),
+    "RequestedProcedureID": (_SERIES.requested_procedure_id, _text),
 }
 
 INSTANCE_KEYS: dict[str, tuple[Any, Matcher]] = {

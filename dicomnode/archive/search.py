@@ -111,6 +111,10 @@ def _series_records(connection: Connection, rows: Sequence[IndexRow]) -> list[Se
             row.body_part_examined,
             row.manufacturer_model_name,
             held[row.study_instance_uid, row.series_instance_uid],
+            row.performed_procedure_step_start_date,
+            row.performed_procedure_step_start_time,
+            row.scheduled_procedure_step_id,
+            row.requested_procedure_id,
         )
         for row in rows
     ]

@@ -14,7 +14,7 @@ from dicomnode.archive.contents import recount
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.indexing import open_study, study_generation
-from dicomnode.archive.matching import name_key
+from dicomnode.archive.matching import name_key, name_words
 from dicomnode.archive.records import Kind, PatientStudy, TraceEntry
 from dicomnode.archive.traces import add_trace
 from dicomnode.dicom.header import InstanceHeader, read_header
@@ -155,6 +155,8 @@ def _take_identity(connection: Connection, study: str, right: InstanceHeader | N
     if right is not None:
         values |= {field.name: getattr(right, field.name) for field in fields(PatientStudy)}
         values["patient_name_key"] = name_key(right.patient_name)
+        values["patient_name_words"] = name_words(right.patient_name)
+        values["referring_physician_name_words"] = name_words(right.referring_physician_name)
     connection.execute(update(tables.studies).where(one).values(values))
     row = connection.execute(select(_STUDIES.patient_id, _STUDIES.issuer_of_patient_id).where(one)).one()
     return row.patient_id, row.issuer_of_patient_id

@@ -11,7 +11,7 @@ from dicomnode.archive import tables
 from dicomnode.archive.associations import forget_closed
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
-from dicomnode.archive.held import HeldInstance, held_instances
+from dicomnode.archive.held import HeldInstance, any_instance, held_instances
 from dicomnode.archive.indexing import instance_from_row
 from dicomnode.archive.records import (
     InstanceRecord,
@@ -27,7 +27,7 @@ from dicomnode.archive.search import find_instances, find_series, find_studies
 from dicomnode.archive.study_records import study_records
 from dicomnode.archive.traces import add_trace
 from dicomnode.errors import NotFoundError
-from dicomnode.study import Series, Study
+from dicomnode.study import Instance, Series, Study
 
 
 class StudyStore:
@@ -105,6 +105,11 @@ class StudyStore:
         """What a study, series or instance consists of, with the node's own evidence."""
         with self._database.read() as connection:
             return held_instances(connection, self._root, study_instance_uid, series_instance_uid, sop_instance_uid)
+
+    def any_of(self, study_instance_uid: str, series_instance_uid: str = "") -> Instance | None:
+        """An instance that stands for a study or series; None if there is none."""
+        with self._database.read() as connection:
+            return any_instance(connection, self._root, study_instance_uid, series_instance_uid)
 
     def search_studies(self, query: QidoQuery) -> list[StudyRecord]:
         """Studies that match; the node's own evidence counts as part of them."""

@@ -139,7 +139,14 @@ class StudyRecord:
 
 @dataclass(frozen=True, slots=True)
 class SeriesRecord:
-    """A series in the index, for QIDO-RS."""
+    """A series in the index, for QIDO-RS.
+
+    Attributes:
+        performed_procedure_step_start_date: (0040,0244), empty if absent.
+        performed_procedure_step_start_time: (0040,0245), empty if absent.
+        scheduled_procedure_step_id: (0040,0009) of the first item of Request Attributes (0040,0275), empty if absent.
+        requested_procedure_id: (0040,1001) of that item, empty if absent.
+    """
 
     series_instance_uid: str
     study: StudyRecord
@@ -149,6 +156,10 @@ class SeriesRecord:
     body_part_examined: str
     manufacturer_model_name: str
     number_of_instances: int
+    performed_procedure_step_start_date: str = ""
+    performed_procedure_step_start_time: str = ""
+    scheduled_procedure_step_id: str = ""
+    requested_procedure_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +189,13 @@ class QidoQuery:
         match: Pairs of keyword and value; values are combined by AND.
         limit: Most rows wanted, None for all.
         offset: Rows to skip.
-        includefield: Keywords asked for besides; ``all`` for every one.
+        fuzzy: Names are found by the beginnings of their words too, whatever their case and accents.
     """
 
     match: tuple[tuple[str, str], ...] = ()
     limit: int | None = None
     offset: int = 0
-    includefield: tuple[str, ...] = ()
+    fuzzy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

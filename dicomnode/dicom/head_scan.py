@@ -54,6 +54,27 @@ def scan_head(data: bytes, wanted: Collection[int], *, whole: bool = False) -> t
     return syntax, values
 
 
+def first_item(sequence: bytes, syntax: str, wanted: Collection[int]) -> dict[int, bytes]:
+    """Raw values of attributes of a sequence's first item.
+
+    Args:
+        sequence: The sequence's value as `scan_head` gives it; an empty one has no item.
+        syntax: Transfer syntax of the data set.
+        wanted: Tags.
+
+    Raises:
+        UnusualError: As `scan_head`.
+    """
+    try:
+        tag, length, start = _element(sequence, 0, False) if sequence else (_SEQUENCE_END, 0, 0)
+        if tag != _ITEM:
+            return {}
+        item = sequence[start:] if length == _UNDEFINED else sequence[start : start + length]
+        return _walk(item, 0, syntax != ImplicitVRLittleEndian, wanted, max(wanted), True)[0]
+    except struct.error as error:
+        raise UnusualError from error
+
+
 def _walk(
     data: bytes, offset: int, explicit: bool, wanted: Collection[int], last: int, whole: bool
 ) -> tuple[dict[int, bytes], int]:

@@ -23,6 +23,8 @@ class InstanceHeader:
         study_instance_uid: (0020,000D).
         transfer_syntax_uid: (0002,0010); found out from the bytes where the file has no meta information.
         number_of_frames: (0028,0008), 1 if absent.
+        scheduled_procedure_step_id: (0040,0009) of the first item of Request Attributes Sequence (0040,0275).
+        requested_procedure_id: (0040,1001) of that item.
         contributing: Manufacturer and model name of each item of Contributing Equipment (0018,A001).
     """
 
@@ -53,6 +55,10 @@ class InstanceHeader:
     rows: int | None = None
     columns: int | None = None
     manufacturer_model_name: str = ""
+    performed_procedure_step_start_date: str = ""
+    performed_procedure_step_start_time: str = ""
+    scheduled_procedure_step_id: str = ""
+    requested_procedure_id: str = ""
     contributing: tuple[tuple[str, str], ...] = ()
 
 
@@ -75,6 +81,8 @@ _TEXTS = (
     "SeriesTime",
     "BodyPartExamined",
     "ManufacturerModelName",
+    "PerformedProcedureStepStartDate",
+    "PerformedProcedureStepStartTime",
 )
 _NUMBERS = ("SeriesNumber", "InstanceNumber", "NumberOfFrames")
 _SIZES = ("Rows", "Columns")
@@ -130,6 +138,10 @@ def read_header(source: BinaryIO | Path) -> InstanceHeader:
         number_of_frames=max(_integer(head, "NumberOfFrames") or 1, 1),
         rows=_size(head, "Rows"),
         columns=_size(head, "Columns"),
+        performed_procedure_step_start_date=text("PerformedProcedureStepStartDate"),
+        performed_procedure_step_start_time=text("PerformedProcedureStepStartTime"),
+        scheduled_procedure_step_id=decode(head.requested[0]),
+        requested_procedure_id=decode(head.requested[1]),
         contributing=tuple((decode(maker), decode(model)) for maker, model in head.contributing),
     )
 

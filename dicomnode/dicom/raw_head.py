@@ -12,13 +12,15 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
-from dicomnode.dicom.head_scan import UnusualError, scan_head
+from dicomnode.dicom.head_scan import UnusualError, first_item, scan_head
 from dicomnode.dicom.parsing import PARSE_ERRORS, transfer_syntax_of
 from dicomnode.errors import NotDicomError
 
-# Heads are a few KiB; those that are longer hold large private elements or long sequences first.
-_FIRST_BYTES = 65536
-_CONTRIBUTING = 0x0018A001
+# Heads are a few KiB; those that are longer hold large private elements, tables or long sequences first.
+_FIRST_BYTES = (65536, 524288)
+_COLUMNS = 0x00280011
+_CONTRIBUTING, _REQUESTED = 0x0018A001, 0x00400275
+_STEP, _PROCEDURE = _IDENTIFIERS = (0x00400009, 0x00401001)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,15 @@ class RawHead:
         little_endian: Byte order of binary values.
         values: By tag; what is absent is not in it.
         contributing: Manufacturer and model name of each item of Contributing Equipment (0018,A001).
+        requested: Scheduled Procedure Step ID and Requested Procedure ID of the first item of Request Attributes
+            Sequence (0040,0275), empty if absent.
     """
 
     transfer_syntax_uid: str
     little_endian: bool
     values: Mapping[int, bytes]
     contributing: tuple[tuple[bytes, bytes], ...] = ()
+    requested: tuple[bytes, bytes] = (b"", b"")
 
     def value(self, keyword: str) -> bytes:
         """Raw value of an attribute, empty if absent."""
@@ -43,7 +48,7 @@ class RawHead:
 
 
 def read_raw_head(source: BinaryIO | Path, keywords: tuple[str, ...]) -> RawHead:
-    """Read the raw values of attributes, none of them a sequence, and Contributing Equipment.
+    """Read the raw values of attributes, none of them a sequence, and what the node needs of two sequences.
 
     Raises:
         NotDicomError: The bytes are no DICOM data set.
@@ -54,15 +59,34 @@ def read_raw_head(source: BinaryIO | Path, keywords: tuple[str, ...]) -> RawHead
             return read_raw_head(file, keywords)
     tags = frozenset(tag for tag in map(tag_for_keyword, keywords) if tag is not None)
     start = source.tell()
-    first_bytes = source.read(_FIRST_BYTES)
-    try:
-        syntax, values = scan_head(first_bytes, tags | {_CONTRIBUTING}, whole=len(first_bytes) < _FIRST_BYTES)
-        if _CONTRIBUTING not in values:
-            return RawHead(syntax, True, values)
-    except UnusualError:
-        pass
+    first_bytes = b""
+    for size in _FIRST_BYTES:
+        first_bytes += source.read(size - len(first_bytes))
+        is_whole = len(first_bytes) < size
+        head = _scanned(first_bytes, tags, is_whole)
+        if head is not None:
+            return head
+        if is_whole:
+            break
+    # What is too long or damaged behind the description of the image is done without: it only serves searches.
+    head = _scanned(first_bytes, frozenset(tag for tag in tags if tag <= _COLUMNS), is_whole, with_request=False)
+    if head is not None:
+        return head
     source.seek(start)
     return _parsed(source, keywords)
+
+
+def _scanned(data: bytes, tags: frozenset[int], is_whole: bool, with_request: bool = True) -> RawHead | None:
+    """A head found by walking the file's first bytes; None: there is more to it."""
+    sequences = {_CONTRIBUTING, _REQUESTED} if with_request else {_CONTRIBUTING}
+    try:
+        syntax, values = scan_head(data, tags | sequences, whole=is_whole)
+        if _CONTRIBUTING in values:
+            return None
+        item = first_item(values.pop(_REQUESTED, b""), syntax, _IDENTIFIERS)
+    except UnusualError:
+        return None
+    return RawHead(syntax, True, values, requested=(item.get(_STEP, b""), item.get(_PROCEDURE, b"")))
 
 
 def _parsed(source: BinaryIO, keywords: tuple[str, ...]) -> RawHead:
@@ -81,11 +105,13 @@ def _parsed(source: BinaryIO, keywords: tuple[str, ...]) -> RawHead:
 
 
 def _pydicom_head(source: BinaryIO, keywords: tuple[str, ...]) -> RawHead:
-    tags = [*keywords, "ContributingEquipmentSequence"]
+    tags = [*keywords, "ContributingEquipmentSequence", "RequestAttributesSequence"]
     dataset = dcmread(source, stop_before_pixels=True, force=True, specific_tags=tags)
-    values = {tag: raw_value(dataset, tag) for tag in map(int, dataset.keys()) if tag != _CONTRIBUTING}
+    sequences = (_CONTRIBUTING, _REQUESTED)
+    values = {tag: raw_value(dataset, tag) for tag in map(int, dataset.keys()) if tag not in sequences}
     _, little_endian = dataset.original_encoding
-    return RawHead(transfer_syntax_of(dataset), little_endian is not False, values, _contributing(dataset))
+    syntax = transfer_syntax_of(dataset)
+    return RawHead(syntax, little_endian is not False, values, _contributing(dataset), _requested(dataset))
 
 
 def _reason(error: Exception) -> str:
@@ -110,3 +136,11 @@ def _contributing(dataset: Dataset) -> tuple[tuple[bytes, bytes], ...]:
         return tuple((raw_value(item, 0x00080070), raw_value(item, 0x00081090)) for item in items)
     except PARSE_ERRORS:
         return ()
+
+
+def _requested(dataset: Dataset) -> tuple[bytes, bytes]:
+    try:
+        items = dataset.get("RequestAttributesSequence", None) or ()
+        return next(((raw_value(item, _STEP), raw_value(item, _PROCEDURE)) for item in items), (b"", b""))
+    except PARSE_ERRORS:
+        return (b"", b"")

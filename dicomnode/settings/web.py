@@ -63,6 +63,9 @@ class WebSettings(Section):
         "token", description="Who may read /metrics: whoever may read pages, or everybody that reaches the port."
     )
     maximum_request_bytes: int = Field(4 * 1024**3, ge=1024, description="Largest STOW-RS request body.")
+    maximum_results: int = Field(
+        5000, ge=1, description="Matches of one QIDO-RS answer; a client asks for further ones by offset."
+    )
     tls: TlsServerSettings = Field(default_factory=lambda: TlsServerSettings.model_validate({}), description="HTTPS.")
     accounts: AccountsSettings = Field(
         default_factory=lambda: AccountsSettings.model_validate({}), description="Who may use it."

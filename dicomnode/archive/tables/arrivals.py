@@ -48,6 +48,9 @@ studies = Table(
     Column("study_time", Text, nullable=False),
     Column("study_description", Text, nullable=False),
     Column("referring_physician_name", Text, nullable=False),
+    # For fuzzy matching: words without case and accents, a space before and behind each
+    Column("patient_name_words", Text, nullable=False, server_default=""),
+    Column("referring_physician_name_words", Text, nullable=False, server_default=""),
     # The orders in which studies are listed: an archive of any size is read from the newest on
     Index("ix_studies_newest", "study_date", "study_time", "study_instance_uid"),
     Index("ix_studies_last_arrival", "last_arrival", "study_instance_uid"),
@@ -71,6 +74,11 @@ series = Table(
     Column("series_description", Text, nullable=False),
     Column("body_part_examined", Text, nullable=False),
     Column("manufacturer_model_name", Text, nullable=False),
+    Column("performed_procedure_step_start_date", Text, nullable=False, server_default=""),
+    Column("performed_procedure_step_start_time", Text, nullable=False, server_default=""),
+    # Of the first item of Request Attributes Sequence
+    Column("scheduled_procedure_step_id", Text, nullable=False, server_default=""),
+    Column("requested_procedure_id", Text, nullable=False, server_default=""),
 )
 
 instances = Table(

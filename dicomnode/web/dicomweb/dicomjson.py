@@ -43,6 +43,11 @@ def attribute(keyword: str, value: str | int | Iterable[str] | None) -> JsonData
     return {tag_key(tag): element}
 
 
+def sequence(keyword: str, *items: JsonDataset) -> JsonDataset:
+    """A sequence by keyword."""
+    return {tag_key(tag_for_keyword(keyword) or 0): {"vr": "SQ", "Value": list(items)}}
+
+
 def merged(*parts: JsonDataset) -> JsonDataset:
     """One data set of several, in order of tags."""
     together = {key: element for part in parts for key, element in part.items()}

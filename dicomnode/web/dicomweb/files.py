@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pydicom import dcmread
@@ -11,7 +11,7 @@ from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian
 
 from dicomnode.errors import NotFoundError
-from dicomnode.web.dicomweb.dicomjson import JsonDataset, attribute, dataset_to_json, merged, tag_key
+from dicomnode.web.dicomweb.dicomjson import JsonDataset, attribute, dataset_to_json, merged
 
 _DEFERRED_BYTES = 64 * 1024
 _PIXEL_DATA = "7FE00010"
@@ -33,13 +33,20 @@ def metadata(path: Path, bulk_address: str) -> JsonDataset:
     )
 
 
-def header_attributes(path: Path, keywords: Sequence[str], bulk_address: str) -> JsonDataset:
-    """Some attributes of a stored file, or with ``all`` every one; absent ones are left out."""
-    everything = metadata(path, bulk_address)
-    if "all" in keywords:
-        return everything
-    wanted = {tag_key(Tag(keyword)) for keyword in keywords}
-    return {key: element for key, element in everything.items() if key in wanted}
+def header_attributes(path: Path, tags: Collection[str], bulk_address: str) -> JsonDataset:
+    """Some attributes of a stored file; absent ones are left out.
+
+    Args:
+        path: A stored file.
+        tags: As eight hexadecimal digits.
+        bulk_address: As for `metadata`.
+    """
+    wanted = [int(tag, 16) for tag in tags]
+    dataset = dcmread(path, stop_before_pixels=True, defer_size=_DEFERRED_BYTES, specific_tags=wanted)
+    found = dataset_to_json(dataset, lambda element: f"{bulk_address}/{element}")
+    if _PIXEL_DATA in tags:
+        found |= {key: element for key, element in metadata(path, bulk_address).items() if key == _PIXEL_DATA}
+    return {key: element for key, element in found.items() if key in tags}
 
 
 def bulk_value(path: Path, element: str) -> bytes:

@@ -154,3 +154,35 @@ def test_the_message_holds_no_patient_data() -> None:
 def test_a_missing_file_stays_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_header(tmp_path / "absent.dcm")
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("undefined_length", [False, True])
+@pytest.mark.parametrize("long_head", [False, True])
+def test_what_was_requested(syntax: str, undefined_length: bool, long_head: bool) -> None:
+    items = [Dataset(), Dataset()]
+    for number, item in enumerate(items, 1):
+        item.ScheduledProcedureStepID, item.RequestedProcedureID = f"S{number}", f"R{number}"
+        item.is_undefined_length_sequence_item = undefined_length
+    dataset = make_instance(
+        transfer_syntax=syntax,
+        RequestAttributesSequence=items,
+        PerformedProcedureStepStartDate="20260102",
+        PerformedProcedureStepStartTime="101500.5",
+    )
+    dataset["RequestAttributesSequence"].is_undefined_length = undefined_length
+    if long_head:
+        dataset.private_block(0x0029, "LONG", create=True).add_new(0x10, "OB", bytes(100_000))
+    buffer = BytesIO()
+    dcmwrite(buffer, dataset, enforce_file_format=True)
+    header = read_header(BytesIO(buffer.getvalue()))
+    assert (header.scheduled_procedure_step_id, header.requested_procedure_id) == ("S1", "R1")
+    assert header.performed_procedure_step_start_date == "20260102"
+    assert header.performed_procedure_step_start_time == "101500.5"
+
+
+def test_damage_behind_the_image_s_description_costs_what_stands_there() -> None:
+    content = _bytes(PerformedProcedureStepStartDate="20260102")
+    at = content.index(b"\x40\x00\x44\x02DA")
+    header = read_header(BytesIO(content[:at] + b"\x40\x00\x01\x00??" + content[at + 6 :]))
+    assert (header.rows, header.performed_procedure_step_start_date) == (16, "")

@@ -1,10 +1,21 @@
 """QIDO-RS: what is found, and in which form."""
 
 import pytest
+from pydicom.dataset import Dataset
 
+from dicomnode.archive import Archive
+from dicomnode.settings import Settings
+from dicomnode.web.app import create_app
 from tests.unit.web.conftest import Client, Store
 
 STUDY_UID, PATIENT_NAME, STUDY_DATE, MODALITIES = "0020000D", "00100010", "00080020", "00080061"
+
+
+def found(client: Client, path: str, **parameters: object) -> list[dict]:
+    """Matches; an answer without one is 204 and has no content (PS3.18 8.3.4.4.1)."""
+    answer = client.get(f"/dicom-web/{path}", params=parameters)
+    assert answer.status_code == (200 if answer.content else 204), answer.text
+    return answer.json() if answer.content else []
 
 
 def uids(found: list[dict]) -> list[str]:
@@ -46,11 +57,11 @@ def test_study_has_the_required_attributes(client: Client) -> None:
     ],
 )
 def test_studies_match(client: Client, parameters: dict[str, str], expected: set[str]) -> None:
-    assert set(uids(client.get("/dicom-web/studies", params=parameters).json())) == expected
+    assert set(uids(found(client, "studies", **parameters))) == expected
 
 
 def test_paging_gives_each_study_once(client: Client) -> None:
-    pages = [client.get("/dicom-web/studies", params={"limit": 2, "offset": at}).json() for at in (0, 2, 4)]
+    pages = [found(client, "studies", limit=2, offset=at) for at in (0, 2, 4)]
     assert [len(page) for page in pages] == [2, 1, 0]
     assert set(uids(pages[0] + pages[1])) == {"1.2.1", "1.2.2", "1.2.3"}
 
@@ -98,10 +109,84 @@ def test_wrong_queries_say_what_is_wrong(client: Client, parameters: dict[str, s
     assert word in answer.json()["detail"]
 
 
-def test_fuzzy_matching_is_declined_aloud(client: Client) -> None:
-    answer = client.get("/dicom-web/studies", params={"fuzzymatching": "true", "PatientID": "P-1"})
-    assert answer.headers["warning"].startswith("299 ")
-    assert uids(answer.json()) == ["1.2.1"]
+@pytest.mark.parametrize(
+    ("name", "fuzzy", "plain"),
+    [
+        ("garcia", {"1.2.5"}, set()),
+        ("JOSE gar", {"1.2.5"}, set()),
+        ("García-López^José", {"1.2.5"}, {"1.2.5"}),
+        ("lop*", {"1.2.5"}, set()),
+        ("yamada", {"1.2.6"}, set()),
+        ("山田", {"1.2.6"}, set()),
+        ("arcia", set(), set()),
+        ("garcia pedro", set(), set()),
+        ("*RC*", {"1.2.5"}, {"1.2.5"}),
+        ("%", set(), set()),
+        ("^", set(), set()),
+    ],
+)
+def test_names_match_fuzzily_where_asked(
+    client: Client, store: Store, name: str, fuzzy: set[str], plain: set[str]
+) -> None:
+    store(study="5", PatientName="García-López^José", ReferringPhysicianName="Çelik^A")
+    store(study="6", PatientName="Yamada^Tarou=山田^太郎")
+    assert set(uids(found(client, "studies", PatientName=name, fuzzymatching="true"))) == fuzzy
+    assert set(uids(found(client, "studies", PatientName=name))) == plain
+    by_physician = found(client, "series", ReferringPhysicianName="celik", fuzzymatching="true")
+    assert uids(by_physician) == ["1.2.5"]
+    assert found(client, "studies", PatientID="p-1", fuzzymatching="true") == []  # names only
+
+
+def test_keys_of_requests_and_procedure_steps(client: Client, store: Store) -> None:
+    item = Dataset()
+    item.ScheduledProcedureStepID, item.RequestedProcedureID = "S-9", "R-9"
+    start = {"PerformedProcedureStepStartDate": "20261105", "PerformedProcedureStepStartTime": "081500"}
+    store(study="9", RequestAttributesSequence=[item], **start)
+    for parameters in (
+        {"RequestAttributesSequence.ScheduledProcedureStepID": "S-9"},
+        {"00400275.00401001": "R-*"},
+        {"RequestedProcedureID": "R-9"},
+        {"PerformedProcedureStepStartDate": "20261101-", "PerformedProcedureStepStartTime": "0800-0900"},
+        {"ModalitiesInStudy": "MR", "RequestedProcedureID": "R-9"},
+    ):
+        (series,) = found(client, "series", **parameters)
+        assert uids([series]) == ["1.2.9"]
+    assert series["00400244"]["Value"] == ["20261105"]
+    assert series["00400275"]["Value"] == [
+        {"00400009": {"vr": "SH", "Value": ["S-9"]}, "00401001": {"vr": "SH", "Value": ["R-9"]}}
+    ]
+    assert len(found(client, "instances", RequestedProcedureID="R-9")) == 1
+    assert found(client, "series", RequestedProcedureID="R-8") == []
+    assert client.get("/dicom-web/series", params={"ProcedureCodeSequence.CodeValue": "1"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "told", "not_told"),
+    [
+        ("studies", {"00101010": "030Y", "00100020": "P-9"}, {"00180050", "00081070", "00280100"}),
+        ("series", {"00101010": "030Y", "00081070": [{"Alphabetic": "Op^One"}]}, {"00180050", "00280100"}),
+        ("instances", {"00101010": "030Y", "00081070": [{"Alphabetic": "Op^One"}], "00280100": [16]}, set()),
+    ],
+)
+def test_includefield_tells_what_the_level_has(
+    client: Client, store: Store, path: str, told: dict[str, object], not_told: set[str]
+) -> None:
+    store(study="9", PatientAge="030Y", OperatorsName="Op^One", SliceThickness="2.5")
+    names = "PatientAge,OperatorsName,00180050,BitsAllocated,00091001"
+    for asked in (names, "all"):
+        (match,) = found(client, path, StudyInstanceUID="1.2.9", includefield=asked)
+        for key, value in told.items():
+            assert match[key]["Value"] == (value if isinstance(value, list) else [value])
+        assert not not_told & match.keys()
+
+
+def test_the_server_s_own_limit_is_told(archive: Archive, settings: Settings) -> None:
+    small = settings.model_copy(update={"web": settings.web.model_copy(update={"maximum_results": 2})})
+    client = Client(create_app(archive, small))
+    for asked, warned in (({}, True), ({"limit": 50}, True), ({"limit": 2}, False), ({"offset": 2}, False)):
+        answer = client.get("/dicom-web/studies", params=asked)
+        assert answer.headers.get("warning", "").startswith("299 ") == warned
+        assert len(answer.json()) == (1 if "offset" in asked else 2)
 
 
 def test_only_json_is_offered(client: Client) -> None:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from dicomnode.archive.database import UtcDateTime
+from dicomnode.archive.matching import name_words
 
 revision = "0003"
 down_revision = "0002"
@@ -18,6 +19,7 @@ def upgrade() -> None:
     _count_contents()
     _order_studies()
     _time_work()
+    _add_search_keys()
 
 
 def _time_work() -> None:
@@ -36,6 +38,26 @@ def _time_work() -> None:
     op.add_column("deliveries", sa.Column("proven_at", UtcDateTime(), nullable=True))
     op.add_column("studies", sa.Column("traced_generation", sa.Integer(), server_default="0", nullable=False))
     op.create_index(op.f("ix_studies_completed_at"), "studies", ["completed_at"])
+
+
+def _add_search_keys() -> None:
+    for name in (
+        "performed_procedure_step_start_date",
+        "performed_procedure_step_start_time",
+        "scheduled_procedure_step_id",
+        "requested_procedure_id",
+    ):
+        op.add_column("series", sa.Column(name, sa.Text(), server_default="", nullable=False))
+    names = ("patient_name", "referring_physician_name")
+    for name in names:
+        op.add_column("studies", sa.Column(f"{name}_words", sa.Text(), server_default="", nullable=False))
+    columns = ("study_instance_uid", *names, *(f"{name}_words" for name in names))
+    studies = sa.table("studies", *(sa.column(name) for name in columns))
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(studies)).all():
+        words = {f"{name}_words": name_words(getattr(row, name)) for name in names}
+        one = studies.c.study_instance_uid == row.study_instance_uid
+        connection.execute(sa.update(studies).where(one).values(words))
 
 
 def _count_contents() -> None:
