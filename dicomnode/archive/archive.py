@@ -12,6 +12,7 @@ from dicomnode.archive.associations import AssociationStore
 from dicomnode.archive.attention import AttentionStore
 from dicomnode.archive.audit import AuditStore
 from dicomnode.archive.capabilities import CapabilityStore
+from dicomnode.archive.changes import ChangeStore
 from dicomnode.archive.checks import CheckStore
 from dicomnode.archive.checkup import Checkup
 from dicomnode.archive.clock import ClockStore
@@ -81,6 +82,7 @@ class Archive:
         sessions: Logins.
         retention: What may be forgotten.
         checkup: Files and index against each other.
+        changes: What changed a moment ago.
         echoes: How each peer answered last.
         devices: What models run on.
         node_leases: Which processes of which node use the index.
@@ -121,6 +123,7 @@ class Archive:
         self.sessions = SessionStore(database)
         self.retention = RetentionStore(database, files, self.space)
         self.checkup = Checkup(database, files, self.instances)
+        self.changes = ChangeStore(database)
         self.echoes = EchoStore(database)
         self.devices = DeviceStore(database)
         self.node_leases = NodeLeaseStore(database, files)

@@ -24,6 +24,8 @@ from dicomnode.web.access.oidc import SignInByProvider
 from dicomnode.web.access.oidc_pages import add_oidc_routes
 from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
+from dicomnode.web.api.bulletin import Bulletin
+from dicomnode.web.api.events import AlarmChanges, add_event_route
 from dicomnode.web.api.in_service import InService
 from dicomnode.web.api.models import add_model_routes
 from dicomnode.web.auditing import GivenOut
@@ -62,6 +64,7 @@ _ROUTES = (
     add_description_route,
     add_health_routes,
     add_metrics_route,
+    add_event_route,
     add_overview_route,
     add_study_routes,
     add_delivery_routes,
@@ -103,6 +106,7 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     app.state.given_out = GivenOut()
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(NodeCollector(archive, settings, clock or _now))
+    app.state.bulletin = Bulletin(archive.changes.look, AlarmChanges(archive, settings, clock or _now).look)
     add_error_handlers(app)
     app.add_middleware(KnownHosts, settings=settings.web)
     app.add_middleware(RequestRate, per_minute=settings.web.requests_per_minute)

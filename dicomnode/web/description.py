@@ -23,7 +23,7 @@ DESCRIPTION = f"{_API}openapi.json"
 Json: TypeAlias = dict[str, Any]
 
 _PROBLEM, _HTML, _JSON = "application/problem+json", "text/html", "application/json"
-_FORM = "application/x-www-form-urlencoded"
+_FORM, _EVENTS = "application/x-www-form-urlencoded", "text/event-stream"
 _UID: Json = {"type": "string", "pattern": r"^[0-9.]{1,64}$"}
 _COUNT: Json = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _TEXT: Json = {"type": "string"}
@@ -55,6 +55,7 @@ _QUERIES: dict[str, dict[str, Json]] = {
     "/health/ready": {"verbose": _TEXT},
     "/": {"offset": _COUNT},
     "/login": {"next": _TEXT},
+    "/api/v1/events": {"names": _TEXT},
 }
 _ROLE: Json = {"enum": [str(role) for role in Role]}
 _FORMS: dict[str, dict[str, Json]] = {
@@ -183,6 +184,8 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (200,), (_JSON,)
     if path == "/metrics":
         return (200,), ("text/plain", "application/openmetrics-text")
+    if path == "/api/v1/events":
+        return (200, 400), (_EVENTS,)
     if path.startswith(SERVICE) and method == "POST":
         return (200, 202, 406, 408, 409, 413, 415, 503), (DICOM_JSON,)
     if _is_search(path):

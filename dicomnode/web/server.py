@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
 from threading import Event, Thread
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from dicomnode.archive.archive import Archive
 from dicomnode.errors import SettingsError
 from dicomnode.security.tls import server_context
 from dicomnode.settings import Settings
+from dicomnode.web.api.bulletin import Bulletin
 from dicomnode.web.app import create_app
 from dicomnode.web.viewer.installing import find_installed
 from dicomnode.web.viewer.origin import ByPort, create_viewer
@@ -48,12 +50,26 @@ def serve_web(archive: Archive, settings: Settings, ready: Callable[[int], None]
         )
     with ExitStack() as open_listeners:
         listener = open_listeners.enter_context(listen(host, port, f"web.host {host}, web.port {port}"))
-        app, listeners = _with_viewer(create_app(archive, settings), settings, open_listeners)
-        server = uvicorn.Server(_config(app, settings, tls))
+        own = create_app(archive, settings)
+        app, listeners = _with_viewer(own, settings, open_listeners)
+        server = _Server(_config(app, settings, tls), cast(Bulletin, own.state.bulletin))
         if stop is not None:
             stop_when_told(server, stop)
         ready(listener.getsockname()[1])
         server.run(sockets=[listener, *listeners])
+
+
+class _Server(uvicorn.Server):
+    """Lets event streams end before it waits for answers that are under way."""
+
+    def __init__(self, config: uvicorn.Config, bulletin: Bulletin) -> None:
+        super().__init__(config)
+        self._bulletin = bulletin
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does it, after that."""
+        self._bulletin.end()
+        await super().shutdown(sockets)
 
 
 def _with_viewer(app: FastAPI, settings: Settings, opened: ExitStack) -> tuple[ASGIApp, list[socket.socket]]:

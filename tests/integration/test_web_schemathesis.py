@@ -78,6 +78,7 @@ def tokens(archive: Archive) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def described(archive: Archive, tokens: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> BaseSchema:
     app = create_app(archive, node_settings(tmp_path_factory.getbasetemp() / "fuzz"))
+    app.state.bulletin.end()  # streams of events would go on
     return schemathesis.openapi.from_asgi(DESCRIPTION, app, headers=tokens[0])
 
 

@@ -93,7 +93,7 @@ deliveries = Table(
     Column("lease_owner", String(255)),
     Column("lease_until", UtcDateTime),
     Column("status", Text, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False, index=True),
     Column("answer", Text, nullable=False, server_default=""),  # what the target said at length, such as a HTTP body
     Column("sent_sop_instance_uid", UID),  # sent in place of the object; a row of substitutes
     Column("sent_at", UtcDateTime),

@@ -68,6 +68,7 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/password"): Right.SELF,
     ("POST", "/password"): Right.SELF,
     ("GET", "/api/v1/openapi.json"): Right.READ,
+    ("GET", "/api/v1/events"): Right.READ,
     ("GET", "/"): Right.READ,
     ("GET", "/studies/{study_uid}"): Right.READ,
     ("GET", "/studies/{study_uid}/viewer"): Right.READ,

@@ -36,6 +36,7 @@ def _time_work() -> None:
     op.add_column("jobs", sa.Column("started_at", UtcDateTime(), nullable=True))
     op.create_index("ix_jobs_finished", "jobs", ["finished_at"])
     op.add_column("deliveries", sa.Column("proven_at", UtcDateTime(), nullable=True))
+    op.create_index(op.f("ix_deliveries_updated_at"), "deliveries", ["updated_at"])
     op.add_column("studies", sa.Column("traced_generation", sa.Integer(), server_default="0", nullable=False))
     op.create_index(op.f("ix_studies_completed_at"), "studies", ["completed_at"])
 
