@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.database import Database
@@ -107,9 +107,26 @@ class AuditStore:
             before = entry.digest
         return None
 
-    def list(self, limit: int = 1000) -> list[AuditEntry]:
-        """The newest entries, newest first."""
-        query = select(tables.audit).order_by(tables.audit.c.audit_id.desc()).limit(limit)
+    def list(
+        self, limit: int = _PAGE, *, before: int | None = None, kind: AuditKind | None = None, words: str = ""
+    ) -> list[AuditEntry]:
+        """The newest entries, newest first.
+
+        Args:
+            limit: At most so many.
+            before: Only those with a lower number.
+            kind: Only these.
+            words: Only those whose event, detail or actor holds this, in any case.
+        """
+        rows = tables.audit.c
+        query = select(tables.audit).order_by(rows.audit_id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(rows.audit_id < before)
+        if kind is not None:
+            query = query.where(rows.kind == kind)
+        if words:
+            told = (column.icontains(words, autoescape=True) for column in (rows.event, rows.detail, rows.actor))
+            query = query.where(or_(*told))
         with self._database.read() as connection:
             return [_entry(row) for row in connection.execute(query)]
 

@@ -9,7 +9,7 @@ from sqlalchemy import and_, select, update
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_audit
 from dicomnode.archive.database import Database
-from dicomnode.archive.deliveries import trace_delivery
+from dicomnode.archive.delivery_rows import trace_delivery
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.finishing import Answer, add_evidence, queue
 from dicomnode.archive.records import DeliveryState, NewEvidence

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 
 from dicomnode.archive import tables
-from dicomnode.archive.audit import add_audit, add_event
-from dicomnode.archive.database import Database, IndexRow
+from dicomnode.archive.audit import add_event
+from dicomnode.archive.database import Database
+from dicomnode.archive.delivery_rows import audit_export, delivery_from_row, delivery_rows, trace_delivery
 from dicomnode.archive.files import FileStore
-from dicomnode.archive.records import Delivery, DeliveryState, ProofState, TraceEntry
-from dicomnode.archive.traces import add_trace
-from dicomnode.dicom.audit import AuditEvent, AuditKind, AuditObject
+from dicomnode.archive.records import Delivery, DeliveryState, ProofState
+from dicomnode.dicom.audit import AuditEvent, AuditKind
 from dicomnode.errors import ArchiveError, NotFoundError
 
 _ROWS, _EVIDENCE, _JOBS = tables.deliveries.c, tables.evidence.c, tables.jobs.c
@@ -45,11 +44,11 @@ class DeliveryStore:
         never arrives before its predecessor. What a process was sending is due again when that process is
         known to be dead, or, if nobody here can tell, when its lease ends.
         """
-        query = _joined().join(tables.jobs, _JOBS.job_id == _EVIDENCE.job_id)
+        query = delivery_rows().join(tables.jobs, _JOBS.job_id == _EVIDENCE.job_id)
         with self._database.read() as connection:
             query = query.where(_ROWS.target == target, self._is_due(connection, now), ~_has_predecessor_in_flight(now))
             rows = connection.execute(query.order_by(_JOBS.priority.desc(), _ROWS.delivery_id).limit(limit)).all()
-        return [self._delivery(row) for row in rows]
+        return [delivery_from_row(row, self._files.root) for row in rows]
 
     def lease(self, delivery_id: int, owner: str, until: datetime, now: datetime) -> Delivery | None:
         """Take a delivery for sending; None if it is no longer due (another process has it).
@@ -66,7 +65,8 @@ class DeliveryStore:
             taken = update(tables.deliveries).where(_ROWS.delivery_id == delivery_id, due)
             if connection.execute(taken.values(attempts=_ROWS.attempts + 1, **values)).rowcount == 0:
                 return None
-            return self._delivery(connection.execute(_joined().where(_ROWS.delivery_id == delivery_id)).one())
+            row = connection.execute(delivery_rows().where(_ROWS.delivery_id == delivery_id)).one()
+        return delivery_from_row(row, self._files.root)
 
     def renew(self, delivery_ids: Collection[int], owner: str, until: datetime) -> None:
         """Keep the leases of deliveries whose turn in a batch is yet to come."""
@@ -119,7 +119,7 @@ class DeliveryStore:
             if state not in _IN_FLIGHT:
                 trace_delivery(connection, delivery_id, str(state), status, now)
             if state in _ARRIVED:
-                _audit_export(connection, delivery_id, status, now)
+                audit_export(connection, delivery_id, status, now)
         return True
 
     def retry(
@@ -128,8 +128,16 @@ class DeliveryStore:
         delivery_id: int | None = None,
         study_instance_uid: str | None = None,
         target: str | None = None,
+        actor: str = "",
     ) -> int:
         """Let refused, held or waiting deliveries start anew at once: one, all of a study, or all to a target.
+
+        Args:
+            now: Present time.
+            delivery_id: Only this one.
+            study_instance_uid: Only those of this study.
+            target: Only those to this one.
+            actor: Who asked by a page or a program, to be audited.
 
         Returns:
             How many will be tried.
@@ -153,9 +161,26 @@ class DeliveryStore:
             # Who wants it tried again has perhaps changed what the target takes: it is asked anew.
             targets = connection.execute(select(_ROWS.target).where(chosen).distinct()).scalars().all()
             connection.execute(delete(tables.capabilities).where(tables.capabilities.c.target.in_(targets)))
-            return connection.execute(update(tables.deliveries).where(chosen).values(values)).rowcount
+            count = connection.execute(update(tables.deliveries).where(chosen).values(values)).rowcount
+            if actor:
+                which = f"delivery {delivery_id}" if delivery_id is not None else study_instance_uid or target
+                detail = f"{which}: {count} tried again"
+                add_event(connection, AuditEvent("delivery retried", detail, AuditKind.OTHER, actor), now)
+            return count
 
-    def release(self, delivery_id: int, now: datetime) -> None:
+    def get(self, delivery_id: int) -> Delivery:
+        """One delivery.
+
+        Raises:
+            NotFoundError: No such delivery.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(delivery_rows().where(_ROWS.delivery_id == delivery_id)).first()
+        if row is None:
+            raise NotFoundError(f"there is no delivery {delivery_id}")
+        return delivery_from_row(row, self._files.root)
+
+    def release(self, delivery_id: int, now: datetime, actor: str = "") -> None:
         """Have a held delivery sent as it is, whatever identity the PACS tells; audited.
 
         Raises:
@@ -173,7 +198,27 @@ class DeliveryStore:
             connection.execute(update(tables.deliveries).where(one).values(values))
             said = "released by an administrator: it is sent as it is, whatever identity the PACS tells"
             trace_delivery(connection, delivery_id, "released", said, now)
-            add_audit(connection, "delivery released", f"delivery {delivery_id}: {said}", now)
+            detail = f"delivery {delivery_id}: {said}"
+            add_event(connection, AuditEvent("delivery released", detail, AuditKind.CONFIGURATION, actor), now)
+
+    def newest(
+        self, states: Iterable[DeliveryState], limit: int, *, before: int | None = None, target: str | None = None
+    ) -> list[Delivery]:
+        """Deliveries in some states, newest first.
+
+        Args:
+            states: Any of these.
+            limit: At most so many.
+            before: Only those with a lower number.
+            target: Only those to this one.
+        """
+        query = delivery_rows().where(_ROWS.state.in_(tuple(states))).order_by(_ROWS.delivery_id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(_ROWS.delivery_id < before)
+        if target is not None:
+            query = query.where(_ROWS.target == target)
+        with self._database.read() as connection:
+            return [delivery_from_row(row, self._files.root) for row in connection.execute(query)]
 
     def list(
         self,
@@ -183,7 +228,7 @@ class DeliveryStore:
         target: str | None = None,
     ) -> list[Delivery]:
         """Deliveries in the order in which they were queued, of one study or of all."""
-        query = _joined().order_by(_ROWS.delivery_id).limit(limit)
+        query = delivery_rows().order_by(_ROWS.delivery_id).limit(limit)
         if target is not None:
             query = query.where(_ROWS.target == target)
         if study_instance_uid is not None:
@@ -191,7 +236,7 @@ class DeliveryStore:
         if state is not None:
             query = query.where(_ROWS.state == state)
         with self._database.read() as connection:
-            return [self._delivery(row) for row in connection.execute(query)]
+            return [delivery_from_row(row, self._files.root) for row in connection.execute(query)]
 
     def counts(self) -> dict[tuple[str, DeliveryState], int]:
         """How many deliveries each target has in each state."""
@@ -211,43 +256,6 @@ class DeliveryStore:
             and_(_ROWS.state == DeliveryState.SENDING, abandoned),
         )
         return and_(unsent, ~_is_of_recalled())
-
-    def _delivery(self, row: IndexRow) -> Delivery:
-        return Delivery(
-            row.delivery_id,
-            row.sop_instance_uid,
-            row.target,
-            DeliveryState(row.state),
-            row.attempts,
-            row.next_attempt_at,
-            row.status,
-            self._files.root / row.path,
-            row.sop_class_uid,
-            row.transfer_syntax_uid,
-            row.study_instance_uid,
-            row.model_name,
-            row.updated_at,
-            row.role,
-            row.answer,
-            row.sent_at,
-            row.sent_sop_instance_uid,
-            row.released,
-            ProofState(row.proof),
-            row.proof_status,
-            row.next_proof_at,
-        )
-
-
-def _joined() -> Select[Any]:
-    return select(
-        tables.deliveries,
-        _EVIDENCE.path,
-        _EVIDENCE.sop_class_uid,
-        _EVIDENCE.transfer_syntax_uid,
-        _EVIDENCE.study_instance_uid,
-        _EVIDENCE.model_name,
-        _EVIDENCE.role,
-    ).join(tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)
 
 
 def _holds(owner: str) -> ColumnElement[bool]:
@@ -298,28 +306,3 @@ def _is_of_recalled() -> ColumnElement[bool]:
 def _is_recalled(connection: Connection, delivery_id: int) -> bool:
     query = select(_ROWS.delivery_id).where(_ROWS.delivery_id == delivery_id, _is_of_recalled())
     return connection.execute(query).first() is not None
-
-
-def trace_delivery(connection: Connection, delivery_id: int, event: str, status: str, now: datetime) -> None:
-    """Add a line about a delivery to its study's trace, in a transaction that does more."""
-    query = (
-        select(_EVIDENCE.study_instance_uid, _EVIDENCE.model_name, _EVIDENCE.role, _ROWS.target, _JOBS.generation)
-        .join_from(tables.deliveries, tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)
-        .join(tables.jobs, _JOBS.job_id == _EVIDENCE.job_id)
-        .where(_ROWS.delivery_id == delivery_id)
-    )
-    row = connection.execute(query).one()
-    text = f"{row.role} to {row.target}: {status}"
-    add_trace(connection, TraceEntry(row.study_instance_uid, row.generation, event, row.model_name, text, now))
-
-
-def _audit_export(connection: Connection, delivery_id: int, status: str, now: datetime) -> None:
-    query = (
-        select(_EVIDENCE.study_instance_uid, _EVIDENCE.sop_class_uid, _EVIDENCE.role, _ROWS.target)
-        .join_from(tables.deliveries, tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)
-        .where(_ROWS.delivery_id == delivery_id)
-    )
-    row = connection.execute(query).one()
-    study = AuditObject(row.study_instance_uid, ((row.sop_class_uid, 1),))
-    detail = f"{row.role} to {row.target}: {status}"
-    add_event(connection, AuditEvent("result sent", detail, AuditKind.EXPORT, row.target, objects=(study,)), now)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, in
 
 from dicomnode.archive import tables
 from dicomnode.archive.database import Database, IndexRow
-from dicomnode.archive.deliveries import trace_delivery
+from dicomnode.archive.delivery_rows import trace_delivery
 from dicomnode.archive.figures import observe_proof
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.records import DeliveryState, Proof, ProofState

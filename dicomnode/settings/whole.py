@@ -83,8 +83,8 @@ class Settings(Section):
     log: LogSettings = Field(default_factory=lambda: LogSettings.model_validate({}))
     peers: tuple[PeerSettings, ...] = Field((), description="Who may call the node by DIMSE.")
     pacs: tuple[PacsSettings, ...] = Field((), description="Archives that can be asked.")
-    targets: tuple[TargetSettings, ...] = ()
-    pollers: tuple[PollerSettings, ...] = ()
+    targets: tuple[TargetSettings, ...] = Field((), description="Where answers go.")
+    pollers: tuple[PollerSettings, ...] = Field((), description="Archives that are asked for new studies.")
     rules: tuple[RuleSettings, ...] = Field(
         (), description="Absent: every live model is tried on every study, and answers go to all targets."
     )

@@ -24,10 +24,14 @@ from dicomnode.web.access.oidc import SignInByProvider
 from dicomnode.web.access.oidc_pages import add_oidc_routes
 from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
+from dicomnode.web.api.accounts import add_account_api
+from dicomnode.web.api.audit import add_audit_api
 from dicomnode.web.api.bulletin import Bulletin
+from dicomnode.web.api.deliveries import add_delivery_api
 from dicomnode.web.api.events import AlarmChanges, add_event_route
 from dicomnode.web.api.in_service import InService
 from dicomnode.web.api.models import add_model_routes
+from dicomnode.web.api.settings import add_settings_api
 from dicomnode.web.auditing import GivenOut
 from dicomnode.web.compression import Compression
 from dicomnode.web.description import add_description_route
@@ -47,6 +51,7 @@ from dicomnode.web.pages.deliveries import add_delivery_routes
 from dicomnode.web.pages.frame import Pages
 from dicomnode.web.pages.models import add_model_pages
 from dicomnode.web.pages.overview import add_overview_route
+from dicomnode.web.pages.settings import add_settings_route
 from dicomnode.web.pages.study import add_study_routes
 from dicomnode.web.problems import add_error_handlers
 from dicomnode.web.viewer.links import add_viewer_routes
@@ -72,6 +77,11 @@ _ROUTES = (
     add_oidc_routes,
     add_account_routes,
     add_audit_route,
+    add_settings_route,
+    add_delivery_api,
+    add_account_api,
+    add_audit_api,
+    add_settings_api,
     add_viewer_routes,
     add_model_routes,
     add_model_pages,

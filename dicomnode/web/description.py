@@ -1,4 +1,8 @@
-"""The OpenAPI description of the web role, made from its routes: what each takes, answers and asks for."""
+"""The OpenAPI description of the web role, made from its routes: what each takes, answers and asks for.
+
+Routes of the programs' interface have typed bodies, which FastAPI describes; of DICOMweb and the pages
+the tables here say what they take and answer.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from http import HTTPStatus
 from typing import Any, TypeAlias, cast
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
@@ -17,8 +22,8 @@ from dicomnode.web.access.rights import ROUTES, Right
 from dicomnode.web.dicomweb.addresses import SERVICE
 from dicomnode.web.dicomweb.media import DICOM, DICOM_JSON, MULTIPART, OCTET_STREAM
 
-_API = "/api/v1/"
-DESCRIPTION = f"{_API}openapi.json"
+API = "/api/v1"
+DESCRIPTION = f"{API}/openapi.json"
 
 Json: TypeAlias = dict[str, Any]
 
@@ -91,6 +96,9 @@ _OF_MEDIA: dict[str, Json] = {
     DICOM_JSON: {"$ref": "#/components/schemas/DicomJson"},
 }
 
+_PROBLEM_CONTENT: Json = {_PROBLEM: {"schema": _OF_MEDIA[_PROBLEM]}}
+_ABOUT = "DICOMweb (PS3.18), the programs' interface, health and pages."
+_FASTAPI_INVALID = "422"  # what FastAPI answers to wrong input by itself; this node says 400 by a problem document
 # What may befall any request: another host name, too many requests, and a node in trouble.
 _ALWAYS = (400, 421, 429, 500, 503)
 _REFUSALS = (401, 403)
@@ -111,40 +119,58 @@ def description(request: Request) -> Response:
 
 def describe(app: FastAPI) -> Json:
     """The description of an application's routes."""
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    typed = [route for route in routes if route.path.startswith(f"{API}/") and route.path != DESCRIPTION]
+    whole = get_openapi(title="dicomnode", version=__version__, routes=typed)
     paths: dict[str, Json] = {}
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            for method in sorted(set(route.methods or ()) - _IMPLIED):
-                paths.setdefault(route.path_format, {})[method.lower()] = _operation(method, route)
+    for route in routes:
+        for method in sorted(set(route.methods or ()) - _IMPLIED):
+            known = whole["paths"][route.path_format][method.lower()] if route in typed else None
+            operation = _operation(method, route) if known is None else _typed_operation(method, route, known)
+            paths.setdefault(route.path_format, {})[method.lower()] = operation
+    schemas = {**whole.get("components", {}).get("schemas", {}), **_SCHEMAS}
     schemes = {"token": {"type": "http", "scheme": "bearer"}, "password": {"type": "http", "scheme": "basic"}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "dicomnode", "version": __version__, "description": "DICOMweb (PS3.18), health and pages."},
+        "info": {"title": "dicomnode", "version": __version__, "description": _ABOUT},
         "paths": paths,
-        "components": {"schemas": _SCHEMAS, "securitySchemes": schemes},
+        "components": {"schemas": schemas, "securitySchemes": schemes},
     }
+
+
+def _typed_operation(method: str, route: APIRoute, known: Json) -> Json:
+    """What FastAPI says of a route with typed bodies, and the refusals, rights and problems of this node."""
+    right = ROUTES.get((method, route.path))
+    responses = {status: answer for status, answer in known["responses"].items() if status != _FASTAPI_INVALID}
+    refusals = () if right is Right.OPEN else _REFUSALS
+    for status in (*_ALWAYS, *refusals, *((HTTPStatus.NOT_FOUND.value,) if "{" in route.path else ())):
+        responses.setdefault(str(status), {"description": HTTPStatus(status).phrase, "content": _PROBLEM_CONTENT})
+    return known | _of_every_operation(method, route, right) | {"responses": responses}
 
 
 def _operation(method: str, route: APIRoute) -> Json:
     right = ROUTES.get((method, route.path))
-    content: Json = {
-        "operationId": f"{method.lower()}_{route.path_format}",
-        "summary": (inspect.getdoc(route.endpoint) or "").partition("\n")[0],
-        "description": f"Needs the right to {right}." if right is not Right.OPEN else "Open to everybody.",
+    content = _of_every_operation(method, route, right) | {
         "parameters": _parameters(method, route.path_format),
         "responses": _responses(method, route.path_format, right),
-        "security": [] if right is Right.OPEN else [{"token": []}, {"password": []}],
     }
     if method == "POST":
         content["requestBody"] = {"content": _body(route.path)}
     return content
 
 
+def _of_every_operation(method: str, route: APIRoute, right: Right | None) -> Json:
+    return {
+        "operationId": f"{method.lower()}_{route.path_format}",
+        "summary": (inspect.getdoc(route.endpoint) or "").partition("\n")[0],
+        "description": f"Needs the right to {right}." if right is not Right.OPEN else "Open to everybody.",
+        "security": [] if right is Right.OPEN else [{"token": []}, {"password": []}],
+    }
+
+
 def _body(path: str) -> Json:
     if path.startswith(SERVICE):
         return {MULTIPART: {"schema": _BYTES}}
-    if path.startswith(_API):
-        return {_JSON: {"schema": {"type": "object"}}}
     fields = _FORMS.get(path, {})
     # A browser's form carries the token of its page besides; a program that shows a token needs none.
     return {_FORM: {"schema": {"type": "object", "properties": {**fields, "csrf": _TEXT}, "required": list(fields)}}}
@@ -194,8 +220,6 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (200, 304, 406), (DICOM_JSON,)
     if path.startswith(SERVICE):
         return (200, 206, 304, 406, 416), (MULTIPART, DICOM, OCTET_STREAM, "image/*")
-    if path.startswith(_API):
-        return (200, 400, 401, 403, 404, 408, 409, 413), (_JSON,)
     if path.startswith("/evidence"):
         return (200,), (DICOM,)
     if path.startswith("/login/oidc"):
@@ -210,8 +234,6 @@ def _schema(media_type: str, path: str, status: int) -> Json:
         return _LIST_OF_DICOM
     if path == DESCRIPTION and media_type == _JSON:
         return {"type": "object", "required": ["openapi", "paths"]}
-    if path.startswith(_API) and media_type == _JSON:
-        return {}
     return _OF_MEDIA.get(media_type, {})
 
 

@@ -16,11 +16,15 @@ from dicomnode.web.access.accounts import add_account, add_token, give_password
 from dicomnode.web.access.forms import Form, FormOf
 from dicomnode.web.access.guard import NowOf, PrincipalOf
 from dicomnode.web.access.login_pages import PasswordsOf
+from dicomnode.web.api.accounts import LONGEST_DAYS
 from dicomnode.web.auditing import actor_of
 from dicomnode.web.dicomweb.addresses import ArchiveOf
+from dicomnode.web.languages import marked
 from dicomnode.web.pages.frame import PagesOf, who
 
-_DAYS = (30, 90, 365, 1825)
+_DAYS = (30, 90, 365, LONGEST_DAYS)
+_PASSWORD_TITLE = marked("One-time password of %(name)s")
+_TOKEN_TITLE = marked("Token of %(name)s")
 
 
 def add_account_routes(router: APIRouter) -> None:
@@ -46,7 +50,7 @@ def add(
     """Add an account; its one-time password is shown this once."""
     name, password = form.get("name", ""), make_password()
     add_account(archive, passwords, name, _role(form), password, now, must_change=True, actor=actor_of(request))
-    return _shown(request, archive, pages, now, f"One-time password of {name}", password)
+    return _shown(request, archive, pages, now, _PASSWORD_TITLE, name, password)
 
 
 def set_role(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
@@ -73,17 +77,17 @@ def reset_password(
     """Give an account a one-time password, which is shown this once."""
     name, password = form.get("name", ""), make_password()
     give_password(archive, passwords, name, password, now, must_change=True, actor=actor_of(request))
-    return _shown(request, archive, pages, now, f"One-time password of {name}", password)
+    return _shown(request, archive, pages, now, _PASSWORD_TITLE, name, password)
 
 
 def new_token(request: Request, archive: ArchiveOf, pages: PagesOf, form: FormOf, now: NowOf) -> Response:
     """Add a token; it is shown this once."""
     days = form.get("days", "")
-    if not (days.isascii() and days.isdigit() and 0 < int(days[:6]) <= _DAYS[-1]):
-        raise UsageError(f"a token lasts 1 to {_DAYS[-1]} days")
+    if not (days.isascii() and days.isdigit() and 0 < int(days[:6]) <= LONGEST_DAYS):
+        raise UsageError(f"a token lasts 1 to {LONGEST_DAYS} days")
     name, expires = form.get("name", ""), now + timedelta(days=int(days))
     _, token = add_token(archive, name, form.get("label", ""), _role(form), now, expires, actor_of(request))
-    return _shown(request, archive, pages, now, f"Token of {name}", token)
+    return _shown(request, archive, pages, now, _TOKEN_TITLE, name, token)
 
 
 def revoke_token(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf) -> Response:
@@ -95,8 +99,10 @@ def revoke_token(request: Request, archive: ArchiveOf, form: FormOf, now: NowOf)
     return _back()
 
 
-def _shown(request: Request, archive: Archive, pages: PagesOf, now: datetime, title: str, secret: str) -> Response:
-    content = _content(request, archive, now) | {"title": title, "secret": secret}
+def _shown(
+    request: Request, archive: Archive, pages: PagesOf, now: datetime, title: str, owner: str, secret: str
+) -> Response:
+    content = _content(request, archive, now) | {"title": title, "owner": owner, "secret": secret}
     return pages.show(request, "accounts.html", content)
 
 

@@ -1,1 +1,1 @@
-"""The REST API under `/api/v1`: what every page shows and does, for programs."""
+"""The programs' interface, `/api/v1`: typed bodies, and the functions that pages call too."""

@@ -20,9 +20,6 @@ OTHERS = [language for language in known_languages() if language != ENGLISH]
 # English only: the review of training images, which runs beside the node.
 NOT_TRANSLATED = {
     "review.html",
-    "accounts.html",
-    "audit.html",
-    "deliveries.html",
     "overview.html",
     "study.html",
 }

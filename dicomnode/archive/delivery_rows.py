@@ -1,0 +1,84 @@
+"""Rows of deliveries with the objects that they send, and what their studies are told of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from dicomnode.archive import tables
+from dicomnode.archive.audit import add_event
+from dicomnode.archive.database import IndexRow
+from dicomnode.archive.records import Delivery, DeliveryState, ProofState, TraceEntry
+from dicomnode.archive.traces import add_trace
+from dicomnode.dicom.audit import AuditEvent, AuditKind, AuditObject
+
+_ROWS, _EVIDENCE, _JOBS = tables.deliveries.c, tables.evidence.c, tables.jobs.c
+
+
+def delivery_rows() -> Select[Any]:
+    """Deliveries with what is known of their objects."""
+    return select(
+        tables.deliveries,
+        _EVIDENCE.path,
+        _EVIDENCE.sop_class_uid,
+        _EVIDENCE.transfer_syntax_uid,
+        _EVIDENCE.study_instance_uid,
+        _EVIDENCE.model_name,
+        _EVIDENCE.role,
+    ).join(tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)
+
+
+def delivery_from_row(row: IndexRow, root: Path) -> Delivery:
+    """A delivery; ``root`` is the folder that files are kept in."""
+    return Delivery(
+        row.delivery_id,
+        row.sop_instance_uid,
+        row.target,
+        DeliveryState(row.state),
+        row.attempts,
+        row.next_attempt_at,
+        row.status,
+        root / row.path,
+        row.sop_class_uid,
+        row.transfer_syntax_uid,
+        row.study_instance_uid,
+        row.model_name,
+        row.updated_at,
+        row.role,
+        row.answer,
+        row.sent_at,
+        row.sent_sop_instance_uid,
+        row.released,
+        ProofState(row.proof),
+        row.proof_status,
+        row.next_proof_at,
+    )
+
+
+def trace_delivery(connection: Connection, delivery_id: int, event: str, status: str, now: datetime) -> None:
+    """Add a line about a delivery to its study's trace, in a transaction that does more."""
+    query = (
+        select(_EVIDENCE.study_instance_uid, _EVIDENCE.model_name, _EVIDENCE.role, _ROWS.target, _JOBS.generation)
+        .join_from(tables.deliveries, tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)
+        .join(tables.jobs, _JOBS.job_id == _EVIDENCE.job_id)
+        .where(_ROWS.delivery_id == delivery_id)
+    )
+    row = connection.execute(query).one()
+    text = f"{row.role} to {row.target}: {status}"
+    add_trace(connection, TraceEntry(row.study_instance_uid, row.generation, event, row.model_name, text, now))
+
+
+def audit_export(connection: Connection, delivery_id: int, status: str, now: datetime) -> None:
+    """Audit that an object left, in a transaction that does more."""
+    query = (
+        select(_EVIDENCE.study_instance_uid, _EVIDENCE.sop_class_uid, _EVIDENCE.role, _ROWS.target)
+        .join_from(tables.deliveries, tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)
+        .where(_ROWS.delivery_id == delivery_id)
+    )
+    row = connection.execute(query).one()
+    study = AuditObject(row.study_instance_uid, ((row.sop_class_uid, 1),))
+    detail = f"{row.role} to {row.target}: {status}"
+    add_event(connection, AuditEvent("result sent", detail, AuditKind.EXPORT, row.target, objects=(study,)), now)
