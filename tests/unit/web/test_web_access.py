@@ -92,7 +92,7 @@ def test_tokens_end_by_time_by_revocation_and_with_their_owner(
 ) -> None:
     make_account(archive, "eva", Role.OPERATOR, clock)
     browser, kept = Browser(guarded), make_token(archive, "eva", Role.VIEWER, clock, days=2)
-    assert browser.get("/dicom-web/studies", headers=kept).status_code == 200
+    assert browser.get("/dicom-web/studies", headers=kept).status_code < 300
     revoked = make_token(archive, "eva", Role.VIEWER, clock)
     archive.tokens.revoke(archive.tokens.list()[0].token_id, clock())
     assert browser.get("/dicom-web/studies", headers=revoked).status_code == 401
@@ -128,13 +128,13 @@ def basic(name: str, password: str) -> dict[str, str]:
 def test_basic_is_taken_where_nobody_listens(guarded: FastAPI, archive: Archive, clock: Clock) -> None:
     make_account(archive, "eva", Role.VIEWER, clock)
     path = "/dicom-web/studies"
-    assert Browser(guarded).get(path, headers=basic("eva", PASSWORD)).status_code == 200
+    assert Browser(guarded).get(path, headers=basic("eva", PASSWORD)).status_code < 300
     assert "Basic" in Browser(guarded).get(path, headers={}).headers["www-authenticate"]
     outside = Browser(guarded, "http://192.0.2.1", "192.0.2.77")
     assert outside.get(path, headers=basic("eva", PASSWORD)).status_code == 403
     assert "Basic" not in outside.get(path, headers={}).headers["www-authenticate"]
     secure = Browser(guarded, "https://192.0.2.1", "192.0.2.77")
-    assert secure.get(path, headers=basic("eva", PASSWORD)).status_code == 200
+    assert secure.get(path, headers=basic("eva", PASSWORD)).status_code < 300
     archive.accounts.set_disabled("eva", True, clock())
     assert secure.get(path, headers=basic("eva", PASSWORD)).status_code == 401
 
@@ -196,7 +196,7 @@ def test_administrators_manage_accounts_and_tokens_by_page(guarded: FastAPI, arc
     token = page.partition('class="secret">')[2].partition("<")[0]
     assert "&lt;b&gt;CT" in page
     shown = {"Authorization": f"Bearer {token}"}
-    assert Browser(guarded).get("/dicom-web/studies", headers=shown).status_code == 200
+    assert Browser(guarded).get("/dicom-web/studies", headers=shown).status_code < 300
     assert token not in browser.get("/accounts").text
     assert browser.submit("/accounts", "/tokens/revoke", token="1").headers["location"] == "/accounts"
     assert Browser(guarded).get("/dicom-web/studies", headers=shown).status_code == 401

@@ -110,7 +110,7 @@ def test_an_account_is_made_changed_and_closed(program: Program, guarded: FastAP
 def test_a_token_is_told_once_and_revoked(program: Program, guarded: FastAPI) -> None:
     made = program.ask("POST", "/tokens", {"account": "root", "role": "viewer", "days": 3}, status=201)
     header = {"Authorization": f"Bearer {made['token']}"}
-    assert Browser(guarded).get("/dicom-web/studies", headers=header).status_code == 200
+    assert Browser(guarded).get("/dicom-web/studies", headers=header).status_code < 300
     assert [token["token"] for token in program.ask("GET", "/tokens")] == [None, None]
     program.ask("DELETE", f"/tokens/{made['token_id']}", status=204)
     assert Browser(guarded).get("/dicom-web/studies", headers=header).status_code == 401
