@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from dicomnode.errors import SettingsError
 from dicomnode.settings.log import LogSettings
 from dicomnode.settings.network import PacsSettings, PeerSettings, ReceiveSettings
+from dicomnode.settings.notifications import NotificationSettings
 from dicomnode.settings.section import SECRET_FILE, SECRET_VARIABLE, AETitle, Name, Section, read_secret
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
 from dicomnode.settings.targets import PollerSettings, RuleSettings, TargetSettings
@@ -85,6 +86,7 @@ class Settings(Section):
     pacs: tuple[PacsSettings, ...] = Field((), description="Archives that can be asked.")
     targets: tuple[TargetSettings, ...] = Field((), description="Where answers go.")
     pollers: tuple[PollerSettings, ...] = Field((), description="Archives that are asked for new studies.")
+    notifications: tuple[NotificationSettings, ...] = Field((), description="Who is told of what happens.")
     rules: tuple[RuleSettings, ...] = Field(
         (), description="Absent: every live model is tried on every study, and answers go to all targets."
     )
@@ -96,6 +98,7 @@ class Settings(Section):
             "poller": [poller.name for poller in self.pollers],
             "peer": [peer.name for peer in self.peers],
             "pacs": [pacs.name for pacs in self.pacs],
+            "notification": [channel.name for channel in self.notifications],
         }
         for kind, names in named.items():
             repeated = {name for name in names if names.count(name) > 1}
