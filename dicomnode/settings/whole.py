@@ -12,6 +12,7 @@ from dicomnode.errors import SettingsError
 from dicomnode.settings.log import LogSettings
 from dicomnode.settings.network import PacsSettings, PeerSettings, ReceiveSettings
 from dicomnode.settings.notifications import NotificationSettings
+from dicomnode.settings.predict import PredictSettings
 from dicomnode.settings.section import SECRET_FILE, SECRET_VARIABLE, AETitle, Name, Section, read_secret
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
 from dicomnode.settings.targets import PollerSettings, RuleSettings, TargetSettings
@@ -81,6 +82,7 @@ class Settings(Section):
     retention: RetentionSettings = Field(default_factory=lambda: RetentionSettings.model_validate({}))
     audit: AuditSettings = Field(default_factory=lambda: AuditSettings.model_validate({}))
     watch: WatchSettings = Field(default_factory=lambda: WatchSettings.model_validate({}))
+    predict: PredictSettings = Field(default_factory=lambda: PredictSettings.model_validate({}))
     log: LogSettings = Field(default_factory=lambda: LogSettings.model_validate({}))
     peers: tuple[PeerSettings, ...] = Field((), description="Who may call the node by DIMSE.")
     pacs: tuple[PacsSettings, ...] = Field((), description="Archives that can be asked.")
