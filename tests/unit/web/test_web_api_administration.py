@@ -32,7 +32,7 @@ def guarded(archive: Archive, settings: Settings, clock: Clock) -> FastAPI:
 
 
 @pytest.fixture
-def program(guarded: FastAPI, archive: Archive, clock: Clock) -> "Program":
+def program(guarded: FastAPI, archive: Archive, clock: Clock) -> Program:
     make_account(archive, "root", Role.ADMIN, clock)
     return Program(guarded, make_token(archive, "root", Role.ADMIN, clock))
 
