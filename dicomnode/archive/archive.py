@@ -30,13 +30,13 @@ from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
 from dicomnode.archive.node_leases import NodeLeaseStore
-from dicomnode.archive.notifications import NotificationStore
 from dicomnode.archive.priors import PriorStore
 from dicomnode.archive.proofs import ProofStore
 from dicomnode.archive.quarantine import QuarantineStore
 from dicomnode.archive.recalls import RecallStore
 from dicomnode.archive.replays import ReplayStore
 from dicomnode.archive.retention import RetentionStore
+from dicomnode.archive.sendings import SendingStore
 from dicomnode.archive.sessions import SessionStore
 from dicomnode.archive.settling import SettlingStore
 from dicomnode.archive.space import SpaceGuard
@@ -67,6 +67,7 @@ class Archive:
         recalls: Answers that were taken back.
         evidence: What the models answered.
         deliveries: Evidence on its way out.
+        sendings: Evidence that somebody asks to have sent.
         corrections: Evidence under a corrected identity.
         proofs: Whether what was sent is there.
         substitutes: Objects of older kinds, for targets that do not take the newer ones.
@@ -87,7 +88,6 @@ class Archive:
         echoes: How each peer answered last.
         devices: What models run on.
         node_leases: Which processes of which node use the index.
-        notifications: Who is to be told of what, and who was.
         gauges: How the node stands, in numbers.
         figures: How long things took.
         attention: What does not move, or went wrong.
@@ -110,6 +110,7 @@ class Archive:
         self.replays = ReplayStore(database)
         self.evidence = EvidenceStore(database, files)
         self.deliveries = DeliveryStore(database, files)
+        self.sendings = SendingStore(database)
         self.corrections = CorrectionStore(database, files)
         self.proofs = ProofStore(database, files)
         self.substitutes = SubstituteStore(database, files)
@@ -129,7 +130,6 @@ class Archive:
         self.echoes = EchoStore(database)
         self.devices = DeviceStore(database)
         self.node_leases = NodeLeaseStore(database, files)
-        self.notifications = NotificationStore(database)
         self.gauges = GaugeStore(database)
         self.figures = FigureStore(database)
         self.attention = AttentionStore(database)

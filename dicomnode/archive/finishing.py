@@ -56,7 +56,7 @@ class Answer:
 def add_answer(connection: Connection, job: Job, answer: Answer, now: datetime) -> None:
     """Write evidence, deliveries and trace of a job that just ended."""
     queued = 0
-    silent = job.silent or _is_silenced(connection, job.model_name)
+    silent = job.silent or is_silenced(connection, job.model_name)
     for new, kept in answer.objects:
         known = _known(connection, new.sop_instance_uid)
         if known is None:
@@ -80,7 +80,7 @@ def add_answer(connection: Connection, job: Job, answer: Answer, now: datetime) 
     _trace(connection, job, "answered", ", ".join(parts), now)
 
 
-def _is_silenced(connection: Connection, model_name: str) -> bool:
+def is_silenced(connection: Connection, model_name: str) -> bool:
     """Whether an administrator silenced the model or switched it off since, up to this very transaction."""
     rows = tables.deployments
     state = connection.execute(select(rows.c.state).where(rows.c.model_name == model_name)).scalar_one_or_none()

@@ -58,6 +58,11 @@ class StudyStore:
         with self._database.read() as connection:
             return study_records(connection, [_study_row(connection, study_instance_uid)])[0]
 
+    def ae_titles(self, study_instance_uid: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Under which AE titles a study was sent here, and by which."""
+        with self._database.read() as connection:
+            return _ae_titles(connection, study_instance_uid)
+
     def counts(self) -> dict[StudyState, int]:
         """How many studies are in each state."""
         rows = tables.studies

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
 from dicomnode.archive import tables
 from dicomnode.archive.database import Database
-from dicomnode.archive.records import TraceEntry
+from dicomnode.archive.records import StudyRecord, TraceEntry
 
 
 class TraceStore:
@@ -34,6 +35,15 @@ class TraceStore:
                 TraceEntry(row.study_instance_uid, row.generation, row.event, row.model_name, row.text, row.at)
                 for row in connection.execute(query)
             ]
+
+
+def why_of(record: StudyRecord, entries: Sequence[TraceEntry]) -> dict[str, str]:
+    """For every model, why it ran on the latest routed generation or did not; "study" for what holds for all."""
+    return {
+        entry.model_name or "study": entry.text
+        for entry in entries
+        if entry.event == "routing" and entry.generation == record.routed_generation
+    }
 
 
 def add_trace(connection: Connection, entry: TraceEntry) -> None:

@@ -7,8 +7,6 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from dicomnode.cli.bench_retrieve import add_retrieve_parser
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -17,8 +15,8 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Any) -> None:
     """Add the command and its own sub-commands to the command line."""
-    parser = subparsers.add_parser("bench", help="measure what parts of the node cost on this machine")
-    commands = parser.add_subparsers(dest="bench_command", required=True, metavar="networks|retrieve")
+    parser = subparsers.add_parser("bench", help="measure what networks cost on this machine")
+    commands = parser.add_subparsers(dest="bench_command", required=True, metavar="networks")
     text = "parameters, memory, time and operations of mammography networks, beside the figures of the GMIC paper"
     networks = commands.add_parser("networks", help=text, description=text)
     networks.add_argument("--networks", nargs="+", metavar="NAME", help="some of the table (default: all)")
@@ -29,7 +27,6 @@ def add_parser(subparsers: Any) -> None:
     networks.add_argument("--repeats", type=int, metavar="N", help="timed passes (default: 10 on a GPU, else 3)")
     networks.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     networks.set_defaults(run=bench_networks)
-    add_retrieve_parser(commands)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from dicomnode.archive.records import Delivery, Job, ProofState, StudyRecord, TraceEntry
+from dicomnode.archive.traces import why_of
 from dicomnode.cli.existing import open_existing
 from dicomnode.settings import load_settings
 
@@ -36,15 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def why_lines(record: StudyRecord, entries: Sequence[TraceEntry]) -> dict[str, str]:
-    """For every model, why it ran on the latest routed generation or did not."""
-    return {
-        entry.model_name or "study": entry.text
-        for entry in entries
-        if entry.event == "routing" and entry.generation == record.routed_generation
-    }
-
-
 def _show(
     console: Console,
     record: StudyRecord,
@@ -64,7 +56,7 @@ def _show(
         model = f" {entry.model_name}:" if entry.model_name else ""
         say(f"  {entry.at:{_TIME}} [{entry.generation}] {entry.event}:{model} {entry.text}")
     for title, lines in (
-        ("models", [f"{name}: {text}" for name, text in why_lines(record, entries).items()]),
+        ("models", [f"{name}: {text}" for name, text in why_of(record, entries).items()]),
         ("jobs", [_job_line(job) for job in jobs]),
         ("deliveries", [_delivery_line(delivery) for delivery in deliveries]),
     ):
@@ -102,7 +94,7 @@ def _json(
         "state": str(record.state),
         "generation": record.generation,
         "identity_conflict": record.identity_conflict,
-        "models": why_lines(record, entries),
+        "models": why_of(record, entries),
         "events": [
             {
                 "at": entry.at.isoformat(),

@@ -109,14 +109,13 @@ def targets_for(outcome: Outcome, names: Sequence[str], targets: Sequence[Target
 def addressed(evidence: Sequence[NewEvidence], targets: Sequence[TargetSettings]) -> tuple[NewEvidence, ...]:
     """The documents, each with the targets that do not want its kind."""
     return tuple(
-        replace(
-            document, unwanted_by=tuple(target.name for target in targets if not _takes(target.send, document.role))
-        )
+        replace(document, unwanted_by=tuple(target.name for target in targets if not takes(target.send, document.role)))
         for document in evidence
     )
 
 
-def _takes(switches: OutcomeSwitches, kind: str) -> bool:
+def takes(switches: OutcomeSwitches, kind: str) -> bool:
+    """Whether a target wants documents of a kind, by its settings."""
     switched: dict[str, bool] = {
         "heat-map": switches.heat_map,
         "attention": switches.attention,
