@@ -15,7 +15,7 @@ from dicomnode.findings import Outcome
 from dicomnode.inference.analyse import Analysis
 from dicomnode.inference.files import Problem
 from dicomnode.inference.outcomes import result_of, without_answer
-from dicomnode.inference.pictures import read_pages
+from dicomnode.inference.pictures import read_picture
 from dicomnode.inference.predict_files import Predicted
 from dicomnode.inference.predictor import Prediction, Predictor
 from dicomnode.inference.slice_group import SliceGroup, slice_group
@@ -26,14 +26,9 @@ from dicomnode.inference.tiles import ImageTiles
 
 
 def predict_tile_pictures(
-    predictor: Predictor,
-    tiling: Tiling,
-    paths: Iterable[Path],
-    spacing: float | None,
-    created: datetime,
-    most_pixels: int | None = None,
+    predictor: Predictor, tiling: Tiling, paths: Iterable[Path], spacing: float | None, created: datetime
 ) -> Iterator[Predicted | Problem]:
-    """Predict on each picture, in order; of a TIFF on its first page, which is the one in full resolution.
+    """Predict on each picture, in order.
 
     Args:
         predictor: A loaded model of tiles.
@@ -41,11 +36,10 @@ def predict_tile_pictures(
         paths: PNG, JPEG or TIFF files.
         spacing: Distance between pixels, mm, of all of them; None refuses each: no spacing, no run.
         created: Time of the results, with time zone.
-        most_pixels: Of one picture; None: Pillow's own limit.
     """
     for path in paths:
         try:
-            picture = next(read_pages(path, most_pixels))
+            picture = read_picture(path)
         except ImageError as error:
             yield Problem(path, str(error))
             continue
@@ -74,7 +68,7 @@ def _predict(
     if spacing is None:
         raise GeometryError(
             f"a picture file states no pixel spacing, and the model looks at {tiling.spacing:g} mm to a pixel; give"
-            " the distance between its pixels in mm (--spacing MM) if you know it"
+            " --spacing MM if you know it"
         )
     check_resolution("the picture", spacing, tiling)
     pixels = group.pixels[0]

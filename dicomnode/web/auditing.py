@@ -43,13 +43,13 @@ def note_query(request: Request, archive: Archive, resource: str) -> None:
     archive.audit.add("search", detail, datetime.now(UTC), kind=AuditKind.QUERY, actor=actor_of(request))
 
 
-def note_access(request: Request, archive: Archive, study_instance_uid: str) -> None:
+def note_access(request: Request, archive: Archive, study_instance_uid: str, how: str = "WADO-RS") -> None:
     """Write down that a study, or a part of it, was given out."""
     given: GivenOut = request.app.state.given_out
     actor, now = actor_of(request), datetime.now(UTC)
     if given.is_new(actor, study_instance_uid, now):
         study = [study_instance_uid]
-        archive.audit.add("retrieval", "WADO-RS", now, kind=AuditKind.ACCESSED, actor=actor, objects=study)
+        archive.audit.add("retrieval", how, now, kind=AuditKind.ACCESSED, actor=actor, objects=study)
 
 
 def actor_of(request: Request) -> str:

@@ -19,7 +19,6 @@ class Right(StrEnum):
         SELF: A login of one's own, by a browser.
         READ: Pages, search and retrieval.
         SEND: STOW-RS.
-        PREDICT: Showing pictures to models.
         OPERATE: Repeating work.
         ADMINISTER: Accounts, audit, settings.
     """
@@ -28,18 +27,17 @@ class Right(StrEnum):
     SELF = "self"
     READ = "read"
     SEND = "send"
-    PREDICT = "predict"
     OPERATE = "operate"
     ADMINISTER = "administer"
 
 
 _OF_EVERY_ROLE = frozenset({Right.OPEN, Right.SELF})
-_OF_OPERATORS = _OF_EVERY_ROLE | {Right.READ, Right.SEND, Right.PREDICT, Right.OPERATE}
+_OF_OPERATORS = _OF_EVERY_ROLE | {Right.READ, Right.SEND, Right.OPERATE}
 
 # A modality that sends by STOW-RS needs no more than that: a sender's token that gets lost opens no archive.
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.SENDER: _OF_EVERY_ROLE | {Right.SEND},
-    Role.VIEWER: _OF_EVERY_ROLE | {Right.READ, Right.PREDICT},
+    Role.VIEWER: _OF_EVERY_ROLE | {Right.READ},
     Role.OPERATOR: _OF_OPERATORS,
     Role.ADMIN: _OF_OPERATORS | {Right.ADMINISTER},
 }
@@ -57,6 +55,7 @@ _RETRIEVAL = (
     _FRAMES,
     f"{INSTANCE}/bulkdata/{{element:path}}",
 )
+_STUDY = "/api/v1/studies/{study_uid}"
 
 ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/health/live"): Right.OPEN,
@@ -73,12 +72,31 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/events"): Right.READ,
     ("GET", "/"): Right.READ,
     ("GET", "/studies/{study_uid}"): Right.READ,
+    ("GET", "/studies/{study_uid}/evidence/{sop_uid}"): Right.READ,
+    ("POST", "/studies/{study_uid}/run-again"): Right.OPERATE,
+    ("POST", "/studies/{study_uid}/retry"): Right.OPERATE,
+    ("POST", "/studies/{study_uid}/send"): Right.OPERATE,
+    ("POST", "/studies/{study_uid}/release"): Right.OPERATE,
+    ("GET", _STUDY): Right.READ,
+    ("GET", f"{_STUDY}/trace"): Right.READ,
+    ("GET", f"{_STUDY}/findings"): Right.READ,
+    ("GET", f"{_STUDY}/evidence"): Right.READ,
+    ("GET", f"{_STUDY}/evidence/{{sop_uid}}/tree"): Right.READ,
+    ("GET", f"{_STUDY}/series"): Right.READ,
+    ("GET", f"{_STUDY}/series/{{series_uid}}/slices"): Right.READ,
+    ("GET", f"{_STUDY}/images/{{sop_uid}}/slide.png"): Right.READ,
+    ("GET", f"{_STUDY}/images/{{sop_uid}}/{{frame}}.png"): Right.READ,
+    ("GET", f"{_STUDY}/results/{{result}}/saliency"): Right.READ,
+    ("GET", f"{_STUDY}/results/{{result}}/saliency/{{number}}.png"): Right.READ,
+    ("GET", f"{_STUDY}/evidence.zip"): Right.READ,
+    ("GET", f"{_STUDY}/files.zip"): Right.READ,
+    ("POST", f"{_STUDY}/run-again"): Right.OPERATE,
+    ("POST", f"{_STUDY}/retry"): Right.OPERATE,
+    ("POST", f"{_STUDY}/send"): Right.OPERATE,
+    ("POST", f"{_STUDY}/release"): Right.OPERATE,
     ("GET", "/studies/{study_uid}/viewer"): Right.READ,
     ("GET", "/viewer"): Right.READ,
     ("GET", "/evidence/{name}"): Right.READ,
-    ("GET", "/predict"): Right.PREDICT,
-    ("GET", "/api/v1/predict"): Right.PREDICT,
-    ("POST", "/api/v1/predict"): Right.PREDICT,
     ("GET", "/deliveries"): Right.READ,
     ("POST", "/deliveries/{delivery_id}/retry"): Right.OPERATE,
     ("POST", "/deliveries/{delivery_id}/release"): Right.ADMINISTER,

@@ -10,7 +10,6 @@ import pytest
 from pydantic import BaseModel
 
 from dicomnode.settings import (
-    NotificationSettings,
     PacsSettings,
     PeerSettings,
     PollerSettings,
@@ -27,7 +26,6 @@ LISTS = {
     "targets": TargetSettings,
     "pollers": PollerSettings,
     "rules": RuleSettings,
-    "notifications": NotificationSettings,
 }
 
 

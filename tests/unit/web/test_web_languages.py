@@ -21,7 +21,6 @@ OTHERS = [language for language in known_languages() if language != ENGLISH]
 NOT_TRANSLATED = {
     "review.html",
     "overview.html",
-    "study.html",
 }
 _JINJA = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}", re.DOTALL)
 _TRANSLATED = re.compile(r"{%-?\s*trans\b.*?endtrans\s*-?%}", re.DOTALL)

@@ -1,1 +1,0 @@
-"""Notifications: who is told of what, in which words, and by which way."""

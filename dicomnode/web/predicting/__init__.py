@@ -1,1 +1,0 @@
-"""Showing files to a model that answers at once: what came in memory, a process that looks at it, and a short queue."""
