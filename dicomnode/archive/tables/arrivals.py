@@ -58,7 +58,7 @@ studies = Table(
 # Asked every second, and few at any time
 Index(
     "ix_studies_unrouted",
-    studies.c.study_instance_uid,
+    studies.c.state,
     sqlite_where=studies.c.generation > studies.c.routed_generation,
     postgresql_where=studies.c.generation > studies.c.routed_generation,
 )

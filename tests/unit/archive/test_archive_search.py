@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import event
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import QidoQuery, StudyState
 from dicomnode.errors import UsageError
-from tests.archives import make_file, put
+from tests.archives import make_file, only_sqlite, put
 
 
 @pytest.fixture
@@ -116,3 +117,40 @@ def test_lists_show_the_latest_first_and_count(filled: Archive) -> None:
     assert len(filled.studies.list(StudyState.OPEN, limit=1, offset=1)) == 1
     assert filled.studies.list(StudyState.COMPLETE) == []
     assert filled.studies.counts() == {StudyState.OPEN: 3}
+
+
+@pytest.mark.parametrize("level", ["search_studies", "search_series", "search_instances"])
+def test_a_search_asks_the_database_as_often_for_many_rows_as_for_one(archive: Archive, level: str) -> None:
+    asked: list[str] = []
+    event.listen(archive._database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    counts = []
+    for number in range(1, 4):
+        put(archive, make_file(f"1.{number}.1", f"1.{number}"))
+        asked.clear()
+        assert len(getattr(archive.studies, level)(QidoQuery())) == number
+        counts.append(len(asked))
+    assert len(set(counts)) == 1
+
+
+@only_sqlite
+@pytest.mark.parametrize(
+    ("match", "index"),
+    [
+        ((), "ix_studies_newest"),
+        ((("StudyDate", "20260101-20260201"),), "ix_studies_newest"),
+        ((("ModalitiesInStudy", "CT"), ("StudyDate", "20260101-")), "ix_studies_newest"),
+        ((("PatientID", "P1"),), "ix_studies_patient_id"),
+        ((("PatientID", "P1*"),), "ix_studies_patient_id"),
+        ((("PatientName", "Do*"),), "ix_studies_patient_name_key"),
+        ((("AccessionNumber", "A1"),), "ix_studies_accession_number"),
+    ],
+)
+def test_studies_are_found_by_index(filled: Archive, match: tuple[tuple[str, str], ...], index: str) -> None:
+    asked: list[tuple[str, object]] = []
+    event.listen(filled._database.engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+    filled.studies.search_studies(QidoQuery(match, limit=25))
+    statement, parameters = next(told for told in asked if told[0].startswith("SELECT"))
+    with filled._database.read() as connection:
+        plan = "; ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+    assert f"studies USING INDEX {index}" in plan
+    assert "instances" not in plan

@@ -93,7 +93,7 @@ def _order_studies() -> None:
     op.create_index(
         "ix_studies_unrouted",
         "studies",
-        ["study_instance_uid"],
+        ["state"],
         sqlite_where=unrouted,
         postgresql_where=unrouted,
     )

@@ -1,0 +1,1 @@
+"""What searches cost on a large archive, measured as its clients see it."""
