@@ -17,6 +17,7 @@ from monai.data import MetaTensor
 from dicomnode.bundles import Bundle, build_network, build_preprocessing
 from dicomnode.errors import BundleError
 from dicomnode.inference.fitting import FittedNetwork
+from dicomnode.inference.grad_cam import grad_cam
 from dicomnode.inference.pixelmap import PixelMap, Region, pixel_map
 
 _Item = TypeVar("_Item")
@@ -102,6 +103,25 @@ class SliceNetwork:
             outputs = self._fitted.outputs([image for image, _ in batch], self._outputs)
             for output, (_, back) in zip(outputs, batch, strict=True):
                 yield self._detections(output, back)
+
+    def class_map(
+        self, pixels: npt.NDArray[np.float32], label: int, shape: tuple[int, int]
+    ) -> npt.NDArray[np.float64] | None:
+        """Grad-CAM of a class on a slice (C, Rows, Columns), on a raster of ``shape`` that covers its source pixels.
+
+        Args:
+            pixels: Of a study that `classify` answers for.
+            label: The class, counted from 0.
+            shape: Rows and columns of the raster.
+
+        Returns:
+            0 and above; None if the network has no feature map, or looks at priors too.
+        """
+        if self._bundle.node.accepts.priors is not None:
+            return None
+        image, back = self._prepare(pixels)
+        found = grad_cam(self._fitted.network, image[None].to(self._fitted.device), label)
+        return None if found is None else back.map_to_source(found[0].cpu(), shape)
 
     def _scores(self, images: Sequence[torch.Tensor]) -> Sequence[npt.NDArray[np.float64]]:
         calibration = self._bundle.node.calibration

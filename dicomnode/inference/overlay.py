@@ -50,7 +50,7 @@ def draw_result(result: Result, groups: Sequence[SliceGroup]) -> tuple[Overlay, 
         return ()
     pixels = {image: item for group in groups for image, item in zip(group.images, group.pixels, strict=True)}
     positions = {image: number for number, image in enumerate(pixels, start=1)}
-    drawn = [image for image in _images(result, result.answer) if image in pixels][:_MOST_IMAGES]
+    drawn = [image for image in key_images(result, result.answer) if image in pixels]
     return tuple(Overlay(image, positions[image], _draw(result, image, pixels[image])) for image in drawn)
 
 
@@ -84,13 +84,16 @@ def _coloured(scores: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[
     return picture.repeat(side, axis=0).repeat(side, axis=1)
 
 
-def _images(result: Result, answer: StudyAnswer) -> tuple[SourceReference, ...]:
-    """Key images, other images with outlines, images of an exam, in this order; without any, the one that carried."""
+def key_images(result: Result, answer: StudyAnswer) -> tuple[SourceReference, ...]:
+    """The images that are worth looking at, at most twelve.
+
+    Key images, other images with outlines, images of an exam, in this order; without any, the one that carried.
+    """
     keys = [finding.contours[0].image for finding in result.findings if finding.contours]
     others = [contour.image for finding in result.findings for contour in finding.contours]
     sides = sorted(answer.sides, key=lambda side: -side.score)
     of_exam = [image for side in sides for image in side.carried_by]
-    return tuple(dict.fromkeys([*keys, *others, *of_exam] or answer.carried_by[:1]))
+    return tuple(dict.fromkeys([*keys, *others, *of_exam] or answer.carried_by[:1]))[:_MOST_IMAGES]
 
 
 def _draw(result: Result, image: SourceReference, pixels: npt.NDArray[np.float32]) -> Image.Image:

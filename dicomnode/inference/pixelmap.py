@@ -94,15 +94,34 @@ class PixelMap:
             return None
         return Region(left, top, values > 0.5, points + np.array([left, top], dtype=np.float64))
 
+    def map_to_source(self, values: torch.Tensor, shape: tuple[int, int]) -> FloatArray:
+        """Sample values on a raster that covers the source image; 0 where preprocessing cut the image away.
+
+        Args:
+            values: (h, w) float on the processed image, on the CPU.
+            shape: Rows and columns of the raster; those of the source image sample at the centres of its pixels.
+        """
+        y, x = (np.mgrid[: shape[0], : shape[1]] + 0.5) * (np.array(self.shape) / shape).reshape(2, 1, 1)
+        scaled = self._scaled(x, y, (values.shape[0], values.shape[1]))
+        sampled = _sampled(values, scaled, "border")
+        return np.where((np.abs(scaled) <= 1.0).all(axis=-1), sampled, 0.0)
+
     def _sample(self, mask: torch.Tensor, left: int, top: int, right: int, bottom: int) -> FloatArray:
         y, x = np.mgrid[top:bottom, left:right].astype(np.float64) + 0.5
+        return _sampled(mask, self._scaled(x, y, (mask.shape[0], mask.shape[1])), "zeros")
+
+    def _scaled(self, x: FloatArray, y: FloatArray, size: tuple[int, int]) -> FloatArray:
+        """(rows, columns, 2) places of source points on the processed image, which reaches from -1 to 1 (x, y)."""
         points = self.to_processed(np.stack([x.ravel(), y.ravel()], axis=1))
-        scaled = 2 * points / np.array([mask.shape[1], mask.shape[0]]) - 1
-        grid = torch.from_numpy(scaled.reshape(1, bottom - top, right - left, 2)).float()
-        sampled = torch.nn.functional.grid_sample(
-            mask[None, None].float(), grid, padding_mode="zeros", align_corners=False
-        )
-        return np.asarray(sampled[0, 0].numpy(), dtype=np.float64)
+        return np.asarray((2 * points / np.array([size[1], size[0]]) - 1).reshape(*x.shape, 2), dtype=np.float64)
+
+
+def _sampled(values: torch.Tensor, scaled: FloatArray, beyond: str) -> FloatArray:
+    grid = torch.from_numpy(scaled[np.newaxis]).float()
+    sampled = torch.nn.functional.grid_sample(
+        values[None, None].float(), grid, padding_mode=beyond, align_corners=False
+    )
+    return np.asarray(sampled[0, 0].numpy(), dtype=np.float64)
 
 
 def pixel_map(processed: MetaTensor, shape: tuple[int, int]) -> PixelMap:

@@ -12,14 +12,15 @@ from pathlib import Path
 from dicomnode.bundles import why_out_of_scope
 from dicomnode.dicom.kinds import is_image
 from dicomnode.dicom.uids import derive_uid
-from dicomnode.errors import ImageError
-from dicomnode.inference.analyse import Analysis, analyse_with_images, digest_input
+from dicomnode.errors import ImageError, ScopeError
+from dicomnode.findings import Outcome
+from dicomnode.inference.analyse import Analysis, analyse_with_images, check_scope, digest_input
 from dicomnode.inference.files import Problem, read_studies
 from dicomnode.inference.loaded import LoadedModel
 from dicomnode.inference.mammography.predictor import ExamPredictor
-from dicomnode.inference.outcomes import result_of
-from dicomnode.inference.pictures import read_picture
-from dicomnode.inference.predictor import Request
+from dicomnode.inference.outcomes import result_of, without_answer
+from dicomnode.inference.pictures import read_pages
+from dicomnode.inference.predictor import Predictor, Request
 from dicomnode.inference.slice_group import SliceGroup, slice_group
 from dicomnode.settings import Settings
 from dicomnode.study import Series, Study
@@ -34,37 +35,39 @@ class Predicted:
         analysis: The result and its images.
         instances: The files of the series or the exam; empty for a picture.
         uid: Of the series, or of the study if the model looks at exams; empty for a picture.
+        page: Of a picture, counted from 1.
     """
 
     path: Path
     analysis: Analysis
     instances: tuple[Path, ...] = ()
     uid: str = ""
+    page: int = 1
 
 
-def predict_pictures(predictor: LoadedModel, paths: Iterable[Path], created: datetime) -> Iterator[Predicted | Problem]:
-    """Predict on each picture, in order; problems come before the pictures of the same batch.
+def predict_pictures(
+    predictor: LoadedModel, paths: Iterable[Path], created: datetime, most_pixels: int | None = None
+) -> Iterator[Predicted | Problem]:
+    """Predict on each picture, in order; what cannot be answered comes before the pictures of the same batch.
 
     Args:
         predictor: The loaded model; one of mammography exams makes a problem of each picture.
-        paths: PNG, JPEG or TIFF files; read as they are needed.
+        paths: PNG, JPEG or TIFF files; read as they are needed. Each page of a TIFF is a picture.
         created: Time of the results, with time zone.
+        most_pixels: Of one file; None: Pillow's own limit.
     """
     if isinstance(predictor, ExamPredictor):
         words = "a picture names no breast and no view; give the DICOM files of the exam"
         yield from (Problem(path, f"{path}: {words}") for path in paths)
         return
-    problems: deque[Problem] = deque()
-    begun: deque[tuple[Path, SliceGroup]] = deque()
-    requests = _requests(paths, predictor.bundle.channels, problems, begun)
-    for prediction in predictor.predict_each(requests):
-        while problems:
-            yield problems.popleft()
-        path, group = begun.popleft()
-        digest = hashlib.sha256(f"{predictor.bundle.digest} {group.images[0].sop_instance_uid}".encode()).hexdigest()
-        result = result_of(prediction, predictor.bundle, _study_uid(group), group.images, digest, created)
-        yield Predicted(path, Analysis(result, (group,), prediction.boxes))
-    yield from problems
+    pictures = _Pictures(predictor, created, most_pixels)
+    for prediction in predictor.predict_each(pictures.requests(paths)):
+        yield from pictures.unanswered()
+        path, page, group = pictures.begun.popleft()
+        uid, digest = pictures.identity(group)
+        result = result_of(prediction, predictor.bundle, uid, group.images, digest, created)
+        yield Predicted(path, Analysis(result, (group,), prediction.boxes), page=page)
+    yield from pictures.unanswered()
 
 
 def predict_studies(
@@ -103,22 +106,49 @@ def _predict_together(
     return Predicted(paths[0], analysis, paths, study.study_instance_uid if exam else selected[0].series_instance_uid)
 
 
-def _requests(
-    paths: Iterable[Path], channels: int, problems: deque[Problem], begun: deque[tuple[Path, SliceGroup]]
-) -> Iterator[Request]:
-    for path in paths:
-        try:
-            group = slice_group(read_picture(path), channels)
-        except ImageError as error:
-            problems.append(Problem(path, str(error)))
-            continue
-        begun.append((path, group))
-        yield Request((group,), _study_uid(group))
+class _Pictures:
+    """Picture files on their way into requests, and what becomes of those that no request is made of.
 
+    Attributes:
+        begun: Path, page and pixels of each picture that is asked about and not answered yet.
+    """
 
-def _study_uid(group: SliceGroup) -> str:
-    """The Study Instance UID that stands for a picture in results; no study has it."""
-    return derive_uid("picture study", group.images[0].sop_instance_uid)
+    def __init__(self, predictor: Predictor, created: datetime, most_pixels: int | None) -> None:
+        self.begun: deque[tuple[Path, int, SliceGroup]] = deque()
+        self._bundle = predictor.bundle
+        self._created = created
+        self._most_pixels = most_pixels
+        self._unanswered: deque[Predicted | Problem] = deque()
+
+    def requests(self, paths: Iterable[Path]) -> Iterator[Request]:
+        for path in paths:
+            try:
+                yield from self._pages(path)
+            except ImageError as error:
+                self._unanswered.append(Problem(path, str(error)))
+
+    def unanswered(self) -> Iterator[Predicted | Problem]:
+        while self._unanswered:
+            yield self._unanswered.popleft()
+
+    def identity(self, group: SliceGroup) -> tuple[str, str]:
+        """The Study Instance UID that stands for a picture in results, which no study has; the digest of the input."""
+        uid = group.images[0].sop_instance_uid
+        digest = hashlib.sha256(f"{self._bundle.digest} {uid}".encode()).hexdigest()
+        return derive_uid("picture study", uid), digest
+
+    def _pages(self, path: Path) -> Iterator[Request]:
+        for page, image in enumerate(read_pages(path, self._most_pixels), start=1):
+            group = slice_group(image, self._bundle.channels)
+            uid, digest = self.identity(group)
+            try:
+                check_scope(image.rows, image.columns, image.data.shape[0], self._bundle.node.accepts)
+            except ScopeError as error:
+                result = without_answer(self._bundle, uid, Outcome.OUT_OF_SCOPE, str(error), digest, self._created)
+                self._unanswered.append(Predicted(path, Analysis(result, (group,)), page=page))
+                continue
+            self.begun.append((path, page, group))
+            yield Request((group,), uid)
 
 
 def _images_only(series: Series) -> Series:

@@ -15,7 +15,7 @@ from dicomnode.findings import Outcome
 from dicomnode.inference.analyse import Analysis
 from dicomnode.inference.files import Problem
 from dicomnode.inference.outcomes import result_of, without_answer
-from dicomnode.inference.pictures import read_picture
+from dicomnode.inference.pictures import read_pages
 from dicomnode.inference.predict_files import Predicted
 from dicomnode.inference.predictor import Prediction, Predictor
 from dicomnode.inference.slice_group import SliceGroup, slice_group
@@ -26,9 +26,14 @@ from dicomnode.inference.tiles import ImageTiles
 
 
 def predict_tile_pictures(
-    predictor: Predictor, tiling: Tiling, paths: Iterable[Path], spacing: float | None, created: datetime
+    predictor: Predictor,
+    tiling: Tiling,
+    paths: Iterable[Path],
+    spacing: float | None,
+    created: datetime,
+    most_pixels: int | None = None,
 ) -> Iterator[Predicted | Problem]:
-    """Predict on each picture, in order.
+    """Predict on each picture, in order; of a TIFF on its first page, which is the one in full resolution.
 
     Args:
         predictor: A loaded model of tiles.
@@ -36,10 +41,11 @@ def predict_tile_pictures(
         paths: PNG, JPEG or TIFF files.
         spacing: Distance between pixels, mm, of all of them; None refuses each: no spacing, no run.
         created: Time of the results, with time zone.
+        most_pixels: Of one picture; None: Pillow's own limit.
     """
     for path in paths:
         try:
-            picture = read_picture(path)
+            picture = next(read_pages(path, most_pixels))
         except ImageError as error:
             yield Problem(path, str(error))
             continue
@@ -68,7 +74,7 @@ def _predict(
     if spacing is None:
         raise GeometryError(
             f"a picture file states no pixel spacing, and the model looks at {tiling.spacing:g} mm to a pixel; give"
-            " --spacing MM if you know it"
+            " the distance between its pixels in mm (--spacing MM) if you know it"
         )
     check_resolution("the picture", spacing, tiling)
     pixels = group.pixels[0]

@@ -14,7 +14,7 @@ import torch
 
 from dicomnode.bundles import Bundle, Task
 from dicomnode.errors import ImageError
-from dicomnode.findings import Attention, Finding, HeatMap, StudyAnswer
+from dicomnode.findings import Attention, Code, Finding, HeatMap, StudyAnswer
 from dicomnode.inference.classification import answer_of_classes
 from dicomnode.inference.detection import answer_of_detections, findings_of
 from dicomnode.inference.devices import prepare_torch
@@ -127,6 +127,22 @@ class Predictor:
             BundleError: The network answers other than its bundle says.
         """
         return self._network.classify(pixels)
+
+    def class_map(self, pixels: _Pixels, concept: Code, shape: tuple[int, int]) -> npt.NDArray[np.float64] | None:
+        """Which parts of an image (C, Rows, Columns) speak for a class: Grad-CAM, 0 and above.
+
+        Args:
+            pixels: As in a `SliceGroup`.
+            concept: Of the class.
+            shape: Rows and columns of the raster over the image that the map is given on.
+
+        Returns:
+            None of a detector, and of a network that has no feature map.
+        """
+        concepts = [item.code for item in self.bundle.node.classes]
+        if self.bundle.node.task is not Task.CLASSIFICATION or concept not in concepts:
+            return None
+        return self._network.class_map(pixels, concepts.index(concept), shape)
 
     def _detected(self, request: Request, detections: Sequence[tuple[Detection, ...]]) -> Prediction:
         node = self.bundle.node

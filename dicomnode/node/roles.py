@@ -115,6 +115,7 @@ def _dispatch(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     if settings.retention.days is not None:
         parts["retention"] = Retention(archive, settings.retention, settings.targets, now).run
     parts |= _audit_parts(settings, archive)
+    parts |= _telling_parts(settings, archive)
     _announce(settings, "dispatch")
     return parts
 
@@ -155,6 +156,17 @@ def _audit_parts(settings: Settings, archive: Archive) -> Mapping[str, Part]:
         parts["audit file"] = AuditFile(archive, settings).run
     if settings.audit.syslog_host is not None:
         parts["audit syslog"] = AuditSyslog(archive, settings).run
+    return parts
+
+
+def _telling_parts(settings: Settings, archive: Archive) -> Mapping[str, Part]:
+    """What leaves the node beside results: messages to people."""
+    parts: dict[str, Part] = {}
+    if settings.notifications:
+        from dicomnode.watch.notices.notifier import Notifier
+        from dicomnode.watch.notices.sending import send
+
+        parts["notifications"] = Notifier(archive, settings, send, now, random.random).run
     return parts
 
 

@@ -2,6 +2,7 @@
 
 from dicomnode.settings.log import LogSettings
 from dicomnode.settings.network import PacsSettings, PeerSettings, ReceiveSettings
+from dicomnode.settings.notifications import NotificationSettings
 from dicomnode.settings.section import AETitle, Section, read_secret
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
 from dicomnode.settings.targets import OutcomeSwitches, PollerSettings, RuleSettings, TargetSettings
@@ -28,6 +29,7 @@ __all__ = [
     "LogSettings",
     "ModelsSettings",
     "NodeSettings",
+    "NotificationSettings",
     "OidcSettings",
     "OutcomeSwitches",
     "PacsSettings",

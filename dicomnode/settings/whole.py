@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 from dicomnode.errors import SettingsError
 from dicomnode.settings.log import LogSettings
 from dicomnode.settings.network import PacsSettings, PeerSettings, ReceiveSettings
+from dicomnode.settings.notifications import NotificationSettings
+from dicomnode.settings.predict import PredictSettings
 from dicomnode.settings.section import SECRET_FILE, SECRET_VARIABLE, AETitle, Name, Section, read_secret
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
 from dicomnode.settings.targets import PollerSettings, RuleSettings, TargetSettings
@@ -80,11 +82,13 @@ class Settings(Section):
     retention: RetentionSettings = Field(default_factory=lambda: RetentionSettings.model_validate({}))
     audit: AuditSettings = Field(default_factory=lambda: AuditSettings.model_validate({}))
     watch: WatchSettings = Field(default_factory=lambda: WatchSettings.model_validate({}))
+    predict: PredictSettings = Field(default_factory=lambda: PredictSettings.model_validate({}))
     log: LogSettings = Field(default_factory=lambda: LogSettings.model_validate({}))
     peers: tuple[PeerSettings, ...] = Field((), description="Who may call the node by DIMSE.")
     pacs: tuple[PacsSettings, ...] = Field((), description="Archives that can be asked.")
     targets: tuple[TargetSettings, ...] = Field((), description="Where answers go.")
     pollers: tuple[PollerSettings, ...] = Field((), description="Archives that are asked for new studies.")
+    notifications: tuple[NotificationSettings, ...] = Field((), description="Who is told of what happens.")
     rules: tuple[RuleSettings, ...] = Field(
         (), description="Absent: every live model is tried on every study, and answers go to all targets."
     )
@@ -96,6 +100,7 @@ class Settings(Section):
             "poller": [poller.name for poller in self.pollers],
             "peer": [peer.name for peer in self.peers],
             "pacs": [pacs.name for pacs in self.pacs],
+            "notification": [channel.name for channel in self.notifications],
         }
         for kind, names in named.items():
             repeated = {name for name in names if names.count(name) > 1}

@@ -20,6 +20,7 @@ _MIB = 1 << 20
 _STRANGERS = "?"
 _CLOCKS_APART_SECONDS = 30.0
 _AUDIT_WAITING = 1000
+_UNTOLD_FOR = timedelta(days=3)
 _SINKS = ("file", "syslog")
 
 
@@ -28,6 +29,7 @@ def gather_alarms(archive: Archive, settings: Settings, now: datetime) -> list[A
     try:
         found = [*_roles(archive, now), *_disk(archive, settings), *_peers(archive, settings)]
         found += [*work_alarms(archive, settings, now), *_audit(archive, settings), *_intake(archive, now)]
+        found += _untold(archive, settings, now)
     except ArchiveError as error:
         sentence = marked("The index does not answer.")
         remedy = marked("Look at its disk or its server; `dicomnode doctor` says more.")
@@ -98,6 +100,16 @@ def _intake(archive: Archive, now: datetime) -> Iterator[Alarm]:
             remedy = marked("They are kept aside; whoever made them should not use a UID twice.")
             fields: dict[str, str | int] = {"peer": tally.peer, "count": tally.conflicts}
             yield Alarm(AlarmKind.CONFLICTS, tally.peer, None, sentence, remedy, fields)
+
+
+def _untold(archive: Archive, settings: Settings, now: datetime) -> Iterator[Alarm]:
+    known = {channel.name for channel in settings.notifications}
+    for channel, count in archive.notifications.given_up(now - _UNTOLD_FOR).items():
+        if channel in known:
+            sentence = marked("Messages that %(channel)s did not take for a day, so that nobody got them: %(count)s.")
+            remedy = marked("`dicomnode notify test %(channel)s` says what is wrong.")
+            fields: dict[str, str | int] = {"channel": channel, "count": count}
+            yield Alarm(AlarmKind.NOTIFICATIONS, channel, None, sentence, remedy, fields)
 
 
 def _certificates(settings: Settings, now: datetime) -> Iterator[Alarm]:

@@ -31,6 +31,7 @@ from dicomnode.web.api.deliveries import add_delivery_api
 from dicomnode.web.api.events import AlarmChanges, add_event_route
 from dicomnode.web.api.in_service import InService
 from dicomnode.web.api.models import add_model_routes
+from dicomnode.web.api.predict import add_predict_routes
 from dicomnode.web.api.settings import add_settings_api
 from dicomnode.web.api.study.routes import add_study_api
 from dicomnode.web.auditing import GivenOut
@@ -52,8 +53,11 @@ from dicomnode.web.pages.deliveries import add_delivery_routes
 from dicomnode.web.pages.frame import Pages
 from dicomnode.web.pages.models import add_model_pages
 from dicomnode.web.pages.overview import add_overview_route
+from dicomnode.web.pages.predict import add_predict_page
 from dicomnode.web.pages.settings import add_settings_route
 from dicomnode.web.pages.study import add_study_routes
+from dicomnode.web.predicting.asking import Predictions
+from dicomnode.web.predicting.choices import Choices
 from dicomnode.web.problems import add_error_handlers
 from dicomnode.web.viewer.links import add_viewer_routes
 
@@ -127,8 +131,17 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     app.add_middleware(CountRequests, figures=RequestFigures(app.state.metrics))
     for add_routes in _ROUTES:
         add_routes(app.router)
+    if settings.predict.enabled:
+        _add_predicting(app, settings)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
+
+
+def _add_predicting(app: FastAPI, settings: Settings) -> None:
+    app.state.predictions = Predictions(settings)
+    app.state.choices = Choices(Shelf(settings.models.folder))
+    add_predict_routes(app.router)
+    add_predict_page(app.router)
 
 
 def _add_access(app: FastAPI, archive: Archive, settings: Settings, clock: Callable[[], datetime]) -> None:

@@ -215,7 +215,7 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
     if path.startswith(SERVICE) and method == "POST":
         return (200, 202, 406, 408, 409, 413, 415, 503), (DICOM_JSON,)
     if _is_search(path):
-        return (200, 204, 406), (DICOM_JSON,)
+        return (200, 406), (DICOM_JSON,)
     if path.endswith("/metadata"):
         return (200, 304, 406), (DICOM_JSON,)
     if path.startswith(SERVICE):

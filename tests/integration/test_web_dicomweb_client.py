@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from queue import Queue
 
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import requests
 from dicomweb_client.api import DICOMwebClient
+from PIL import Image
 from pydicom.dataset import FileDataset
-from pydicom.uid import JPEG2000Lossless
+from pydicom.encaps import generate_frames
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless
 
 from dicomnode.archive import Archive
 from dicomnode.errors import SettingsError
@@ -108,6 +111,65 @@ def test_compressed_frames(client: DICOMwebClient) -> None:
     (plain,) = client.retrieve_instance_frames(*place, frame_numbers=[1], media_types=("application/octet-stream",))
     assert plain == pixels.tobytes()
     assert np.array_equal(client.retrieve_instance(*place).pixel_array, pixels)
+
+
+def test_transcoded_instances_and_frames(client: DICOMwebClient) -> None:
+    pixels = np.arange(2 * 64 * 64, dtype=np.uint16).reshape(2, 64, 64) % 4000
+    dataset = make_instance(pixels=pixels)
+    client.store_instances([dataset])
+    place = (dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID)
+    for syntax, kind in ((JPEG2000Lossless, "image/jp2"), (JPEGLSLossless, "image/jls")):
+        got = client.retrieve_instance(*place, media_types=(("application/dicom", syntax),))
+        assert got.file_meta.TransferSyntaxUID == syntax
+        assert np.array_equal(got.pixel_array, pixels)
+        frames = client.retrieve_instance_frames(*place, frame_numbers=[1, 2], media_types=((kind, syntax),))
+        expected = [frame.rstrip(b"\0") for frame in generate_frames(got.PixelData, number_of_frames=2)]
+        assert [bytes(frame).rstrip(b"\0") for frame in frames] == expected
+    with pytest.raises(requests.HTTPError) as refused:
+        client.retrieve_instance(*place, media_types=(("application/dicom", JPEGBaseline8Bit),))
+    assert refused.value.response.status_code == 406
+
+
+def test_rendered_images(client: DICOMwebClient) -> None:
+    pixels = np.stack([np.full((16, 24), value, np.uint16) for value in (0, 1000, 2000)])
+    dataset = make_instance(pixels=pixels, WindowCenter=1000, WindowWidth=2001)
+    client.store_instances([dataset])
+    place = (dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID)
+    first = Image.open(BytesIO(client.retrieve_instance_rendered(*place, media_types=("image/png",))))
+    assert (first.format, first.size, first.getpixel((0, 0))) == ("PNG", (24, 16), 0)
+    parameters = {"window": "0,10,linear", "viewport": "12,8"}
+    content = client.retrieve_instance_frames_rendered(
+        *place, frame_numbers=[2], media_types=("image/jpeg",), params=parameters
+    )
+    second = Image.open(BytesIO(content))
+    assert (second.format, second.size) == ("JPEG", (12, 8))
+    assert second.getpixel((5, 5)) == 255
+
+
+def test_ranges_of_bulk_data(client: DICOMwebClient) -> None:
+    dataset = make_instance()
+    client.store_instances([dataset])
+    place = (dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID)
+    path = client.retrieve_instance_metadata(*place)["7FE00010"]["BulkDataURI"].partition("/dicom-web")[2]
+    (piece,) = client.retrieve_bulkdata(client.base_url + path, ("application/octet-stream",), byte_range=(16, 47))
+    assert piece == dataset.PixelData[16:48]
+
+
+def test_fuzzy_names_fields_and_pages(client: DICOMwebClient) -> None:
+    client.store_instances(
+        [make_instance(study=str(n), PatientName=f"Núñez^Eva {n}", PatientAge="040Y") for n in range(5)]
+    )
+    assert client.search_for_studies(search_filters={"PatientName": "nunez"}) == []
+    found = client.search_for_studies(
+        fuzzymatching=True,
+        search_filters={"PatientName": "eva nune"},
+        fields=["PatientAge"],
+        limit=2,
+        get_remaining=True,
+    )
+    assert len({study["0020000D"]["Value"][0] for study in found}) == 5
+    assert all(study["00101010"]["Value"] == ["040Y"] for study in found)
+    assert len(client.search_for_studies(limit=2, offset=4)) == 1
 
 
 def test_rejected_instances_are_named(client: DICOMwebClient) -> None:

@@ -19,6 +19,7 @@ class Right(StrEnum):
         SELF: A login of one's own, by a browser.
         READ: Pages, search and retrieval.
         SEND: STOW-RS.
+        PREDICT: Showing pictures to models.
         OPERATE: Repeating work.
         ADMINISTER: Accounts, audit, settings.
     """
@@ -27,17 +28,18 @@ class Right(StrEnum):
     SELF = "self"
     READ = "read"
     SEND = "send"
+    PREDICT = "predict"
     OPERATE = "operate"
     ADMINISTER = "administer"
 
 
 _OF_EVERY_ROLE = frozenset({Right.OPEN, Right.SELF})
-_OF_OPERATORS = _OF_EVERY_ROLE | {Right.READ, Right.SEND, Right.OPERATE}
+_OF_OPERATORS = _OF_EVERY_ROLE | {Right.READ, Right.SEND, Right.PREDICT, Right.OPERATE}
 
 # A modality that sends by STOW-RS needs no more than that: a sender's token that gets lost opens no archive.
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.SENDER: _OF_EVERY_ROLE | {Right.SEND},
-    Role.VIEWER: _OF_EVERY_ROLE | {Right.READ},
+    Role.VIEWER: _OF_EVERY_ROLE | {Right.READ, Right.PREDICT},
     Role.OPERATOR: _OF_OPERATORS,
     Role.ADMIN: _OF_OPERATORS | {Right.ADMINISTER},
 }
@@ -97,6 +99,9 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/studies/{study_uid}/viewer"): Right.READ,
     ("GET", "/viewer"): Right.READ,
     ("GET", "/evidence/{name}"): Right.READ,
+    ("GET", "/predict"): Right.PREDICT,
+    ("GET", "/api/v1/predict"): Right.PREDICT,
+    ("POST", "/api/v1/predict"): Right.PREDICT,
     ("GET", "/deliveries"): Right.READ,
     ("POST", "/deliveries/{delivery_id}/retry"): Right.OPERATE,
     ("POST", "/deliveries/{delivery_id}/release"): Right.ADMINISTER,

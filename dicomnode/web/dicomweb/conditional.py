@@ -42,24 +42,38 @@ def not_modified(request: Request, tag: str) -> Response:
 
 
 def ranged_response(request: Request, part: Part, tag: str) -> StreamedResponse:
-    """A single part, or the stretch of it that was asked for.
+    """A single part, or the stretch of it that was asked for; errors as `asked_of`."""
+    sent = asked_of(request, part, tag)
+    return single_response(sent, range_headers(tag), status_of(sent))
+
+
+def range_headers(tag: str) -> dict[str, str]:
+    """Headers of an answer of which a range can be asked for."""
+    return {**caching_headers(tag), "Accept-Ranges": "bytes"}
+
+
+def status_of(part: Part) -> HTTPStatus:
+    """Whether a resource is sent whole."""
+    return HTTPStatus.PARTIAL_CONTENT if part.content_range else HTTPStatus.OK
+
+
+def asked_of(request: Request, part: Part, tag: str) -> Part:
+    """The stretch of a part that the client asks for, else all of it.
 
     Several ranges at once are answered with the whole, as RFC 9110 14.2 allows.
 
     Raises:
         HTTPException: 416, the range lies behind the end.
     """
-    headers = {**caching_headers(tag), "Accept-Ranges": "bytes"}
     found = _RANGE.fullmatch(request.headers.get("range", ""))
     if found is None or found.groups() == ("", "") or request.headers.get("if-range", tag) != tag:
-        return single_response(part, headers)
+        return part
     first, last = _bounds(found[1], found[2], part.length)
     if first > last:
         unsatisfied = {"Content-Range": f"bytes */{part.length}"}
         detail = f"the range lies outside of the {part.length} bytes that there are"
         raise HTTPException(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, detail, unsatisfied)
-    headers["Content-Range"] = f"bytes {first}-{last}/{part.length}"
-    return single_response(part.cut(first, last - first + 1), headers, HTTPStatus.PARTIAL_CONTENT)
+    return part.cut(first, last - first + 1)
 
 
 def _bounds(first: str, last: str, length: int) -> tuple[int, int]:

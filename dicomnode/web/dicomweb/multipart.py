@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -57,11 +57,13 @@ class Part:
         content_type: With its ``transfer-syntax`` parameter where there is one.
         location: Address of this part's resource.
         content: What it holds.
+        content_range: If that is a stretch of the resource only, which one (RFC 9110 14.4).
     """
 
     content_type: str
     location: str
     content: Content
+    content_range: str = ""
 
     @property
     def length(self) -> int:
@@ -77,10 +79,12 @@ class Part:
 
     def cut(self, first: int, length: int) -> Part:
         """A stretch of it."""
-        if isinstance(self.content, bytes):
-            return Part(self.content_type, self.location, self.content[first : first + length])
         whole = self.content
-        return Part(self.content_type, self.location, FileRange(whole.path, whole.offset + first, length))
+        if isinstance(whole, bytes):
+            content: Content = whole[first : first + length]
+        else:
+            content = FileRange(whole.path, whole.offset + first, length)
+        return replace(self, content=content, content_range=f"bytes {first}-{first + length - 1}/{self.length}")
 
 
 class StreamedResponse(StreamingResponse):
@@ -96,7 +100,7 @@ class StreamedResponse(StreamingResponse):
 
 
 def multipart_response(
-    parts: Iterable[Part], part_type: str, tag: str, headers: Mapping[str, str] | None = None
+    parts: Iterable[Part], part_type: str, tag: str, headers: Mapping[str, str] | None = None, status: int = 200
 ) -> StreamedResponse:
     """An answer that holds the parts one after the other.
 
@@ -105,6 +109,7 @@ def multipart_response(
         part_type: Media type of the parts, without parameters.
         tag: Entity tag; equal ones make equal answers, so the boundary follows from it.
         headers: Further ones.
+        status: Of the answer.
     """
     boundary = hashlib.sha256(tag.encode()).hexdigest()[:32]
     sent = dict(headers or {})
@@ -112,12 +117,14 @@ def multipart_response(
         lengths = sum(len(_head(part, boundary)) + part.length + 2 for part in parts)
         sent["Content-Length"] = str(lengths + len(_end(boundary)))
     media_type = f'multipart/related; type="{part_type}"; boundary={boundary}'
-    return StreamedResponse(collected(_body(parts, boundary)), media_type=media_type, headers=sent)
+    return StreamedResponse(collected(_body(parts, boundary)), status, sent, media_type)
 
 
 def single_response(part: Part, headers: Mapping[str, str] | None = None, status: int = 200) -> StreamedResponse:
     """An answer that is one part, bare."""
     sent = {**(headers or {}), "Content-Location": part.location, "Content-Length": str(part.length)}
+    if part.content_range:
+        sent["Content-Range"] = part.content_range
     return StreamedResponse(part.pieces(), status, sent, part.content_type)
 
 
@@ -144,8 +151,10 @@ def _body(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
 
 
 def _head(part: Part, boundary: str) -> bytes:
-    lines = (f"--{boundary}", f"Content-Type: {part.content_type}", f"Content-Location: {part.location}", "", "")
-    return "\r\n".join(lines).encode("ascii")
+    lines = [f"--{boundary}", f"Content-Type: {part.content_type}", f"Content-Location: {part.location}"]
+    if part.content_range:
+        lines.append(f"Content-Range: {part.content_range}")
+    return "\r\n".join((*lines, "", "")).encode("ascii")
 
 
 def _end(boundary: str) -> bytes:

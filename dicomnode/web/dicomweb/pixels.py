@@ -11,7 +11,15 @@ from dicomnode import __version__
 from dicomnode.archive.held import HeldInstance
 from dicomnode.errors import NotFoundError, UsageError
 from dicomnode.web.dicomweb.addresses import INSTANCE, SERIES, STUDY, ArchiveOf
-from dicomnode.web.dicomweb.conditional import caching_headers, has_already, not_modified, ranged_response
+from dicomnode.web.dicomweb.conditional import (
+    asked_of,
+    caching_headers,
+    has_already,
+    not_modified,
+    range_headers,
+    ranged_response,
+    status_of,
+)
 from dicomnode.web.dicomweb.files import bulk_elements, bulk_value
 from dicomnode.web.dicomweb.found import find, instance_address, tag_of
 from dicomnode.web.dicomweb.frame_form import FrameForm, frame_form
@@ -101,7 +109,8 @@ def _bulk_response(request: Request, held: HeldInstance, part: Part) -> Response
         return not_modified(request, tag)
     if is_bare:
         return ranged_response(request, part, tag)
-    return multipart_response([part], OCTET_STREAM, tag, caching_headers(tag))
+    sent = asked_of(request, part, tag)
+    return multipart_response([sent], OCTET_STREAM, tag, range_headers(tag), status_of(sent))
 
 
 def frame_indices(numbers: str, count: int) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from http import HTTPStatus
 from typing import TypeVar
 
 from fastapi import APIRouter, Request
@@ -68,11 +67,12 @@ def _answer(
     search: Callable[[QidoQuery], list[Record]],
     tell: Callable[[Record], JsonDataset],
 ) -> Response:
-    """One page of matches, and a word if there are more than the node tells at once (PS3.18 8.3.4.4.1)."""
+    """One page of matches, and a word if there are more than the node tells at once (PS3.18 8.3.4.4.1).
+
+    No match is an empty list, not 204: Orthanc and whoever else parses every answer as JSON fail on that.
+    """
     most = settings.web.maximum_results
     is_cut = query.limit is None or query.limit > most
     found = search(replace(query, limit=most + 1) if is_cut else query)
-    if not found:
-        return Response(status_code=HTTPStatus.NO_CONTENT)
     headers = {"Warning": _MORE} if is_cut and len(found) > most else {}
     return JSONResponse([tell(record) for record in found[:most]], headers=headers, media_type=DICOM_JSON)

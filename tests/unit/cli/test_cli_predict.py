@@ -141,7 +141,7 @@ def test_a_picture_without_spacing_is_no_slide(
     output = capsys.readouterr()
     (result,) = json.loads(output.out)
     assert result["outcome"] == "refused" and result["answer"] is None
-    assert "states no pixel spacing" in output.err and "give --spacing MM" in output.err
+    assert "states no pixel spacing" in output.err and "(--spacing MM)" in output.err
 
 
 def test_a_picture_with_a_spacing_is_cut_into_tiles(

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from dicomnode.settings import (
+    NotificationSettings,
     PacsSettings,
     PeerSettings,
     PollerSettings,
@@ -26,6 +27,7 @@ LISTS = {
     "targets": TargetSettings,
     "pollers": PollerSettings,
     "rules": RuleSettings,
+    "notifications": NotificationSettings,
 }
 
 

@@ -100,14 +100,14 @@ class Client:
     """Requests to the application without a network in between."""
 
     def __init__(self, app: FastAPI) -> None:
-        self._app = app
+        self.app = app
 
     def get(self, url: str, **more: object) -> httpx.Response:
         return self.request("GET", url, **more)
 
     def request(self, method: str, url: str, **more: object) -> httpx.Response:
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
                 return await client.request(method, url, **more)  # type: ignore[arg-type]
 

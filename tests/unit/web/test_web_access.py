@@ -19,9 +19,9 @@ from tests.unit.web.signed_in import HTML, PASSWORD, Browser, Clock, make_accoun
 MAY = {
     "anybody": {Right.OPEN},
     "sender": {Right.OPEN, Right.SEND},
-    "viewer": {Right.OPEN, Right.READ},
-    "operator": {Right.OPEN, Right.READ, Right.SEND, Right.OPERATE},
-    "admin": {Right.OPEN, Right.READ, Right.SEND, Right.OPERATE, Right.ADMINISTER},
+    "viewer": {Right.OPEN, Right.READ, Right.PREDICT},
+    "operator": {Right.OPEN, Right.READ, Right.SEND, Right.PREDICT, Right.OPERATE},
+    "admin": {Right.OPEN, Right.READ, Right.SEND, Right.PREDICT, Right.OPERATE, Right.ADMINISTER},
 }
 
 
