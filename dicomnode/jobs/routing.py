@@ -96,6 +96,12 @@ def asked_for(model_name: str, study: Study, settings: Settings) -> bool:
     return claim is not None and bool(claim.asked_by)
 
 
+def rules_for(model_name: str, study: Study, settings: Settings) -> tuple[int, ...]:
+    """Which rules give a study to a model, counted from 1 in the order of the settings."""
+    rules = enumerate(settings.rules, start=1)
+    return tuple(number for number, rule in rules if _applies(rule, model_name, study))
+
+
 def best_series(study: Study, accepts: Accepts) -> Series | None:
     """The series of a study that a model would be asked about, None if none fits."""
     chosen, _ = _choose(study, accepts, frozenset(), takes_all=False)
@@ -127,7 +133,7 @@ def _claim(model_name: str, study: Study, settings: Settings) -> _Claim | None:
     every = tuple(target.name for target in settings.targets)
     if not settings.rules:
         return _Claim(frozenset(), every, "")
-    rules = [rule for rule in settings.rules if _applies(rule, model_name, study)]
+    rules = [settings.rules[number - 1] for number in rules_for(model_name, study, settings)]
     if not rules:
         return None
     named = [rule.targets for rule in rules]

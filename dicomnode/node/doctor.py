@@ -12,18 +12,11 @@ from dicomnode.archive import Archive
 from dicomnode.archive.integrity import index_damage
 from dicomnode.errors import DicomNodeError, describe
 from dicomnode.node.supervisor import ROLES, running_roles
-from dicomnode.peers.dicomweb import DicomWebPeer
-from dicomnode.peers.echo import echo
-from dicomnode.peers.http import WebAccess
-from dicomnode.peers.pacs import open_pacs
+from dicomnode.peers.knocking import ask_pacs, ask_poller, ask_target
 from dicomnode.security.health import certificate_problems, open_secrets
-from dicomnode.security.tls import client_context
-from dicomnode.settings import PacsSettings, PollerSettings, Settings, TargetSettings
+from dicomnode.settings import Settings
 from dicomnode.watch.dependencies import check_dependencies
 from dicomnode.web.viewer.installing import HOW_TO_GET_IT, find_installed
-
-_NO_STUDY = "1.2.840.10008.1.1"  # a UID that no study has: asking for it costs a PACS nothing
-_LONGEST_WAIT = 10.0
 
 
 class Verdict(StrEnum):
@@ -61,11 +54,11 @@ def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield _attempt("device", lambda: _device(settings.infer.device))
     yield _viewer(settings.web.viewer.folder)
     for target in settings.targets:
-        yield _attempt(f"target {target.name}", lambda target=target: _target(target, settings))  # type: ignore[misc]
+        yield _attempt(f"target {target.name}", lambda target=target: ask_target(target, settings))  # type: ignore[misc]
     for pacs in settings.pacs:
-        yield _attempt(f"pacs {pacs.name}", lambda pacs=pacs: _pacs(pacs, settings))  # type: ignore[misc]
+        yield _attempt(f"pacs {pacs.name}", lambda pacs=pacs: ask_pacs(pacs, settings))  # type: ignore[misc]
     for poller in settings.pollers:
-        yield _attempt(f"poller {poller.name}", lambda poller=poller: _poller(poller))  # type: ignore[misc]
+        yield _attempt(f"poller {poller.name}", lambda poller=poller: ask_poller(poller))  # type: ignore[misc]
 
 
 def _attempt(name: str, look: Look) -> Finding:
@@ -147,30 +140,3 @@ def _viewer(folder: Path) -> Finding:
             "viewer", Verdict.NOTE, f"OHIF is not in {folder}: `{HOW_TO_GET_IT}` fetches it, if it is wanted"
         )
     return Finding("viewer", Verdict.OK, f"OHIF {installed.version}")
-
-
-def _target(target: TargetSettings, settings: Settings) -> str:
-    wait = min(target.timeout_seconds, _LONGEST_WAIT)
-    what = f"targets.{target.name}"
-    if target.host is None or target.port is None or target.ae_title is None:
-        with DicomWebPeer(str(target.url), wait, WebAccess.of(what, target.tls, target.authorization)) as peer:
-            peer.health()
-        return f"{target.url}: answered"
-    tls = client_context(target.tls, f"{what}.tls")
-    result = echo(target.host, target.port, target.ae_title, settings.node.ae_title, wait, tls)
-    if not result.answered:
-        raise DicomNodeError(f"{result.text}: check that it runs, its address, and that it knows the node's AE title")
-    return result.text
-
-
-def _pacs(pacs: PacsSettings, settings: Settings) -> str:
-    quick = pacs.model_copy(update={"timeout_seconds": min(pacs.timeout_seconds, _LONGEST_WAIT)})
-    with open_pacs(quick, settings.node.ae_title) as peer:
-        peer.study(_NO_STUDY)
-    return "answers questions"
-
-
-def _poller(poller: PollerSettings) -> str:
-    with DicomWebPeer(poller.url, _LONGEST_WAIT) as peer:
-        peer.health()
-    return f"{poller.url}: answered"

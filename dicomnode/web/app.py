@@ -31,7 +31,9 @@ from dicomnode.web.api.deliveries import add_delivery_api
 from dicomnode.web.api.events import AlarmChanges, add_event_route
 from dicomnode.web.api.in_service import InService
 from dicomnode.web.api.models import add_model_routes
+from dicomnode.web.api.peers import add_peer_routes
 from dicomnode.web.api.predict import add_predict_routes
+from dicomnode.web.api.rules import add_rule_routes
 from dicomnode.web.api.settings import add_settings_api
 from dicomnode.web.api.study.routes import add_study_api
 from dicomnode.web.auditing import GivenOut
@@ -53,6 +55,7 @@ from dicomnode.web.pages.deliveries import add_delivery_routes
 from dicomnode.web.pages.frame import Pages
 from dicomnode.web.pages.models import add_model_pages
 from dicomnode.web.pages.overview import add_overview_route
+from dicomnode.web.pages.peers import add_peer_pages
 from dicomnode.web.pages.predict import add_predict_page
 from dicomnode.web.pages.settings import add_settings_route
 from dicomnode.web.pages.study import add_study_routes
@@ -91,6 +94,9 @@ _ROUTES = (
     add_viewer_routes,
     add_model_routes,
     add_model_pages,
+    add_peer_routes,
+    add_rule_routes,
+    add_peer_pages,
 )
 
 

@@ -40,6 +40,7 @@ _PATH_PARAMETERS: dict[str, Json] = {
     "sop_uid": _UID,
     "numbers": _NUMBERS,
     "delivery_id": _COUNT,
+    "kind": {"enum": ["target", "pacs", "poller"]},
 }
 _SEARCH: dict[str, Json] = {
     "limit": _COUNT,
@@ -225,7 +226,7 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
     if path.startswith("/login/oidc"):
         return (200, 303, 401, 404, 502), (_HTML,)
     if method == "POST":
-        return (200, 303, 400, 401, 403, 404, 408, 409, 413, 429), (_HTML,)
+        return (200, 303, 400, 401, 403, 404, 408, 409, 413, 429, 502), (_HTML,)
     return (200, 303, 401, 403), (_HTML,)
 
 

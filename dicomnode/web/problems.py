@@ -21,6 +21,7 @@ from dicomnode.errors import (
     IdentityError,
     InputError,
     NotFoundError,
+    PeerError,
     PixelError,
     PredictionTimeError,
     SignInError,
@@ -49,6 +50,7 @@ _STATUS: tuple[tuple[type[DicomNodeError], HTTPStatus], ...] = (
     (PredictionTimeError, HTTPStatus.GATEWAY_TIMEOUT),
     (ArchiveFullError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ArchiveError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (PeerError, HTTPStatus.BAD_GATEWAY),
 )
 
 

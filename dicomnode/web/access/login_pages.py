@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
-from dicomnode.errors import AccessError, SignInError, TooManyTriesError, UsageError
+from dicomnode.errors import (
+    AccessError,
+    ConflictError,
+    NotFoundError,
+    PeerError,
+    SignInError,
+    TooManyTriesError,
+    UsageError,
+)
 from dicomnode.security.passwords import Passwords, check_new_password, make_secret
 from dicomnode.web.access.clients import client_address, keeps_passwords_unseen
 from dicomnode.web.access.cookies import BEFORE, SESSION, delete_cookie, read_cookie, write_cookie
@@ -24,6 +32,8 @@ from dicomnode.web.pages.frame import PagesOf, who
 from dicomnode.web.problems import problem, status_of
 
 _CHALLENGE = 'Bearer realm="dicomnode"'
+# What people are told by a page
+_TOLD = (AccessError, UsageError, ConflictError, NotFoundError, PeerError)
 _BASIC = f'{_CHALLENGE}, Basic realm="dicomnode", charset="UTF-8"'
 
 
@@ -45,9 +55,9 @@ def add_login_routes(router: APIRouter) -> None:
 
 
 def add_access_handlers(app: FastAPI) -> None:
-    """Answer people who may not do something with a page, and programs with a problem document."""
-    app.add_exception_handler(AccessError, _refused)
-    app.add_exception_handler(UsageError, _refused)
+    """Answer people who may not do something, or ask for what cannot be, with a page, and programs with a problem."""
+    for refusal in _TOLD:
+        app.add_exception_handler(refusal, _refused)
 
 
 def login_page(request: Request, principal: PrincipalOf, next: str = "/") -> Response:
@@ -142,7 +152,7 @@ def show_login(request: Request, status: HTTPStatus, error: str, goal: str, why:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AccessError | UsageError)  # noqa: S101  registered for these classes only
+    assert isinstance(error, _TOLD)  # noqa: S101  registered for these classes only
     status = status_of(error)
     if request.method == "GET" and wants_page(request) and isinstance(error, SignInError):
         return _to_login(request, status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -18,6 +19,7 @@ from dicomnode.jobs.deployed import Shelf
 from dicomnode.jobs.deploying import deploy
 from dicomnode.web.access.guard import NowOf
 from dicomnode.web.api.in_service import InService, Service
+from dicomnode.web.api.refusals import refusals
 from dicomnode.web.auditing import actor_of
 from dicomnode.web.dicomweb.addresses import ArchiveOf
 
@@ -123,7 +125,8 @@ def add_model_routes(router: APIRouter) -> None:
     """Models as JSON."""
     router.add_api_route(MODELS, list_models, methods=["GET"])
     router.add_api_route(f"{MODELS}/{{name}}", show_model, methods=["GET"])
-    router.add_api_route(f"{MODELS}/{{name}}/state", set_model, methods=["POST"])
+    conflict = refusals(HTTPStatus.CONFLICT)
+    router.add_api_route(f"{MODELS}/{{name}}/state", set_model, methods=["POST"], responses=conflict)
 
 
 def list_models(archive: ArchiveOf, shelf: ShelfOf) -> list[ModelSummary]:
