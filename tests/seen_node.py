@@ -221,9 +221,10 @@ class Filler:
         }
         states = list(said)
         for number, delivery in enumerate(self.archive.deliveries.list()):
-            self._end(delivery, states[number % len(states)], said[states[number % len(states)]])
+            self.end(delivery, states[number % len(states)], said[states[number % len(states)]])
 
-    def _end(self, delivery: Delivery, state: DeliveryState, status: str) -> None:
+    def end(self, delivery: Delivery, state: DeliveryState, status: str) -> None:
+        """Let a delivery end, as a target's answer does."""
         until = self.now + timedelta(minutes=1)
         self.archive.deliveries.lease(delivery.delivery_id, self._owner, until, self.now)
         later = self.now + timedelta(hours=1)
