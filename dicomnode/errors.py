@@ -25,6 +25,9 @@
     │   ├── SignInError          a name, password, token or login opens nothing
     │   └── TooManyTriesError    too many of them were wrong: wait
     ├── ViewerError              the viewer's package cannot be had, or is not what it should be
+    ├── PredictionError          files that somebody shows to a model get no answer
+    │   ├── PredictionTimeError  it took too long
+    │   └── BusyError            too many wait already: try again
     └── PeerError                another system did not do what was asked
         ├── PeerUnavailableError the peer is away, refused the association or timed out: try again
         └── PeerRefusedError     the peer answered, and the answer is no
@@ -154,6 +157,18 @@ class TooManyTriesError(AccessError):
 
 class ViewerError(DicomNodeError):
     """The viewer's package cannot be had, or is not what it should be."""
+
+
+class PredictionError(DicomNodeError):
+    """Files that somebody shows to a model get no answer, for a reason that lies in the node."""
+
+
+class PredictionTimeError(PredictionError):
+    """The prediction took too long and was ended."""
+
+
+class BusyError(PredictionError):
+    """Too many predictions are waited for already; trying again helps."""
 
 
 class PeerError(DicomNodeError):

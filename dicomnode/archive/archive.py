@@ -30,6 +30,7 @@ from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.migrate import migrate
 from dicomnode.archive.node_leases import NodeLeaseStore
+from dicomnode.archive.notifications import NotificationStore
 from dicomnode.archive.priors import PriorStore
 from dicomnode.archive.proofs import ProofStore
 from dicomnode.archive.quarantine import QuarantineStore
@@ -88,6 +89,7 @@ class Archive:
         echoes: How each peer answered last.
         devices: What models run on.
         node_leases: Which processes of which node use the index.
+        notifications: Who is to be told of what, and who was.
         gauges: How the node stands, in numbers.
         figures: How long things took.
         attention: What does not move, or went wrong.
@@ -130,6 +132,7 @@ class Archive:
         self.echoes = EchoStore(database)
         self.devices = DeviceStore(database)
         self.node_leases = NodeLeaseStore(database, files)
+        self.notifications = NotificationStore(database)
         self.gauges = GaugeStore(database)
         self.figures = FigureStore(database)
         self.attention = AttentionStore(database)

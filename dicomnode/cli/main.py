@@ -53,6 +53,7 @@ COMMANDS = {
     "lint": Command("dicomnode.cli.lint", "check evidence objects as the gate does"),
     "models": Command("dicomnode.cli.models", "list, show, check and approve model bundles"),
     "accounts": Command("dicomnode.cli.accounts", "who may use the pages and the interfaces"),
+    "notify": Command("dicomnode.cli.notify", "test the channels that tell people what happens"),
     "viewer": Command("dicomnode.cli.viewer", "put the viewer OHIF beside the node"),
     "train": Command("dicomnode.cli.train", "train a model from a recipe"),
     "evaluate": Command("dicomnode.cli.evaluate", "measure a model on a labelled split"),
