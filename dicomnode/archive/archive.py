@@ -28,6 +28,7 @@ from dicomnode.archive.files import FileStore, full_disk_is_refusal
 from dicomnode.archive.gauges import GaugeStore
 from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
+from dicomnode.archive.journeys import JourneyStore
 from dicomnode.archive.migrate import migrate
 from dicomnode.archive.node_leases import NodeLeaseStore
 from dicomnode.archive.notifications import NotificationStore
@@ -89,6 +90,7 @@ class Archive:
         echoes: How each peer answered last.
         devices: What models run on.
         node_leases: Which processes of which node use the index.
+        journeys: Ways of studies through the node, in times.
         notifications: Who is to be told of what, and who was.
         gauges: How the node stands, in numbers.
         figures: How long things took.
@@ -132,6 +134,7 @@ class Archive:
         self.echoes = EchoStore(database)
         self.devices = DeviceStore(database)
         self.node_leases = NodeLeaseStore(database, files)
+        self.journeys = JourneyStore(database)
         self.notifications = NotificationStore(database)
         self.gauges = GaugeStore(database)
         self.figures = FigureStore(database)

@@ -14,7 +14,7 @@ from functools import partial
 
 from dicomnode.archive import Archive
 from dicomnode.dicom.audit import AuditKind, AuditOutcome
-from dicomnode.errors import ArchiveError
+from dicomnode.errors import ArchiveError, SettingsError
 from dicomnode.node.clock_watch import ClockWatch
 from dicomnode.node.presence import Presence, announce, withdraw
 from dicomnode.node.sharing import holding
@@ -160,14 +160,24 @@ def _audit_parts(settings: Settings, archive: Archive) -> Mapping[str, Part]:
 
 
 def _telling_parts(settings: Settings, archive: Archive) -> Mapping[str, Part]:
-    """What leaves the node beside results: messages to people."""
+    """What leaves the node beside results: messages to people, times to a collector."""
     parts: dict[str, Part] = {}
     if settings.notifications:
         from dicomnode.watch.notices.notifier import Notifier
         from dicomnode.watch.notices.sending import send
 
         parts["notifications"] = Notifier(archive, settings, send, now, random.random).run
+    if settings.telemetry.endpoint is not None:
+        parts["telemetry"] = _telemetry(settings, archive)
     return parts
+
+
+def _telemetry(settings: Settings, archive: Archive) -> Part:
+    try:
+        from dicomnode.watch.spans.exporting import Telemetry, make_exporter
+    except ImportError as error:
+        raise SettingsError(f"telemetry.endpoint needs `pip install dicomnode[telemetry]`: {error}") from error
+    return Telemetry(archive, settings, make_exporter(settings.telemetry), now, random.random).run
 
 
 def _rounds(settings: Settings, archive: Archive) -> Part:

@@ -6,6 +6,7 @@ from dicomnode.settings.notifications import NotificationSettings
 from dicomnode.settings.section import AETitle, Section, read_secret
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
 from dicomnode.settings.targets import OutcomeSwitches, PollerSettings, RuleSettings, TargetSettings
+from dicomnode.settings.telemetry import TelemetrySettings
 from dicomnode.settings.tls import TlsClientSettings, TlsServerSettings
 from dicomnode.settings.watch import WatchSettings
 from dicomnode.settings.web import AccountsSettings, OidcSettings, WebSettings
@@ -42,6 +43,7 @@ __all__ = [
     "Settings",
     "StorageSettings",
     "TargetSettings",
+    "TelemetrySettings",
     "TlsClientSettings",
     "TlsServerSettings",
     "WatchSettings",

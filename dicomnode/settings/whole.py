@@ -16,6 +16,7 @@ from dicomnode.settings.predict import PredictSettings
 from dicomnode.settings.section import SECRET_FILE, SECRET_VARIABLE, AETitle, Name, Section, read_secret
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
 from dicomnode.settings.targets import PollerSettings, RuleSettings, TargetSettings
+from dicomnode.settings.telemetry import TelemetrySettings
 from dicomnode.settings.watch import WatchSettings
 from dicomnode.settings.web import WebSettings
 
@@ -83,6 +84,7 @@ class Settings(Section):
     audit: AuditSettings = Field(default_factory=lambda: AuditSettings.model_validate({}))
     watch: WatchSettings = Field(default_factory=lambda: WatchSettings.model_validate({}))
     predict: PredictSettings = Field(default_factory=lambda: PredictSettings.model_validate({}))
+    telemetry: TelemetrySettings = Field(default_factory=lambda: TelemetrySettings.model_validate({}))
     log: LogSettings = Field(default_factory=lambda: LogSettings.model_validate({}))
     peers: tuple[PeerSettings, ...] = Field((), description="Who may call the node by DIMSE.")
     pacs: tuple[PacsSettings, ...] = Field((), description="Archives that can be asked.")

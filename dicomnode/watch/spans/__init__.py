@@ -1,0 +1,1 @@
+"""Each completion of a study as an OpenTelemetry trace."""
