@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test faults test-crash test-recipes fuzz fuzz-web lint types install clean
+.PHONY: demo test test-viewer faults test-crash test-recipes fuzz fuzz-web lint types install clean
 
 install: $(STAMP)
 
@@ -28,6 +28,11 @@ faults: $(STAMP)
 
 test-crash: $(STAMP)
 	DICOMNODE_CRASH_FATES=10 $(BIN)/python -m pytest --timeout 0 tests/faults/test_crash_model.py $(PYTEST_ARGS)
+
+# The viewer on Orthanc's studies too; PICTURES=folder keeps what was seen
+test-viewer: $(STAMP)
+	$(BIN)/dicomnode viewer install
+	DICOMNODE_TEST_VIEWER=1 DICOMNODE_TEST_ARTEFACTS=$(PICTURES) $(BIN)/python -m pytest tests/viewer $(PYTEST_ARGS)
 
 test-recipes: $(STAMP)
 	DICOMNODE_TEST_RECIPES=1 $(BIN)/python -m pytest tests/unit/learning/test_published_recipes.py \

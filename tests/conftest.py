@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dicomnode.web.viewer.installing import find_installed
 from tests.node_fixtures import node_factory
 from tests.peers_fixtures import CHROMIUM, ORTHANC, ORTHANC_DICOMWEB, orthanc, store_scp
 from tests.phi import LogLines, leaks, lines_of_logs, patients_in
@@ -36,6 +37,7 @@ PEERS = {
     "dciodvfy": lambda: bool(shutil.which("dciodvfy")),
     "chromium": lambda: CHROMIUM.is_file() and find_spec("playwright") is not None,
     "postgresql": lambda: program("initdb") is not None,
+    "viewer": lambda: PEERS["chromium"]() and bool(find_installed(Path(os.environ.get("DICOMNODE_OHIF", "viewer")))),
     "strace": lambda: bool(shutil.which("strace")),
     "data": lambda: Path(os.environ.get("DICOMNODE_TEST_DATA", "/nonexistent")).is_dir(),
 }
