@@ -137,8 +137,7 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     app.add_middleware(CountRequests, figures=RequestFigures(app.state.metrics))
     for add_routes in _ROUTES:
         add_routes(app.router)
-    if settings.predict.enabled:
-        _add_predicting(app, settings)
+    _add_predicting(app, settings)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
 
@@ -146,8 +145,9 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
 def _add_predicting(app: FastAPI, settings: Settings) -> None:
     app.state.predictions = Predictions(settings)
     app.state.choices = Choices(Shelf(settings.models.folder))
-    add_predict_routes(app.router)
-    add_predict_page(app.router)
+    if settings.predict.enabled:
+        add_predict_routes(app.router)
+        add_predict_page(app.router)
 
 
 def _add_access(app: FastAPI, archive: Archive, settings: Settings, clock: Callable[[], datetime]) -> None:

@@ -20,6 +20,7 @@ from dicomnode.security.tls import server_context
 from dicomnode.settings import Settings
 from dicomnode.web.api.bulletin import Bulletin
 from dicomnode.web.app import create_app
+from dicomnode.web.predicting.asking import Predictions
 from dicomnode.web.viewer.installing import find_installed
 from dicomnode.web.viewer.origin import ByPort, create_viewer
 
@@ -51,6 +52,7 @@ def serve_web(archive: Archive, settings: Settings, ready: Callable[[int], None]
     with ExitStack() as open_listeners:
         listener = open_listeners.enter_context(listen(host, port, f"web.host {host}, web.port {port}"))
         own = create_app(archive, settings)
+        open_listeners.callback(cast(Predictions, own.state.predictions).close)
         app, listeners = _with_viewer(own, settings, open_listeners)
         server = _Server(_config(app, settings, tls), cast(Bulletin, own.state.bulletin))
         if stop is not None:

@@ -102,10 +102,17 @@
     by("download").href = address;
     const name = answer.results[0]?.images[0]?.is_dicom ? "image.dcm" : "picture.png";
     by("curl").textContent = `curl -H "Authorization: Bearer $TOKEN" -F file=@${name} \\\n  "${location.origin}${form.dataset.address}?${parameters}"`;
+    const images = answer.results.flatMap((result) => result.images);
+    showTools("of-maps", images.some((image) => image.map));
+    showTools("of-marks", images.some((image) => image.boxes.length || image.outlines.length || image.attention.length));
     results.hidden = false;
     results.focus({ preventScroll: true });
     results.scrollIntoView({ block: "nearest" });
     dispatchEvent(new Event("swapped"));
+  };
+
+  const showTools = (name, shown) => {
+    for (const tool of results.getElementsByClassName(name)) tool.hidden = !shown;
   };
 
   const titleOf = ({ files: places, page }) => {
@@ -129,13 +136,13 @@
     const kind = answer.calibrated ? words.probability : words.score, parts = [];
     const whole = [bar(answer.concept.meaning, answer.score, answer.threshold)];
     for (const side of answer.sides) whole.push(bar(side.laterality.meaning, side.score, answer.threshold));
-    parts.push(list(`${answer.concept.meaning}`, whole, kind));
+    parts.push(list(fill(kind, answer.threshold.toFixed(3)), whole));
     if (answer.classes.length) {
       const classes = answer.classes.map((item) => bar(item.concept.meaning, item.score));
       classes[0].classList.add("strongest");
-      parts.push(list(kind, classes));
+      parts.push(list(words.classes, classes));
     }
-    if (findings.length) parts.push(list(kind, findings.map((item) => bar(`${item.label}: ${item.concept.meaning}`, item.score, answer.threshold))));
+    if (findings.length) parts.push(list(words.findings, findings.map((item) => bar(`${item.label}: ${item.concept.meaning}`, item.score, answer.threshold))));
     return parts;
   };
 
@@ -180,7 +187,8 @@
   };
 
   const captionOf = (image, title, answer) => {
-    const sentences = [`${title}, ${image.columns} × ${image.rows}.`];
+    const size = fill(words.pixels, image.columns, image.rows);
+    const sentences = [image.is_dicom ? `${title}, ${size}` : size];
     if (image.map) sentences.push(fill(words[{ grad_cam: "gradCam", tile_scores: "tileScores", saliency: "saliency" }[image.map.kind]], image.map.of?.meaning));
     if (answer && image.boxes.length && !image.boxes.some((box) => box.reaches_threshold)) sentences.push(words.nothing);
     return sentences.join(" ");
