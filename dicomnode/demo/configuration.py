@@ -31,8 +31,8 @@ def write_pacs_settings(folder: DemoFolder) -> Path:
     return _write(folder.settings(PACS), head + _LISTENERS + callers)
 
 
-def write_node_settings(folder: DemoFolder, models: Path, pacs_port: int) -> Path:
-    """Settings of the node: its answers go to the second PACS by C-STORE."""
+def write_node_settings(folder: DemoFolder, models: Path, pacs_port: int, pacs_web_port: int) -> Path:
+    """Settings of the node: its answers go to the second PACS by C-STORE, which is asked by QIDO-RS besides."""
     rest = f"""
 [completion]
 quiet_period_seconds = 1.0  # the demo's study comes in one association
@@ -45,6 +45,11 @@ name = "demo-pacs"
 ae_title = "{PACS_AE_TITLE}"
 host = "127.0.0.1"
 port = {pacs_port}
+pacs = "demo-pacs"  # asked who the patient is before sending, and whether it is there afterwards
+
+[[pacs]]
+name = "demo-pacs"
+url = "http://127.0.0.1:{pacs_web_port}/dicom-web"
 """
     head = (
         f"# The node with its defaults: SQLite, a local folder, whatever device is there.\n{_node(NODE_AE_TITLE, NODE)}"

@@ -17,6 +17,7 @@ from dicomnode.delivery.cstore import CStoreSender
 from dicomnode.delivery.document import Document
 from dicomnode.demo import configuration
 from dicomnode.demo.collecting import Fetched, fetch_evidence
+from dicomnode.demo.ct import make_ct
 from dicomnode.demo.folder import DemoFolder
 from dicomnode.demo.narration import Narrator
 from dicomnode.demo.phantom import draw_phantom
@@ -71,15 +72,17 @@ def run_demo(
     with ExitStack() as running:
         pacs = running.enter_context(_system(folder, configuration.PACS, configuration.write_pacs_settings(folder)))
         pacs_at = _ports(pacs, configuration.PACS_AE_TITLE, narrator)
-        settings = configuration.write_node_settings(folder, models, pacs_at.dicom)
+        settings = configuration.write_node_settings(folder, models, pacs_at.dicom, pacs_at.web)
         _approve(settings, bundles)
         node = running.enter_context(_system(folder, configuration.NODE, settings))
-        images, documents = _draw(folder, narrator)
-        _send(documents, pacs_at, narrator)
+        images, others = _draw(folder, narrator)
+        _send(folder, images, pacs_at, narrator)
         node_at = _ports(node, configuration.NODE_AE_TITLE, narrator)
-        _send(documents, node_at, narrator)
+        _send(folder, images, node_at, narrator)
         _wait(settings, images[0].StudyInstanceUID, narrator, (node, pacs))
-        result = _collect(folder, images, node_at, pacs_at)
+        _send(folder, others, node_at, narrator)
+        _wait(settings, others[0].StudyInstanceUID, narrator, (node, pacs))
+        result = _collect(folder, images, others, node_at, pacs_at)
         narrator.say(f"fetched {len(result.fetched)} objects from the second PACS by QIDO-RS and WADO-RS")
         finished(result)
     return result
@@ -131,24 +134,24 @@ def _approve(settings: Path, bundles: Sequence[Bundle]) -> None:
             archive.deployments.approve(bundle.name, bundle.digest, DeploymentState.LIVE, datetime.now(UTC))
 
 
-def _draw(folder: DemoFolder, narrator: Narrator) -> tuple[tuple[Dataset, ...], list[Document]]:
+def _draw(folder: DemoFolder, narrator: Narrator) -> tuple[tuple[Dataset, ...], tuple[Dataset, ...]]:
+    created = datetime.now().astimezone()
     with narrator.working("drawing a brain MR study"):
-        images = make_study(draw_phantom(), datetime.now().astimezone())
-        paths = write_study(images, folder.study)
+        images = make_study(draw_phantom(), created)
     narrator.say(f"drew a brain MR study of {len(images)} slices with one lesion; no model was trained on such")
+    return images, make_ct(images, created)
+
+
+def _send(folder: DemoFolder, images: Sequence[Dataset], to: _Ports, narrator: Narrator) -> None:
     documents = [
         Document(path, image.SOPClassUID, image.SOPInstanceUID, image.file_meta.TransferSyntaxUID)
-        for path, image in zip(paths, images, strict=True)
+        for path, image in zip(write_study(images, folder.study), images, strict=True)
     ]
-    return images, documents
-
-
-def _send(documents: Sequence[Document], to: _Ports, narrator: Narrator) -> None:
     peer = DimsePeer(_LOCALHOST, to.dicom, to.ae_title, configuration.MODALITY_AE_TITLE, _SEND_SECONDS)
     for _, outcome in CStoreSender(peer).send(documents):
         if not outcome.arrived:
             raise DicomNodeError(f"{to.ae_title} did not take the study: {outcome.status}")
-    narrator.say(f"sent {len(documents)} instances to {to.ae_title} by C-STORE")
+    narrator.say(f"sent {len(documents)} {images[0].Modality} instances to {to.ae_title} by C-STORE")
 
 
 def _wait(settings: Path, study_uid: str, narrator: Narrator, systems: Sequence[System]) -> None:
@@ -163,15 +166,20 @@ def _wait(settings: Path, study_uid: str, narrator: Narrator, systems: Sequence[
         wait_for_answers(archive, study_uid, _ANSWER_SECONDS, tell, check)
 
 
-def _collect(folder: DemoFolder, images: Sequence[Dataset], node: _Ports, pacs: _Ports) -> DemoResult:
+def _collect(
+    folder: DemoFolder, images: Sequence[Dataset], others: Sequence[Dataset], node: _Ports, pacs: _Ports
+) -> DemoResult:
     study_uid = str(images[0].StudyInstanceUID)
     service = f"http://{_LOCALHOST}:{pacs.web}/dicom-web"
     with DicomWebPeer(service) as peer:
         fetched = fetch_evidence(peer, study_uid, folder.evidence)
     write_report(fetched, folder.report)
     pictures = write_pictures(images, fetched, folder.pictures)
+    pages = f"http://{_LOCALHOST}:{node.web}"
     addresses = (
-        ("the node's page of the study", f"http://{_LOCALHOST}:{node.web}/studies/{study_uid}"),
+        ("the node's pages", pages),
+        ("its page of the study", f"{pages}/studies/{study_uid}"),
+        ("why the CT was not processed", f"{pages}/studies/{others[0].StudyInstanceUID}"),
         ("the second PACS, QIDO-RS", f"{service}/studies/{study_uid}/series"),
         ("the second PACS, its page", f"http://{_LOCALHOST}:{pacs.web}/"),
     )

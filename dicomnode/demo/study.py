@@ -28,11 +28,11 @@ def make_study(phantom: Phantom, created: datetime) -> tuple[Dataset, ...]:
 
 
 def write_study(datasets: Sequence[Dataset], folder: Path) -> tuple[Path, ...]:
-    """Write the instances as Part 10 files ``MR001.dcm`` and so on."""
+    """Write the instances as Part 10 files ``MR001.dcm``, ``CT001.dcm`` and so on."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number, dataset in enumerate(datasets, start=1):
-        path = folder / f"MR{number:03d}.dcm"
+        path = folder / f"{dataset.Modality}{number:03d}.dcm"
         dataset.save_as(path, enforce_file_format=True)
         paths.append(path)
     return tuple(paths)

@@ -44,6 +44,9 @@ def test_answer_is_readable_on_the_terminal(ended: tuple[Path, str]) -> None:
     assert "Lesion 1" in words
     assert "not verified by a human" in words
     assert str(out / "report.txt") in words
+    assert "unproven" not in words
+    assert "sent 3 CT instances" in words
+    assert "why the CT was not processed: http://127.0.0.1:" in words
     assert (out / "report.txt").read_text().count("Findings") == 2
 
 

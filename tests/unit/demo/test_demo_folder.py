@@ -29,12 +29,14 @@ def test_settings_are_valid_and_meet(tmp_path: Path) -> None:
     folder = prepare_folder(tmp_path / 'a "quoted" folder')
     models = folder.root / "mödels"
     pacs = load_settings(write_pacs_settings(folder))
-    node = load_settings(write_node_settings(folder, models, 4242))
+    node = load_settings(write_node_settings(folder, models, 4242, 8042))
     assert pacs.node.data_dir == folder.data(PACS)
     assert node.node.data_dir == folder.data(NODE)
     assert node.models.folder == models
     (target,) = node.targets
     assert (target.ae_title, target.host, target.port) == (pacs.node.ae_title, "127.0.0.1", 4242)
+    assert target.pacs == node.pacs[0].name
+    assert node.pacs[0].url == "http://127.0.0.1:8042/dicom-web"
     assert pacs.targets == ()
 
 

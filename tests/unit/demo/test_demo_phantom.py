@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+from dicomnode.demo.ct import make_ct
 from dicomnode.demo.drawing import Lattice, ellipsoid, inside, tube
 from dicomnode.demo.phantom import LATTICE, Phantom, draw_phantom
 from dicomnode.demo.study import make_study, write_study
@@ -63,10 +64,11 @@ def test_files_hold_the_drawn_pixels(phantom: Phantom, tmp_path: Path) -> None:
 @pytest.mark.dciodvfy
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian: dicom3tools) is not installed")
 def test_dciodvfy_finds_no_error(phantom: Phantom, tmp_path: Path) -> None:
-    paths = write_study(make_study(phantom, CREATED)[:1], tmp_path)
-    judged = subprocess.run(["dciodvfy", str(paths[0])], capture_output=True, text=True, check=False)
-    assert "Error" not in judged.stdout + judged.stderr
-    assert "Warning" not in judged.stdout + judged.stderr
+    images = make_study(phantom, CREATED)
+    for path in (*write_study(images[:1], tmp_path), *write_study(make_ct(images, CREATED)[:1], tmp_path)):
+        judged = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        assert "Error" not in judged.stdout + judged.stderr
+        assert "Warning" not in judged.stdout + judged.stderr
 
 
 def test_distances_are_in_millimetres() -> None:
