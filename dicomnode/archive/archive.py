@@ -25,6 +25,7 @@ from dicomnode.archive.echoes import EchoStore
 from dicomnode.archive.evidence import EvidenceStore
 from dicomnode.archive.figures import FigureStore
 from dicomnode.archive.files import FileStore, full_disk_is_refusal
+from dicomnode.archive.flow import FlowStore
 from dicomnode.archive.gauges import GaugeStore
 from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
@@ -43,6 +44,7 @@ from dicomnode.archive.sessions import SessionStore
 from dicomnode.archive.settling import SettlingStore
 from dicomnode.archive.space import SpaceGuard
 from dicomnode.archive.studies import StudyStore
+from dicomnode.archive.study_list import StudyListStore
 from dicomnode.archive.substitutes import SubstituteStore
 from dicomnode.archive.tallies import TallyStore
 from dicomnode.archive.traces import TraceStore
@@ -86,6 +88,8 @@ class Archive:
         sessions: Logins.
         retention: What may be forgotten.
         checkup: Files and index against each other.
+        flow: How much goes through, and what waits.
+        study_list: Studies as people look for them.
         changes: What changed a moment ago.
         echoes: How each peer answered last.
         devices: What models run on.
@@ -130,6 +134,8 @@ class Archive:
         self.sessions = SessionStore(database)
         self.retention = RetentionStore(database, files, self.space)
         self.checkup = Checkup(database, files, self.instances)
+        self.flow = FlowStore(database)
+        self.study_list = StudyListStore(database)
         self.changes = ChangeStore(database)
         self.echoes = EchoStore(database)
         self.devices = DeviceStore(database)

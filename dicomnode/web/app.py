@@ -25,16 +25,19 @@ from dicomnode.web.access.oidc_pages import add_oidc_routes
 from dicomnode.web.access.provider import Provider
 from dicomnode.web.access.signing_in import SigningIn
 from dicomnode.web.api.accounts import add_account_api
+from dicomnode.web.api.alarms import add_alarm_route
 from dicomnode.web.api.audit import add_audit_api
 from dicomnode.web.api.bulletin import Bulletin
 from dicomnode.web.api.deliveries import add_delivery_api
 from dicomnode.web.api.events import AlarmChanges, add_event_route
 from dicomnode.web.api.in_service import InService
 from dicomnode.web.api.models import add_model_routes
+from dicomnode.web.api.overview import add_overview_api
 from dicomnode.web.api.peers import add_peer_routes
 from dicomnode.web.api.predict import add_predict_routes
 from dicomnode.web.api.rules import add_rule_routes
 from dicomnode.web.api.settings import add_settings_api
+from dicomnode.web.api.studies import add_studies_api
 from dicomnode.web.api.study.routes import add_study_api
 from dicomnode.web.auditing import GivenOut
 from dicomnode.web.compression import Compression
@@ -58,6 +61,7 @@ from dicomnode.web.pages.overview import add_overview_route
 from dicomnode.web.pages.peers import add_peer_pages
 from dicomnode.web.pages.predict import add_predict_page
 from dicomnode.web.pages.settings import add_settings_route
+from dicomnode.web.pages.studies import add_studies_page
 from dicomnode.web.pages.study import add_study_routes
 from dicomnode.web.predicting.asking import Predictions
 from dicomnode.web.predicting.choices import Choices
@@ -78,7 +82,11 @@ _ROUTES = (
     add_health_routes,
     add_metrics_route,
     add_event_route,
+    add_alarm_route,
+    add_overview_api,
     add_overview_route,
+    add_studies_api,
+    add_studies_page,
     add_study_routes,
     add_study_api,
     add_delivery_routes,

@@ -18,6 +18,8 @@ from fastapi.routing import APIRoute
 
 from dicomnode import __version__
 from dicomnode.archive.account_records import Role
+from dicomnode.archive.study_list import Standing
+from dicomnode.findings import Outcome
 from dicomnode.web.access.rights import ROUTES, Right
 from dicomnode.web.dicomweb.addresses import SERVICE
 from dicomnode.web.dicomweb.media import DICOM, DICOM_JSON, MULTIPART, OCTET_STREAM
@@ -57,11 +59,21 @@ _RENDERING: dict[str, Json] = {
     "viewport": {"type": "string", "pattern": r"^[1-9][0-9]{0,2},[1-9][0-9]{0,2}$"},
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
 }
+_STUDIES: dict[str, Json] = {
+    "q": {"type": "string", "maxLength": 64},
+    "standing": {"enum": ["", *Standing]},
+    "modality": {"type": "string", "maxLength": 64},
+    "model": {"type": "string", "maxLength": 255},
+    "outcome": {"enum": ["", *Outcome]},
+    "first": {"type": "string", "pattern": r"^([0-9]{4}-?[0-9]{2}-?[0-9]{2})?$"},
+    "last": {"type": "string", "pattern": r"^([0-9]{4}-?[0-9]{2}-?[0-9]{2})?$"},
+}
 _QUERIES: dict[str, dict[str, Json]] = {
     "/health/ready": {"verbose": _TEXT},
-    "/": {"offset": _COUNT},
     "/login": {"next": _TEXT},
     "/api/v1/events": {"names": _TEXT},
+    "/studies": {**_STUDIES, "offset": _COUNT},
+    "/api/v1/studies": {**_STUDIES, "offset": _COUNT, "limit": {"type": "integer", "minimum": 1, "maximum": 200}},
 }
 _ROLE: Json = {"enum": [str(role) for role in Role]}
 _FORMS: dict[str, dict[str, Json]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
+from markupsafe import Markup, escape
 
 from dicomnode import __version__
 from dicomnode.settings import Settings
@@ -18,6 +20,7 @@ from dicomnode.web.languages import known_languages, language_of, read_translati
 from dicomnode.web.pages.navigation import ways_of
 from dicomnode.web.pages.words import word_of
 
+_QUOTED = re.compile("`([^`]+)`")
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
@@ -49,6 +52,8 @@ def _templates(language: str) -> Jinja2Templates:
     templates.env.globals["language"] = language
     templates.env.filters["utc"] = _utc
     templates.env.filters["word"] = word_of
+    templates.env.filters["size"] = _size
+    templates.env.filters["coded"] = _coded
     return templates
 
 
@@ -72,3 +77,16 @@ def who(settings: Settings) -> dict[str, object]:
 
 def _utc(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _size(count: int) -> str:
+    """Bytes in the largest unit that leaves a whole number before the point."""
+    amount, units = float(count), ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1024 and len(units) > 1:
+        amount, units = amount / 1024, units[1:]
+    return f"{amount:.0f} {units[0]}" if amount >= 100 or units[0] == "bytes" else f"{amount:.1f} {units[0]}"
+
+
+def _coded(text: str) -> Markup:
+    """What stands between backticks, as code; escapes the rest, unless it is escaped already."""
+    return Markup(_QUOTED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped one step before

@@ -1,38 +1,40 @@
-"""The overview: what is here and how it stands. No patient names or IDs are shown."""
+"""The overview: everything at a glance. No patient names or IDs are shown."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from dicomnode.archive.archive import Archive
-from dicomnode.archive.records import Job, StudyRecord
+from dicomnode.watch.alarms import gather_alarms
+from dicomnode.web.access.guard import NowOf
+from dicomnode.web.api.alarms import body_of, page_of
+from dicomnode.web.api.overview import HourBody, gather_overview
 from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf
-from dicomnode.web.pages.answers import current_jobs
 from dicomnode.web.pages.frame import PagesOf, who
 
-_PAGE = 50
+_WIDTH, _HEIGHT, _GAP = 480.0, 90.0, 3.0
+_SHOWN_STATES = ("waiting", "leased", "failed")
+_MOST_ALARMS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
-    """A title and how many of each state there are."""
+class Column:
+    """A column of the chart of hours, in the view box.
 
-    title: str
-    counts: tuple[tuple[str, int], ...]
+    Attributes:
+        title: The hour and its figures.
+        hour: Of the day, UTC; empty where none is written.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class StudyRow:
-    """A line of the overview."""
-
-    record: StudyRecord
-    jobs: tuple[Job, ...]
+    x: float
+    y: float
+    width: float
+    height: float
+    of: HourBody
+    hour: str
 
 
 def add_overview_route(router: APIRouter) -> None:
@@ -40,41 +42,30 @@ def add_overview_route(router: APIRouter) -> None:
     router.add_api_route("/", overview, methods=["GET"])
 
 
-def overview(
-    request: Request,
-    archive: ArchiveOf,
-    settings: SettingsOf,
-    pages: PagesOf,
-    offset: Annotated[int, Query(ge=0, lt=10**9)] = 0,
-) -> Response:
-    """What is here and how it stands, the latest study first."""
-    records = archive.studies.list(limit=_PAGE + 1, offset=offset)
+def overview(request: Request, archive: ArchiveOf, settings: SettingsOf, pages: PagesOf, now: NowOf) -> Response:
+    """What is in flight, throughput, queue, disk, devices, peers, deliveries and alarms in one screen."""
+    alarms = gather_alarms(archive, settings, now)
+    seen = gather_overview(archive, settings, now, [body_of(alarm) for alarm in alarms])
     content = who(settings) | {
         "receive_port": settings.receive.port,
-        "tiles": _tiles(archive),
-        "studies": [_study_row(archive, record) for record in records[:_PAGE]],
-        "offset": offset,
-        "next_offset": offset + _PAGE if len(records) > _PAGE else None,
+        "seen": seen,
+        "now": now,
+        "alarms": [(alarm, page_of(alarm)) for alarm in alarms],
+        "most_alarms": _MOST_ALARMS,
+        "columns": draw_hours(seen.hours),
+        "chart": (_WIDTH, _HEIGHT),
+        "is_new": not seen.studies,
     }
     return pages.show(request, "overview.html", content)
 
 
-def _tiles(archive: Archive) -> list[Tile]:
-    deliveries: Counter[str] = Counter()
-    for (_, state), count in archive.deliveries.counts().items():
-        deliveries[state] += count
-    models = Counter(deployment.state for deployment in archive.deployments.list())
-    return [
-        _tile("Studies", archive.studies.counts().items()),
-        _tile("Jobs", archive.jobs.counts().items()),
-        _tile("Deliveries", deliveries.items()),
-        _tile("Models", models.items()),
-    ]
-
-
-def _tile(title: str, counts: Iterable[tuple[str, int]]) -> Tile:
-    return Tile(title, tuple((str(state), count) for state, count in sorted(counts)))
-
-
-def _study_row(archive: Archive, record: StudyRecord) -> StudyRow:
-    return StudyRow(record, tuple(current_jobs(archive.jobs.list(record.study_instance_uid))))
+def draw_hours(hours: Sequence[HourBody]) -> list[Column]:
+    """A column for the studies of each hour."""
+    most = max(1, *(hour.studies for hour in hours))
+    width = _WIDTH / len(hours)
+    columns = []
+    for number, hour in enumerate(hours):
+        height = _HEIGHT * hour.studies / most
+        label = f"{hour.start:%H}" if hour.start.hour % 6 == 0 else ""
+        columns.append(Column(number * width, _HEIGHT - height, width - _GAP, height, hour, label))
+    return columns

@@ -7,7 +7,7 @@
 //                                                   data-swap="id id") are loaded anew, and data-done="..." is shown
 "use strict";
 (() => {
-  const PAUSE = 400, SLOW = 30000;
+  const PAUSE = 400, REST = 1500, SLOW = 30000;
   const live = () => [...document.querySelectorAll("[data-live][id]")];
   const names = () => new Set(live().flatMap((part) => part.dataset.live.split(/\s+/).filter(Boolean)));
 
@@ -108,8 +108,7 @@
     timer = 0;
     loading = true;
     try { await loadAnew(parts.filter((part) => part.isConnected)); } catch { /* the node is away: the next event tells */ }
-    loading = false;
-    soon([]);
+    setTimeout(() => { loading = false; soon([]); }, REST);  // a busy node is not asked without pause
   };
 
   // --- Events: only while the page is seen, since a browser has few connections to one host ---

@@ -20,7 +20,6 @@ OTHERS = [language for language in known_languages() if language != ENGLISH]
 # English only: the review of training images, which runs beside the node.
 NOT_TRANSLATED = {
     "review.html",
-    "overview.html",
 }
 _JINJA = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}", re.DOTALL)
 _TRANSLATED = re.compile(r"{%-?\s*trans\b.*?endtrans\s*-?%}", re.DOTALL)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dicomnode.archive import Archive
-from dicomnode.archive.records import DeliveryState, DeploymentState, JobKind, NewEvidence, NewJob
+from dicomnode.archive.records import DeliveryState, JobKind, NewEvidence, NewJob
 from tests.unit.web.conftest import NOW, Client, Store, file_bytes, make_dataset
 
 RESULT = {
@@ -62,13 +62,11 @@ def test_overview_of_an_empty_node_says_what_to_do(client: Client) -> None:
     assert "TESTNODE" in page
 
 
-def test_overview_lists_studies_with_their_state(client: Client, archive: Archive, answered: str) -> None:
-    archive.deployments.approve("lesions", "d" * 64, DeploymentState.LIVE, NOW)
-    page = client.get("/").text
+def test_studies_are_listed_with_their_state(client: Client, answered: str) -> None:
+    page = client.get("/studies").text
     assert 'href="/studies/1.2.1"' in page
     assert 'class="state complete"' in page
-    assert 'class="state done"' in page
-    assert 'class="state live"' in page
+    assert 'class="state findings"' in page
 
 
 def test_study_page_tells_answer_evidence_and_trace(client: Client, answered: str) -> None:
@@ -82,7 +80,7 @@ def test_study_page_tells_answer_evidence_and_trace(client: Client, answered: st
 
 
 def test_pages_escape_and_keep_patients_out(client: Client, answered: str) -> None:
-    for path in ("/", "/studies/1.2.1"):
+    for path in ("/studies", "/studies/1.2.1"):
         page = client.get(path).text
         assert "<b>1</b>" not in page
         assert "Head &lt;b&gt;1&lt;/b&gt;" in page
@@ -105,18 +103,20 @@ def test_evidence_can_be_downloaded(client: Client, answered: str) -> None:
         ("/studies/x", 400),
         ("/evidence/9.9.dcm", 404),
         ("/evidence/passwd", 400),
-        ("/?offset=-1", 400),
+        ("/studies?offset=-1", 400),
+        ("/studies?standing=lost", 400),
+        ("/studies?first=yesterday", 400),
     ],
 )
 def test_what_is_not_here_is_told(client: Client, path: str, status: int) -> None:
     assert client.get(path).status_code == status
 
 
-def test_overview_pages_on(client: Client, store: Store) -> None:
+def test_studies_page_on(client: Client, store: Store) -> None:
     for number in range(51):
         store(study=str(1000 + number))
-    assert 'href="/?offset=50"' in client.get("/").text
-    assert client.get("/", params={"offset": 50}).text.count('href="/studies/') == 1
+    assert 'href="/studies?offset=50"' in client.get("/studies").text
+    assert client.get("/studies", params={"offset": 50}).text.count('href="/studies/') == 1
 
 
 def test_style_sheet_is_served(client: Client) -> None:
