@@ -71,7 +71,10 @@ class AlarmChanges:
 
 def add_event_route(router: APIRouter) -> None:
     """The stream."""
-    router.add_api_route(EVENTS, events, methods=["GET"])
+    content = {EVENT_STREAM: {"schema": {"type": "string"}}}
+    router.add_api_route(
+        EVENTS, events, methods=["GET"], response_class=Response, responses={200: {"content": content}}
+    )
 
 
 async def events(
