@@ -87,7 +87,14 @@ def add_account_api(router: APIRouter) -> None:
     router.add_api_route(one, change_account, methods=["PATCH"], response_model=AccountBody)
     router.add_api_route(f"{one}/password", reset_password, methods=["POST"], response_model=AccountBody)
     router.add_api_route("/api/v1/tokens", list_tokens, methods=["GET"], response_model=list[TokenBody])
-    router.add_api_route("/api/v1/tokens", make_token, methods=["POST"], response_model=TokenBody, status_code=created)
+    router.add_api_route(
+        "/api/v1/tokens",
+        make_token,
+        methods=["POST"],
+        response_model=TokenBody,
+        status_code=created,
+        responses={404: {"description": "There is no such account.", "content": {"application/problem+json": {}}}},
+    )
     router.add_api_route(
         "/api/v1/tokens/{token_id}", revoke_token, methods=["DELETE"], status_code=HTTPStatus.NO_CONTENT
     )
