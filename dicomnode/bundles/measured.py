@@ -152,19 +152,29 @@ def read_measured(path: Path) -> Measured | None:
     if not file.is_file():
         return None
     try:
+        return read_measured_file(file)
+    except BundleError as error:
+        raise BundleError(f"bundle {path.name}: {Path(EVALUATION).parent}/{error}") from None
+
+
+def read_measured_file(file: Path) -> Measured:
+    """What stands in a file, wherever it lies.
+
+    Raises:
+        BundleError: It cannot be read or is not what it should be.
+    """
+    try:
         with file.open("rb") as stream:
             content = stream.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
-            raise BundleError(f"bundle {path.name}: {EVALUATION} has more than {_MOST_BYTES} bytes")
+            raise BundleError(f"{file.name} has more than {_MOST_BYTES} bytes")
         return _FORM.validate_json(content)
     except OSError as error:
-        raise BundleError(f"bundle {path.name}: {EVALUATION} cannot be read: {error.strerror}") from error
+        raise BundleError(f"{file.name} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise BundleError(
-            f"bundle {path.name}: {EVALUATION}: {where}: {first['msg']}; 'dicomnode evaluate --card' writes it anew"
-        ) from None
+        raise BundleError(f"{file.name}: {where}: {first['msg']}; 'dicomnode evaluate --card' writes it anew") from None
 
 
 def measured_values(measured: Measured) -> dict[str, Any]:

@@ -62,6 +62,9 @@ class WebSettings(Section):
     metrics: Literal["open", "token"] = Field(
         "token", description="Who may read /metrics: whoever may read pages, or everybody that reaches the port."
     )
+    reports: Path | None = Field(
+        None, description="Folder of reports that train and evaluate --report wrote; the page /reports shows them."
+    )
     maximum_request_bytes: int = Field(4 * 1024**3, ge=1024, description="Largest STOW-RS request body.")
     maximum_results: int = Field(
         5000, ge=1, description="Matches of one QIDO-RS answer; a client asks for further ones by offset."

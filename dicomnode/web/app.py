@@ -35,6 +35,7 @@ from dicomnode.web.api.models import add_model_routes
 from dicomnode.web.api.overview import add_overview_api
 from dicomnode.web.api.peers import add_peer_routes
 from dicomnode.web.api.predict import add_predict_routes
+from dicomnode.web.api.reports import add_report_routes
 from dicomnode.web.api.rules import add_rule_routes
 from dicomnode.web.api.settings import add_settings_api
 from dicomnode.web.api.studies import add_studies_api
@@ -60,6 +61,7 @@ from dicomnode.web.pages.models import add_model_pages
 from dicomnode.web.pages.overview import add_overview_route
 from dicomnode.web.pages.peers import add_peer_pages
 from dicomnode.web.pages.predict import add_predict_page
+from dicomnode.web.pages.reports import add_report_pages
 from dicomnode.web.pages.settings import add_settings_route
 from dicomnode.web.pages.studies import add_studies_page
 from dicomnode.web.pages.study import add_study_routes
@@ -105,6 +107,8 @@ _ROUTES = (
     add_peer_routes,
     add_rule_routes,
     add_peer_pages,
+    add_report_routes,
+    add_report_pages,
 )
 
 

@@ -235,6 +235,8 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (200, 206, 304, 406, 416), (MULTIPART, DICOM, OCTET_STREAM, "image/*")
     if path.startswith("/evidence"):
         return (200,), (DICOM,)
+    if path.startswith("/reports/"):
+        return (200, 404), (_HTML, _JSON, "image/*")
     if path.startswith("/login/oidc"):
         return (200, 303, 401, 404, 502), (_HTML,)
     if method == "POST":
@@ -247,6 +249,8 @@ def _schema(media_type: str, path: str, status: int) -> Json:
         return _LIST_OF_DICOM
     if path == DESCRIPTION and media_type == _JSON:
         return {"type": "object", "required": ["openapi", "paths"]}
+    if path.startswith("/reports/") and media_type == _JSON:
+        return {}
     return _OF_MEDIA.get(media_type, {})
 
 
