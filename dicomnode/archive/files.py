@@ -89,6 +89,11 @@ class StagedFile:
             with full_disk_is_refusal():
                 self._file.flush()
 
+    def close(self) -> None:
+        """As `flush`, and let go of the file: nothing more is written to it."""
+        with full_disk_is_refusal():
+            self._file.close()
+
     def discard(self) -> None:
         """Drop what was not taken; harmless afterwards."""
         # The last buffer may not fit on a full disk: the file goes anyway.

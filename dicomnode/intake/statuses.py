@@ -39,6 +39,10 @@ class StudyMismatchError(MismatchError):
     """The data set belongs to another study than the one that the request named."""
 
 
+class StorageClassError(InputError):
+    """The data set is of a SOP class that is not for storage."""
+
+
 class QuotaError(ArchiveFullError):
     """A peer has sent as much as it may for now."""
 
@@ -52,6 +56,7 @@ _ANSWERS: tuple[tuple[type[Exception], Answer], ...] = (
     (OSError, Answer(0xA702, 0xA700, True, "storage failed, try again later")),
     (StudyMismatchError, Answer(0xA900, 0xA900, False, "Study Instance UID is not the one of the request")),
     (MismatchError, Answer(0xA900, 0xA900, False, "data set and command name different objects")),
+    (StorageClassError, Answer(0x0122, 0x0122, False, "SOP class is not for storage")),
     (ConflictError, Answer(0xC111, 0xC111, False, "same SOP Instance UID, other content; kept aside")),
     (IdentityError, Answer(0xC112, 0xC112, False, "patient or study identity contradicts the archive")),
     (NotDicomError, Answer(0xC000, 0xC000, False, "not a readable DICOM data set")),

@@ -39,6 +39,7 @@ def store_stream(
     now: datetime,
     announced: Announced | None = None,
     on_header: Callable[[InstanceHeader], None] | None = None,
+    on_read: Callable[[InstanceHeader], None] | None = None,
 ) -> Stored:
     """Keep an instance that arrives in pieces; when this returns, it survives a power cut.
 
@@ -49,6 +50,7 @@ def store_stream(
         now: Time of arrival.
         announced: What the request said of it.
         on_header: Called before the instance is kept.
+        on_read: Called as soon as it is known what it is, whether it will be kept or not.
 
     Raises:
         NotDicomError: No instance, or a truncated one.
@@ -62,6 +64,8 @@ def store_stream(
             staged.write(chunk)
         staged.flush()
         header = read_header(staged.path)
+        if on_read is not None:
+            on_read(header)
         _require_announced(header, announced or Announced())
         require_whole(staged.path, header.transfer_syntax_uid)
         if on_header is not None:

@@ -183,7 +183,7 @@ def _of_every_operation(method: str, route: APIRoute, right: Right | None) -> Js
 
 def _body(path: str) -> Json:
     if path.startswith(SERVICE):
-        return {MULTIPART: {"schema": _BYTES}}
+        return {MULTIPART: {"schema": _BYTES}, DICOM: {"schema": _BYTES}}
     fields = _FORMS.get(path, {})
     # A browser's form carries the token of its page besides; a program that shows a token needs none.
     return {_FORM: {"schema": {"type": "object", "properties": {**fields, "csrf": _TEXT}, "required": list(fields)}}}

@@ -1,11 +1,15 @@
-"""STOW-RS: store instances (PS3.18 10.5). The body is read as it arrives and never held as a whole."""
+"""STOW-RS: store instances (PS3.18 10.5). The body is read as it arrives and never held as a whole.
+
+It is a multipart message of files, one file alone, or metadata in JSON with their bulk data.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from typing import TypeAlias
 
 from anyio import CapacityLimiter, fail_after, from_thread, to_thread
 from fastapi import APIRouter, Request
@@ -15,7 +19,8 @@ from starlette.requests import ClientDisconnect
 
 from dicomnode.archive.archive import Archive
 from dicomnode.archive.records import Origin, Way
-from dicomnode.intake.stow import StowOutcome, parse_content_type, parse_multipart, store_instances
+from dicomnode.intake.stow import Part, StowOutcome, parse_content_type, parse_multipart, store_instances
+from dicomnode.intake.stow_metadata import store_metadata
 from dicomnode.web.dicomweb.addresses import SERVICE, STUDY, ArchiveOf, SettingsOf, check_uids
 from dicomnode.web.dicomweb.media import DICOM, DICOM_JSON, MULTIPART, require_json
 
@@ -40,9 +45,9 @@ async def store(request: Request, archive: ArchiveOf, settings: SettingsOf, stud
     check_uids(*([study_uid] if study_uid else []))
     require_json(request)
     await to_thread.run_sync(archive.space.require)  # 503 before a body is sent in vain
-    boundary = _boundary(request)
+    read = _reader(request)
     body = RequestBody(request, settings.web.maximum_request_bytes, settings.receive.network_timeout_seconds)
-    work = partial(_store, archive, body, boundary, _origin(request), study_uid)
+    work = partial(read, archive, body, _origin(request), study_uid or None)
     try:
         outcome = await to_thread.run_sync(work, limiter=request.app.state.stow_limiter)
     except ClientDisconnect:
@@ -95,17 +100,40 @@ class RequestBody:
         )
 
 
-def _store(archive: Archive, body: RequestBody, boundary: str, origin: Origin, study_uid: str) -> StowOutcome:
-    return store_instances(archive, parse_multipart(body, boundary), origin, _now, study_uid or None)
+Reader: TypeAlias = Callable[[Archive, RequestBody, Origin, str | None], StowOutcome]
 
 
-def _boundary(request: Request) -> str:
+def _reader(request: Request) -> Reader:
+    """What reads a body of the request's media type.
+
+    Raises:
+        HTTPException: 415.
+    """
     media_type, parameters = parse_content_type(request.headers.get("content-type", ""))
-    if media_type != MULTIPART or parameters.get("type", DICOM).lower() != DICOM:
-        raise HTTPException(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f'instances are taken as {MULTIPART}; type="{DICOM}" only'
-        )
-    return parameters.get("boundary", "")
+    kind, boundary = parameters.get("type", DICOM).lower(), parameters.get("boundary", "")
+    if media_type == DICOM:
+        return _one_file
+    if media_type == MULTIPART and kind == DICOM:
+        return partial(_files, boundary)
+    if media_type == MULTIPART and kind == DICOM_JSON:
+        return partial(_metadata, boundary)
+    raise HTTPException(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f'instances are taken as {MULTIPART}; type="{DICOM}", as {MULTIPART}; type="{DICOM_JSON}" with bulk data, '
+        f"or one alone as {DICOM}",
+    )
+
+
+def _one_file(archive: Archive, body: RequestBody, origin: Origin, study_uid: str | None) -> StowOutcome:
+    return store_instances(archive, [Part({"content-type": DICOM}, iter(body))], origin, _now, study_uid)
+
+
+def _files(boundary: str, archive: Archive, body: RequestBody, origin: Origin, study_uid: str | None) -> StowOutcome:
+    return store_instances(archive, parse_multipart(body, boundary), origin, _now, study_uid)
+
+
+def _metadata(boundary: str, archive: Archive, body: RequestBody, origin: Origin, study_uid: str | None) -> StowOutcome:
+    return store_metadata(archive, parse_multipart(body, boundary), origin, _now, study_uid)
 
 
 def _origin(request: Request) -> Origin:

@@ -8,6 +8,7 @@ import pytest
 from dicomnode.archive import Archive
 from dicomnode.archive.records import QidoQuery
 from dicomnode.archive.space import Space
+from dicomnode.errors import ArchiveError, ArchiveFullError, DicomNodeError, IdentityError, PixelError
 from dicomnode.settings import Settings
 from dicomnode.web.app import create_app
 from tests.unit.web.conftest import Client, file_bytes, make_dataset
@@ -74,9 +75,9 @@ def test_study_of_the_address_counts(client: Client) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        "application/dicom",
+        "application/dicom+json",
         "multipart/form-data; boundary=b0undary",
-        'multipart/related; type="application/dicom+json"; boundary=b',
+        'multipart/related; type="application/dicom+xml"; boundary=b',
         "",
     ],
 )
@@ -114,8 +115,6 @@ def test_unannounced_size_is_limited_while_it_arrives(client: Client) -> None:
 
 
 def test_full_disk_is_503_with_a_word_when(client: Client, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dicomnode.errors import ArchiveFullError
-
     def full(_self: object) -> None:
         raise ArchiveFullError("no space left: free some disk")
 
@@ -163,3 +162,58 @@ def test_a_silent_sender_is_given_up(archive: Archive, settings: Settings) -> No
     client = Client(create_app(archive, impatient))
     answer = client.request("POST", "/dicom-web/studies", content=stalling(), headers={"Content-Type": KIND})
     assert answer.status_code == 408
+
+
+def test_one_file_alone(client: Client, archive: Archive) -> None:
+    content = file_bytes(make_dataset())
+    answer = post(client, content, kind="application/dicom")
+    assert answer.status_code == 200
+    assert uids(answer.json()[STORED]) == ["1.2.1.1.1"]
+    assert post(client, b"", kind="application/dicom").status_code == 409
+    assert kept(archive) == ["1.2.1.1.1"]
+
+
+class _BrokenError(DicomNodeError):
+    """What nobody foresaw."""
+
+
+@pytest.mark.parametrize(
+    ("attributes", "path", "fault", "reason", "status"),
+    [
+        ({"StudyDescription": "other"}, "", None, 0xC111, 409),
+        ({}, "/1.2.9", None, 0xA900, 409),
+        ({"SOPClassUID": "1.2.840.10008.1.1"}, "", None, 0x0122, 409),
+        ({"number": 2}, "", ArchiveFullError("no space left"), 0xA700, 503),
+        ({"number": 2}, "", ArchiveError("the index is busy"), 0xA700, 503),
+        ({"number": 2}, "", OSError("a disk is gone"), 0xA700, 503),
+        ({"number": 2}, "", IdentityError("another patient"), 0xC112, 409),
+        ({"number": 2}, "", PixelError("unsound"), 0xC001, 409),
+        ({"number": 2}, "", _BrokenError("a bug"), 0x0110, 409),
+    ],
+)
+def test_failure_reasons(
+    client: Client,
+    archive: Archive,
+    monkeypatch: pytest.MonkeyPatch,
+    attributes: dict[str, object],
+    path: str,
+    fault: Exception | None,
+    reason: int,
+    status: int,
+) -> None:
+    """PS3.18 I.2.2."""
+    assert post(client, body(file_bytes(make_dataset()))).status_code == 200
+
+    def fail(*_: object) -> None:
+        raise fault or AssertionError
+
+    if fault is not None:
+        monkeypatch.setattr(type(archive.instances), "commit", fail)
+    dataset = make_dataset(**attributes)
+    answer = post(client, body(file_bytes(dataset)), f"/dicom-web/studies{path}")
+    assert answer.status_code == status
+    (item,) = answer.json()[FAILED]["Value"]
+    assert item["00081197"] == {"vr": "US", "Value": [reason]}
+    assert item["00081150"]["Value"] == [dataset.SOPClassUID]
+    assert item["00081155"]["Value"] == [dataset.SOPInstanceUID]
+    assert STORED not in answer.json()
