@@ -116,6 +116,9 @@ _FASTAPI_INVALID = "422"  # what FastAPI answers to wrong input by itself; this 
 _ALWAYS = (400, 421, 429, 500, 503)
 _REFUSALS = (401, 403)
 _WITHOUT_CONTENT = frozenset((204, 303, 304))
+# Of the API, what answers with other things than JSON bodies of its own types
+_EVENT_STREAM = f"{API}/events"
+_UNTYPED = frozenset((DESCRIPTION, _EVENT_STREAM))
 # Of each resource that can be read, as RFC 9110 has them.
 _IMPLIED = frozenset(("HEAD", "OPTIONS"))
 
@@ -133,7 +136,7 @@ def description(request: Request) -> Response:
 def describe(app: FastAPI) -> Json:
     """The description of an application's routes."""
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
-    typed = [route for route in routes if route.path.startswith(f"{API}/") and route.path != DESCRIPTION]
+    typed = [route for route in routes if route.path.startswith(f"{API}/") and route.path not in _UNTYPED]
     whole = get_openapi(title="dicomnode", version=__version__, routes=typed)
     paths: dict[str, Json] = {}
     for route in routes:
@@ -156,7 +159,8 @@ def _typed_operation(method: str, route: APIRoute, known: Json) -> Json:
     right = ROUTES.get((method, route.path))
     responses = {status: answer for status, answer in known["responses"].items() if status != _FASTAPI_INVALID}
     refusals = () if right is Right.OPEN else _REFUSALS
-    for status in (*_ALWAYS, *refusals, *((HTTPStatus.NOT_FOUND.value,) if "{" in route.path else ())):
+    missing = (HTTPStatus.NOT_FOUND.value,) if "{" in route.path or method == "POST" else ()
+    for status in (*_ALWAYS, *refusals, *missing):
         responses.setdefault(str(status), {"description": HTTPStatus(status).phrase, "content": _PROBLEM_CONTENT})
     return known | _of_every_operation(method, route, right) | {"responses": responses}
 
@@ -223,7 +227,7 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (200,), (_JSON,)
     if path == "/metrics":
         return (200,), ("text/plain", "application/openmetrics-text")
-    if path == "/api/v1/events":
+    if path == _EVENT_STREAM:
         return (200, 400), (_EVENTS,)
     if path.startswith(SERVICE) and method == "POST":
         return (200, 202, 406, 408, 409, 413, 415, 503), (DICOM_JSON,)
