@@ -56,6 +56,10 @@ class LoadedModels:
         self._bundles[name] = bundle
         return bundle
 
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the models whose networks are loaded."""
+        return tuple(sorted(self._predictors))
+
     def predictor(self, bundle: Bundle) -> LoadedModel:
         """The bundle's network, loaded and on its device."""
         known = self._predictors.get(bundle.name)

@@ -77,6 +77,10 @@ class Worker:
             if not self.work_once():
                 stop.wait(_IDLE_SECONDS)
 
+    def loaded_models(self) -> tuple[str, ...]:
+        """Names of the models that stay loaded."""
+        return self._models.loaded()
+
     def give_back(self, stop: Event, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         """Once told to stop, give a job that takes too long to finish back, so that nobody waits for its lease."""
         stop.wait()

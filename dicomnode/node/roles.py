@@ -160,8 +160,12 @@ def _audit_parts(settings: Settings, archive: Archive) -> Mapping[str, Part]:
 
 
 def _telling_parts(settings: Settings, archive: Archive) -> Mapping[str, Part]:
-    """What leaves the node beside results: messages to people, times to a collector."""
+    """What is asked and told beside results: echoes, messages to people, times to a collector."""
     parts: dict[str, Part] = {}
+    if settings.watch.echo_minutes > 0:
+        from dicomnode.watch.echoing import EchoRounds
+
+        parts["echoes"] = EchoRounds(archive, settings, now).run
     if settings.notifications:
         from dicomnode.watch.notices.notifier import Notifier
         from dicomnode.watch.notices.sending import send
@@ -206,15 +210,19 @@ def _infer(settings: Settings, archive: Archive) -> Mapping[str, Part]:
     # Read once, when torch loads: waiting threads sleep instead of turning on cores that the listener needs,
     # which halves the CPU time of a prediction on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from dicomnode.inference.device_figures import device_figures
     from dicomnode.inference.devices import choose_device
+    from dicomnode.jobs.device_report import DeviceReport
     from dicomnode.jobs.watchdog import Watchdog
     from dicomnode.jobs.worker import Worker
 
-    choose_device(settings.infer.device)  # a device that is not here is told now, not at the first study
-    worker = Worker(archive, settings, archive.jobs.claim_name(), now)
+    device = choose_device(settings.infer.device)  # one that is not here is told now, not at the first study
+    owner = archive.jobs.claim_name()
+    worker = Worker(archive, settings, owner, now)
     _announce(settings, "infer")
     watchdog = Watchdog(worker, settings.infer.timeout_seconds, partial(os._exit, _TIMED_OUT))
-    return {"worker": worker.run, "give back": worker.give_back, "watchdog": watchdog.run}
+    report = DeviceReport(archive, owner, partial(device_figures, device), worker.loaded_models, now)
+    return {"worker": worker.run, "give back": worker.give_back, "watchdog": watchdog.run, "device": report.run}
 
 
 def _web(settings: Settings, archive: Archive) -> Mapping[str, Part]:
