@@ -17,4 +17,4 @@ class PredictSettings(Section):
     maximum_waiting: int = Field(4, ge=1, description="Requests at once; one is worked on, more are answered with 503.")
     timeout_seconds: float = Field(120.0, gt=0, description="A prediction that takes longer is ended.")
     idle_seconds: float = Field(600.0, gt=0, description="Models are forgotten when nobody asked for so long.")
-    memory_mib: int = Field(8192, ge=1024, description="Memory of the process that predicts, on a CPU.")
+    memory_mib: int = Field(8192, ge=2048, description="Memory of the process that predicts, on a CPU.")

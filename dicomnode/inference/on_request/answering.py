@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dicomnode.bundles import load_bundle
+from dicomnode.dicom.header import read_header
+from dicomnode.dicom.kinds import is_image
 from dicomnode.errors import BundleError, DicomNodeError, describe
 from dicomnode.inference.devices import choose_device
 from dicomnode.inference.files import Problem
 from dicomnode.inference.fitting import is_out_of_memory
 from dicomnode.inference.loaded import LoadedModel, load_model
-from dicomnode.inference.on_request.answers import Values, values_of, values_of_problem
+from dicomnode.inference.on_request.answers import Values, positions, values_of, values_of_problem
 from dicomnode.inference.on_request.files import Files, check_pixels, separate_files
 from dicomnode.inference.on_request.question import Question, Start
 from dicomnode.inference.predict_files import Predicted, predict_pictures, predict_studies
@@ -23,6 +25,19 @@ from dicomnode.inference.predictor import Predictor
 from dicomnode.settings import Settings
 
 _MOST_LOADED = 4
+
+
+def _left(files: Files, told: set[int]) -> Iterator[tuple[int, Problem]]:
+    """Files that no answer names, with their places: silence is no answer."""
+    for place, path in enumerate(files.paths):
+        if place + 1 not in told:
+            yield place, Problem(path, "it was not looked at: " + _why_left(path))
+
+
+def _why_left(path: Path) -> str:
+    if not is_image(read_header(path).sop_class_uid):
+        return "it holds no image"
+    return "it is another copy of an instance, or of a study that was refused"
 
 
 class Answering:
@@ -63,6 +78,8 @@ class Answering:
             (files.paths.index(item.path), self._values(item, files, model, question))
             for item in self._predictions(model, files, question)
         ]
+        told = {number for _, values in answers for number in positions(values)}
+        answers += [(place, values_of_problem(item, files)) for place, item in _left(files, told)]
         answers.sort(key=lambda item: item[0])  # pages of a picture stay in their order
         return {
             "results": [values for _, values in answers],

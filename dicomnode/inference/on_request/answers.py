@@ -17,6 +17,12 @@ from dicomnode.inference.result_json import Value, result_values
 Values = dict[str, Value]
 
 
+def positions(values: Values) -> tuple[int, ...]:
+    """Which files an answer is about, counted from 1."""
+    files = values["files"]
+    return tuple(item for item in files if isinstance(item, int)) if isinstance(files, list) else ()
+
+
 def values_of_problem(problem: Problem, files: Files) -> Values:
     """A file that could not be used."""
     return {

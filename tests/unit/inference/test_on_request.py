@@ -22,7 +22,9 @@ from dicomnode.inference.on_request.answering import Answering
 from dicomnode.inference.on_request.question import Question, Start
 from dicomnode.inference.on_request.wire import receive, send
 from dicomnode.web.api.predict_bodies import FileResult
+from tests.exam_networks import bright_gmic
 from tests.factories import make_instance
+from tests.mammograms import make_exam
 
 START = Start(0, "cpu", 4, False, "NODE", 60.0, 4096)
 Ask = Callable[..., Any]
@@ -180,3 +182,24 @@ def test_messages_arrive_whole_with_their_file() -> None:
         ours.close()
         with pytest.raises(EOFError):
             receive(theirs)
+
+
+def test_an_exam_is_answered_for_each_side_with_its_saliency(make_exam_bundle: Any, tmp_path: Path) -> None:
+    window = {"cc_size": [368, 240], "mlo_size": [368, 240]}
+    bundle = load_bundle(bright_gmic(make_exam_bundle, exam=window))
+    series = make_exam(tmp_path / "exam").series
+    contents = [instance.path.read_bytes() for item in series for instance in item.instances]
+    whole = os.memfd_create("whole")
+    os.write(whole, b"".join([*contents, encoded("PNG")]))
+    lengths = (*map(len, contents), len(encoded("PNG")))
+    question = Question(str(bundle.path), bundle.digest, lengths, 10**8, 60.0, pictures=True)
+    exam, other = Answering(START).answer(question, whole)["answer"]["results"]  # type: ignore[index, call-overload]
+    told = FileResult.model_validate(exam)
+    assert told.files == tuple(range(1, len(contents) + 1))
+    assert told.answer is not None
+    assert {side.laterality.meaning for side in told.answer.sides} == {"Left", "Right"}
+    assert {item.name for side in told.answer.sides for item in side.classes} == {"benign", "malignant"}
+    assert len(told.images) == 4
+    assert {image.map.kind for image in told.images if image.map is not None} == {"saliency"}
+    assert all(image.picture and image.attention for image in told.images)
+    assert (other["outcome"], "names no breast" in other["reason"]) == ("refused", True)
