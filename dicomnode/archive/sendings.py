@@ -109,7 +109,13 @@ def _queue(connection: Connection, uid: str, target: str, now: datetime) -> str:
     elif row.state in _DECIDED:
         return f"it is not sent there: {_DECIDED[DeliveryState(row.state)]}"
     else:
-        values = {"state": DeliveryState.WAITING, "next_attempt_at": now, "updated_at": now, **NO_PROOF}
+        values = {
+            "state": DeliveryState.WAITING,
+            "next_attempt_at": now,
+            "updated_at": now,
+            "proof_status": "",
+            **NO_PROOF,
+        }
         connection.execute(update(tables.deliveries).where(_ROWS.delivery_id == row.delivery_id).values(values))
     trace_delivery(connection, row.delivery_id, "queued", "asked for by hand", now)
     return ""

@@ -126,6 +126,7 @@ def test_outlines_of_script_and_server_are_the_same(open_page: Open, node: SeenN
     drawn = plain.locator(".scroller polygon").first.get_attribute("points")
     label = plain.locator(".scroller svg text").first
     place = (label.get_attribute("x"), label.get_attribute("y"))
+    anchor = label.get_attribute("text-anchor") or ""
     page = open_page(f"/studies/{node.seen.positive}")
     scroller = ready(page)
     for step in ("next", "previous"):
@@ -134,6 +135,7 @@ def test_outlines_of_script_and_server_are_the_same(open_page: Open, node: SeenN
     by_script = scroller.locator("polygon").first.get_attribute("points")
     assert by_script == drawn
     text = scroller.locator("svg text").first
+    expect(text).to_have_attribute("text-anchor", anchor)
     assert [float(text.get_attribute(axis)) for axis in "xy"] == pytest.approx([float(at) for at in place], abs=0.06)
 
 

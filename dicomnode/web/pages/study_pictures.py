@@ -29,6 +29,7 @@ class Outline:
         label: Beside it.
         x: Of the label.
         y: Of the label's base line.
+        anchor: Which end of the label is at ``x``, as SVG calls it.
     """
 
     layer: str
@@ -37,6 +38,7 @@ class Outline:
     label: str
     x: float
     y: float
+    anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +164,14 @@ class Pinboard:
 
 def _outline(region: RegionView, layer: str, tint: int, label: str, size: tuple[int, int]) -> Outline:
     left, top = (min(point[axis] for point in region.points) for axis in (0, 1))
-    bottom = max(y for _, y in region.points)
+    right, bottom = (max(point[axis] for point in region.points) for axis in (0, 1))
     letter = max(size) / _LETTERS
     # Above the outline; where there is no room, below it
     y = top - 0.4 * letter if top > 1.5 * letter else bottom + 1.1 * letter
     points = " ".join(f"{x:g},{y:g}" for x, y in region.points)
-    return Outline(layer, tint, points, label, left, y)
+    # In the right half it ends with the outline, so that it stays in the picture
+    x, anchor = (right, "end") if left + right > size[0] else (left, "start")
+    return Outline(layer, tint, points, label, x, y, anchor)
 
 
 def _key_images(result: ResultView) -> Iterator[ImageView]:

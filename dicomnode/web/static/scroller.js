@@ -21,14 +21,17 @@
   };
 
   // The same places as the page draws without a script.
-  const outline = (region, layer, tint, label, letter) => {
+  const outline = (region, layer, tint, label, slice, letter) => {
     const xs = region.points.map((point) => point[0]), ys = region.points.map((point) => point[1]);
-    const top = Math.min(...ys);
+    const left = Math.min(...xs), right = Math.max(...xs), top = Math.min(...ys), atEnd = left + right > slice.columns;
     const group = make("g", { class: `tint-${tint}`, "data-layer": layer });
     group.classList.toggle("away", hidden.has(layer));
     group.append(
       make("polygon", { points: region.points.map((point) => point.join(",")).join(" ") }),
-      make("text", { x: Math.min(...xs), y: top > 1.5 * letter ? top - 0.4 * letter : Math.max(...ys) + 1.1 * letter }, label),
+      make("text", {
+        x: atEnd ? right : left, y: top > 1.5 * letter ? top - 0.4 * letter : Math.max(...ys) + 1.1 * letter,
+        "text-anchor": atEnd ? "end" : "start",
+      }, label),
     );
     return group;
   };
@@ -42,11 +45,11 @@
         for (const region of finding.regions) {
           if (!isOn(region, slice)) continue;
           const label = `${finding.label}: ${finding.score.toFixed(2)}`;
-          shapes.push(outline(region, `r${result.result}-f${finding.number}`, 1 + (finding.number - 1) % TINTS, label, letter));
+          shapes.push(outline(region, `r${result.result}-f${finding.number}`, 1 + (finding.number - 1) % TINTS, label, slice, letter));
         }
       }
       for (const item of result.attention) {
-        if (isOn(item.region, slice)) shapes.push(outline(item.region, `r${result.result}-a`, 0, item.weight.toFixed(2), letter));
+        if (isOn(item.region, slice)) shapes.push(outline(item.region, `r${result.result}-a`, 0, item.weight.toFixed(2), slice, letter));
       }
       for (const heat of result.saliency) {
         if (isOn({ image: heat.image }, slice)) {

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from dicomnode.archive.archive import Archive
 from dicomnode.archive.records import Job, JobKind, JobState, StudyRecord, TraceEntry
-from dicomnode.archive.traces import why_of
 from dicomnode.web.api.study.results import last_jobs
 from dicomnode.web.api.views import View
 from dicomnode.web.languages import marked
@@ -61,9 +60,13 @@ class EventView(View):
 
 
 class WhyView(View):
-    """Why a model ran on the study, or did not; ``ran`` is false if it was not run."""
+    """Why a model ran on the study, or did not; ``ran`` is false if it was not run.
+
+    ``generation`` is that of the last completion, or of the last time that the study ran again, that asked the model.
+    """
 
     model: str
+    generation: int
     ran: bool
     why: str
     state: str
@@ -88,12 +91,17 @@ def story_of(archive: Archive, record: StudyRecord) -> TraceView:
 
 def _models(record: StudyRecord, entries: Sequence[TraceEntry], jobs: Iterable[Job]) -> tuple[WhyView, ...]:
     last = {job.model_name: job for job in last_jobs(jobs)}
-    return tuple(_why(model, text, last.get(model)) for model, text in why_of(record, entries).items())
+    # When a study runs again for one model only, the others are not asked: what they said before holds.
+    routed = (entry for entry in entries if entry.event == "routing" and entry.generation <= record.routed_generation)
+    newest = {entry.model_name or "study": entry for entry in routed}
+    return tuple(_why(model, entry, last.get(model)) for model, entry in sorted(newest.items()))
 
 
-def _why(model: str, text: str, job: Job | None) -> WhyView:
-    ran = job is not None and job.kind is JobKind.INFER and job.state is not JobState.SUPERSEDED
-    return WhyView(model=model, ran=ran, why=text, state="" if job is None else job.state)
+def _why(model: str, entry: TraceEntry, job: Job | None) -> WhyView:
+    asked = job is not None and job.generation == entry.generation
+    ran = job is not None and asked and job.kind is JobKind.INFER and job.state is not JobState.SUPERSEDED
+    state = job.state if job is not None and asked else ""
+    return WhyView(model=model, generation=entry.generation, ran=ran, why=entry.text, state=state)
 
 
 def _received(
