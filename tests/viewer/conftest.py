@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from dicomnode.archive import Archive
+from dicomnode.archive.account_records import Role
+from dicomnode.web.access.accounts import add_account
 from dicomnode.web.viewer.installing import Installed, find_installed
 from tests.peers_fixtures import CHROMIUM, ORTHANC, running_orthanc
+from tests.unit.web.signed_in import PASSWORD, QUICK
 from tests.viewer.cases import Case, brain, broken, exam
-from tests.viewer.ohif import FLAGS, Ohif
+from tests.viewer.ohif import FLAGS, RADIOLOGIST, Ohif
 from tests.viewer.serving import keep, node_with_viewer, settings_of, viewer_on
 
 ALL = "DICOMNODE_TEST_VIEWER"
@@ -38,9 +42,10 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
 
 @pytest.fixture(scope="package")
 def node_url(tmp_path_factory: pytest.TempPathFactory, ohif: Installed, cases: dict[str, Case]) -> Iterator[str]:
-    """The pages of a node that holds the studies."""
-    settings = settings_of(tmp_path_factory.mktemp("node"), ohif)
+    """The pages of a node that holds the studies, and asks who looks at them."""
+    settings = settings_of(tmp_path_factory.mktemp("node"), ohif, accounts=True)
     with Archive.open(settings) as archive:
+        add_account(archive, QUICK, RADIOLOGIST, Role.VIEWER, PASSWORD, datetime.now(UTC), False)
         for case in cases.values():
             keep(archive, case.files)
         with node_with_viewer(archive, settings) as url:

@@ -14,10 +14,12 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
+from tests.browser.conftest import sign_in
 from tests.browser.looking import picture
 
 # Software rendering: WebGL 2 without a graphics card.
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+RADIOLOGIST = "radiologist"
 SIZE = {"width": 1100, "height": 700}
 _LONG, _PATIENT, _IMPATIENT, _OVERLAY = 60_000, 40_000, 6_000, 50
 _PANE = "[data-cy=viewport-pane]"
@@ -110,9 +112,15 @@ class Ohif:
     def picture(self, name: str) -> None:
         picture(self.page, name, self._artefacts)
 
+    def go(self, url: str) -> None:
+        """Go to an address, and sign in where the node asks who is there."""
+        self.page.goto(url)
+        if self.page.locator("main [name=password]").count():
+            sign_in(self.page, RADIOLOGIST)
+
     def open(self, url: str) -> Ohif:
         """Open a study; returns once an image is drawn."""
-        self.page.goto(url)
+        self.go(url)
         self.page.locator(f"{_PANE} canvas").first.wait_for()
         self._wait(self.is_drawn, "an image of the study")
         return self

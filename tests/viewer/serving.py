@@ -28,15 +28,15 @@ _SECONDS = 60
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"})
 
 
-def settings_of(folder: Path, ohif: Installed) -> Settings:
-    """A node without logins that serves the viewer on any port."""
+def settings_of(folder: Path, ohif: Installed, *, accounts: bool = False) -> Settings:
+    """A node that serves the viewer on any port."""
     return Settings.model_validate(
         {
             "node": {"ae_title": "DICOMNODE", "data_dir": folder / "data"},
             "models": {"folder": folder},
             "web": {
                 "port": 0,
-                "accounts": {"required": False},
+                "accounts": {"required": accounts},
                 "viewer": {"folder": ohif.folder.parent, "port": 0},
             },
         }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from dicomnode.web.dicomweb.addresses import SettingsOf, check_uids
 from dicomnode.web.pages.frame import PagesOf, who
@@ -53,7 +52,8 @@ def open_study(request: Request, settings: SettingsOf, pages: PagesOf, study_uid
 
 def _onward(request: Request, settings: SettingsOf, pages: PagesOf, address: str | None) -> Response:
     if address is not None:
-        return RedirectResponse(address, HTTPStatus.SEE_OTHER)
+        # No redirect: after a login it would be the form's doing, and the policy lets forms lead to this origin only.
+        return pages.show(request, "onward.html", who(settings) | {"next": address})
     about = {"command": HOW_TO_GET_IT, "package": f"{NAME} {VERSION}", "licence": LICENCE}
     return pages.show(request, "viewer.html", who(settings) | about)
 
