@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, inspect, select, text
+from sqlalchemy import Connection, Table, insert, inspect, make_url, select, text
 
 from dicomnode.archive import tables
 from dicomnode.archive.contents import recount
@@ -85,11 +86,11 @@ def finish_generated(database_url: str) -> None:
     try:
         with database.write() as connection:
             recount(connection)
-        if not is_sqlite(database_url):
-            with translated(), database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("VACUUM ANALYZE"))
     finally:
         database.close()
+    if not is_sqlite(database_url):
+        with _server(database_url) as connection:
+            connection.execute(text("VACUUM ANALYZE"))
 
 
 def tables_in(database_url: str) -> list[str]:
@@ -102,13 +103,27 @@ def tables_in(database_url: str) -> list[str]:
         database.close()
 
 
-def drop_tables(database_url: str) -> None:
-    """Remove every table of the index with its rows."""
+def make_schema(database_url: str, name: str) -> str:
+    """Make a schema in a PostgreSQL database; gives the URL by which an archive keeps its tables in it."""
+    with _server(database_url) as connection:
+        connection.execute(text(f'CREATE SCHEMA "{name}"'))
+    url = make_url(database_url).update_query_dict({"options": f"-csearch_path={name}"})
+    return url.render_as_string(hide_password=False)
+
+
+def drop_schema(database_url: str, name: str) -> None:
+    """Remove a schema with all that it holds, if it is there."""
+    with _server(database_url) as connection:
+        connection.execute(text(f'DROP SCHEMA IF EXISTS "{name}" CASCADE'))
+
+
+@contextmanager
+def _server(database_url: str) -> Iterator[Connection]:
+    """A connection on which each statement stands for itself."""
     database = Database(database_url)
     try:
-        with database.write() as connection:
-            tables.metadata.drop_all(connection)
-            connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+        with translated(), database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
     finally:
         database.close()
 

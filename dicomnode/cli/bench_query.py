@@ -1,4 +1,4 @@
-"""``dicomnode bench query``: what searches cost on a large archive, and what arrivals cost as it grows."""
+"""``dicomnode bench query``: what searches and arrivals cost on archives of growing size."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dicomnode.web.benchmarks.measuring import Stage, Times
+    from dicomnode.settings import Settings
+    from dicomnode.web.benchmarks.measuring import Size, Times
 
 _LEAST = 1000
+_SCHEMA = "bench_"
 
 
 def add_query_parser(commands: Any) -> None:
     """Add the sub-command."""
-    text = "times of QIDO-RS answers and pages on an archive of generated rows, and of arrivals as it grows"
+    text = "times of QIDO-RS answers and pages on an archive of generated rows, and of arrivals"
     parser = commands.add_parser("query", help=text, description=text)
     parser.add_argument(
         "--instances", type=int, default=1_000_000, metavar="N", help="rows of instances (default 1000000)"
@@ -35,22 +37,23 @@ def add_query_parser(commands: Any) -> None:
 
 
 def bench_query(args: argparse.Namespace) -> int:
-    """Measure at a hundredth, a tenth and all of the instances, and print."""
-    from dicomnode.archive.generated import drop_tables
-    from dicomnode.web.benchmarks.measuring import Plan, measure
+    """Measure with a hundredth, a tenth and all of the instances, and print."""
+    from dicomnode.web.benchmarks.measuring import Plan, fill, measure
 
-    plan = Plan(_sizes(args.instances), _at_least(args.repeats, 1, "--repeats"))
-    with tempfile.TemporaryDirectory(prefix="dicomnode-bench-") as folder, _progress() as progress:
-        settings = _settings(Path(folder), _empty(args.database_url))
-        try:
-            stages = list(measure(settings, plan, progress))
-        finally:
-            if args.database_url:
-                drop_tables(args.database_url)
+    sizes, plan = _sizes(args.instances), Plan(_at_least(args.repeats, 1, "--repeats"))
+    with (
+        tempfile.TemporaryDirectory(prefix="dicomnode-bench-") as folder,
+        _databases(args.database_url, sizes) as urls,
+        _progress() as progress,
+    ):
+        archives = {size: _settings(Path(folder) / str(size), urls[size]) for size in sizes}
+        for size, settings in archives.items():
+            fill(settings, size, plan, progress)
+        measured = measure(archives, plan, progress)
     if args.json:
-        print(json.dumps({"index": _index(args.database_url), "stages": [asdict(stage) for stage in stages]}, indent=2))
+        print(json.dumps({"index": _index(args.database_url), "sizes": [asdict(size) for size in measured]}, indent=2))
         return 0
-    for line in _lines(args.database_url, stages):
+    for line in _lines(args.database_url, measured):
         print(line)
     return 0
 
@@ -68,29 +71,36 @@ def _at_least(value: int, least: int, option: str) -> int:
     return value
 
 
-def _empty(url: str) -> str:
-    """The URL, once it is sure that nothing is lost by using it.
+@contextmanager
+def _databases(url: str, sizes: tuple[int, ...]) -> Iterator[dict[int, str]]:
+    """A URL for each archive: of a schema in an empty PostgreSQL database, or an empty one for SQLite.
 
     Raises:
         UsageError: The database holds something.
     """
-    from dicomnode.archive.generated import tables_in
+    from dicomnode.archive.generated import drop_schema, make_schema, tables_in
     from dicomnode.errors import UsageError
 
-    if url and (found := tables_in(url)):
+    if not url:
+        yield dict.fromkeys(sizes, "")
+        return
+    if found := tables_in(url):
         raise UsageError(
-            f"--database-url: the database holds {len(found)} table(s), such as {found[0]}: give an empty one,"
-            " since all is removed from it in the end"
+            f"--database-url: the database holds {len(found)} table(s), such as {found[0]}: give an empty one"
         )
-    return url
+    try:
+        yield {size: make_schema(url, f"{_SCHEMA}{size}") for size in sizes}
+    finally:
+        for size in sizes:
+            drop_schema(url, f"{_SCHEMA}{size}")
 
 
-def _settings(folder: Path, url: str) -> Any:
+def _settings(folder: Path, url: str) -> Settings:
     from dicomnode.settings import Settings
 
     return Settings.model_validate(
         {
-            "node": {"data_dir": folder / "data"},
+            "node": {"data_dir": folder},
             "archive": {"database_url": url},
             "models": {"folder": folder},
             "web": {"port": 0, "requests_per_minute": 10**7, "accounts": {"required": False}},
@@ -112,22 +122,24 @@ def _index(url: str) -> str:
     return "PostgreSQL" if url else "SQLite"
 
 
-def _lines(url: str, stages: list[Stage]) -> Iterator[str]:
-    last = stages[-1]
+def _lines(url: str, measured: list[Size]) -> Iterator[str]:
+    last = measured[-1]
     yield f"{_index(url)}, {last.instances:,} instances in {last.studies:,} studies; answers over HTTP, milliseconds"
     yield ""
-    yield f"{'':40} {'requests':>8} {'p50':>8} {'p95':>8} {'p99':>8}"
+    yield f"{'':40} {'requests':>8} {'p50':>8} {'p95':>8} {'p99':>8} {'CPU, p50':>9}"
     yield from map(_row, (*last.times, last.searches))
     yield ""
-    yield "as the archive grows"
-    yield f"{'instances':>12} {'arrivals/s':>11} {'completion, ms':>15} {'searches for studies, p50':>26} {'p95':>8}"
-    for stage in stages:
+    yield "as the archive grows, milliseconds"
+    yield f"{'instances':>12} {'an arrival':>11} {'completion':>11} {'searches for studies, p50':>26} {'p95':>8}"
+    for size in measured:
         yield (
-            f"{stage.instances:>12,} {stage.arrivals_per_second:>11.0f} {stage.completion:>15.1f}"
-            f" {stage.searches.p50:>26.1f} {stage.searches.p95:>8.1f}"
+            f"{size.instances:>12,} {size.arrival:>11.1f} {size.completion:>11.1f}"
+            f" {size.searches.p50:>26.1f} {size.searches.p95:>8.1f}"
         )
-    yield "arrivals: of one sender, 2 kB each, stored durably; median of batches"
+    yield "an arrival: of an instance of 2 kB, until it is durable; completion: of a study; medians"
+    yield "CPU: of client and web role together, without a database server's"
 
 
 def _row(times: Times) -> str:
-    return f"{times.name:40} {times.requests:>8} {times.p50:>8.1f} {times.p95:>8.1f} {times.p99:>8.1f}"
+    values = f"{times.p50:>8.1f} {times.p95:>8.1f} {times.p99:>8.1f} {times.cpu:>9.1f}"
+    return f"{times.name:40} {times.requests:>8} {values}"

@@ -1,15 +1,17 @@
-"""Times of answers, and of arrivals while the archive grows."""
+"""Times of answers and of arrivals, on archives of several sizes."""
 
 from __future__ import annotations
 
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 import requests
@@ -18,18 +20,20 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.archive.archive import Archive
 from dicomnode.archive.generated import add_generated, finish_generated
-from dicomnode.archive.records import Origin, Way
+from dicomnode.archive.records import Origin, SeriesRecord, Way
 from dicomnode.dicom.header import read_header
 from dicomnode.dicom.part10 import part10_preamble
 from dicomnode.errors import DicomNodeError
 from dicomnode.settings import Settings
 from dicomnode.web.benchmarks.archives import generated_studies
-from dicomnode.web.benchmarks.searches import SEARCHES, Search, some_series
+from dicomnode.web.benchmarks.searches import SEARCHES, Asked, Search, some_series
 from dicomnode.web.server import serve_web
 
 _CR = "1.2.840.10008.5.1.4.1.1.1"
 _START_SECONDS = 30.0
+_PATIENCE_SECONDS = 120.0
 _BATCH = 25  # arrivals that are timed together
+Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Times:
         p50: Half of the answers took no longer.
         p95: 95 % of them.
         p99: 99 % of them.
+        cpu: What half of them cost this process at most, the client's work and the web role's.
     """
 
     name: str
@@ -51,16 +56,17 @@ class Times:
     p50: float
     p95: float
     p99: float
+    cpu: float
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Size:
     """What an archive of some size costs.
 
     Attributes:
         instances: Rows of instances.
         studies: Rows of studies.
-        arrivals_per_second: Instances of 2 kB that one sender's process stored durably, median of batches.
+        arrival: Milliseconds that it took to store an instance of 2 kB durably, median of batches.
         completion: Milliseconds to find and complete an open study, median.
         searches: All searches for studies together.
         times: Each kind of request.
@@ -68,7 +74,7 @@ class Stage:
 
     instances: int
     studies: int
-    arrivals_per_second: float
+    arrival: float
     completion: float
     searches: Times
     times: tuple[Times, ...]
@@ -79,94 +85,106 @@ class Plan:
     """What to measure.
 
     Attributes:
-        instances: Sizes of the archive, each larger than the one before.
         repeats: Requests of each kind.
-        arrivals: Instances that arrive at each size.
-        seed: The same one makes the same archive and the same requests.
+        batches: Of arrivals.
+        seed: The same one makes the same archives and the same requests.
     """
 
-    instances: tuple[int, ...]
     repeats: int = 100
-    arrivals: int = 500
+    batches: int = 20
     seed: int = 1
 
 
-def measure(settings: Settings, plan: Plan, progress: Callable[[str, int, int], None]) -> Iterator[Stage]:
-    """Grow an archive and measure it at each size.
+@dataclass(slots=True)
+class _Measured:
+    """An archive, and what was measured on it so far."""
+
+    instances: int
+    archive: Archive
+    url: str
+    series: list[SeriesRecord]
+    arrivals: list[float]
+    completions: list[float]
+    taken: dict[Search, list[tuple[float, float]]]
+
+    def size(self) -> Size:
+        studies = sum(self.archive.studies.counts().values())
+        each = tuple(_times(search.name, taken, search.of_studies) for search, taken in self.taken.items())
+        together = [one for search, taken in self.taken.items() if search.of_studies for one in taken]
+        searches = _times("all searches for studies", together, True)
+        arrival, completion = statistics.median(self.arrivals), statistics.median(self.completions)
+        return Size(self.instances, studies, arrival, completion, searches, each)
+
+
+def fill(settings: Settings, instances: int, plan: Plan, progress: Progress) -> None:
+    """Write the rows of an archive that has none."""
+    Archive.open(settings).close()  # makes the tables
+    held = 0
+    for written in add_generated(settings.database_url, generated_studies(instances, plan.seed)):
+        held += written
+        progress(f"writing {instances:,} rows", held, instances)
+    finish_generated(settings.database_url)
+
+
+def measure(archives: Mapping[int, Settings], plan: Plan, progress: Progress) -> list[Size]:
+    """Measure archives in turns, so that whatever else the machine does meanwhile meets all of them alike.
 
     Args:
-        settings: Of a node without login, whose archive is empty.
+        archives: By their numbers of instances, the settings of nodes without login.
         plan: What to measure.
         progress: Told what is done, how far that is, and how much of it there is.
     """
-    held, first = 0, 0
-    with Archive.open(settings) as archive:
-        for size in plan.instances:
-            for written in add_generated(settings.database_url, generated_studies(size - held, plan.seed, first)):
-                held += written
-                progress("writing rows", held, size)
-            finish_generated(settings.database_url)
-            arrived = _arrive(archive, size, plan.arrivals)
-            first = sum(archive.studies.counts().values())
-            with _web_role(archive, settings) as url:
-                taken = _ask_all(archive, url, plan, progress)
-            yield _stage(size, first, arrived, taken)
-            held += plan.arrivals
-
-
-def _ask_all(
-    archive: Archive, url: str, plan: Plan, progress: Callable[[str, int, int], None]
-) -> list[tuple[Search, list[float]]]:
     random = np.random.default_rng(plan.seed)
-    series = some_series(archive, random)
-    taken: list[tuple[Search, list[float]]] = [(search, []) for search in SEARCHES]
-    with requests.Session() as session:
+    with ExitStack() as stack:
+        measured = []
+        for instances, settings in archives.items():
+            archive = stack.enter_context(Archive.open(settings))
+            series = some_series(archive, random)
+            url = stack.enter_context(_web_role(archive, settings))
+            taken: dict[Search, list[tuple[float, float]]] = {search: [] for search in SEARCHES}
+            measured.append(_Measured(instances, archive, url, series, [], [], taken))
+        for batch in range(plan.batches):
+            for one in measured:
+                _arrive(one, batch)
+            progress("storing", batch + 1, plan.batches)
+        session = stack.enter_context(requests.Session())
         session.trust_env = False
-        # In turns, so that what else the machine does meanwhile meets all of them alike
         for turn in range(plan.repeats):
-            for search, times in taken:
-                asked = search.ask(series[(turn * 7 + len(search.name)) % len(series)], random)
-                started = time.perf_counter()
-                answer = session.get(
-                    url + asked.path,
-                    params=list(asked.parameters),
-                    headers={"Accept": asked.accept, "Accept-Encoding": "identity"},
-                    timeout=60,
-                )
-                times.append((time.perf_counter() - started) * 1000)
-                answer.raise_for_status()
+            for one, search in product(measured, SEARCHES):
+                asked = search.ask(one.series[int(random.integers(len(one.series)))], random)
+                one.taken[search].append(_ask(session, one.url, asked))
             progress("asking", turn + 1, plan.repeats)
+        return [one.size() for one in measured]
+
+
+def _ask(session: requests.Session, url: str, asked: Asked) -> tuple[float, float]:
+    """Milliseconds until the whole answer was there, and of this process's CPU time."""
+    headers = {"Accept": asked.accept, "Accept-Encoding": "identity"}
+    started, used = time.perf_counter(), time.process_time()
+    answer = session.get(url + asked.path, params=list(asked.parameters), headers=headers, timeout=_PATIENCE_SECONDS)
+    taken = (time.perf_counter() - started) * 1000, (time.process_time() - used) * 1000
+    answer.raise_for_status()
     return taken
 
 
-def _stage(size: int, studies: int, arrived: tuple[float, float], taken: list[tuple[Search, list[float]]]) -> Stage:
-    together = [value for search, times in taken if search.of_studies for value in times]
-    each = tuple(_times(search.name, times, search.of_studies) for search, times in taken)
-    return Stage(size, studies, *arrived, _times("all searches for studies", together, True), each)
+def _times(name: str, taken: Sequence[tuple[float, float]], of_studies: bool) -> Times:
+    p50, p95, p99 = (float(value) for value in np.percentile([elapsed for elapsed, _ in taken], (50, 95, 99)))
+    return Times(name, len(taken), of_studies, p50, p95, p99, statistics.median(used for _, used in taken))
 
 
-def _times(name: str, taken: Sequence[float], of_studies: bool) -> Times:
-    p50, p95, p99 = (float(value) for value in np.percentile(taken, (50, 95, 99)))
-    return Times(name, len(taken), of_studies, p50, p95, p99)
-
-
-def _arrive(archive: Archive, size: int, arrivals: int) -> tuple[float, float]:
-    """Let small instances arrive, as many to a study as are timed together; their rate, and the completion's time."""
-    rates, completions = [], []
-    for batch in range(arrivals // _BATCH):
-        study = f"2.25.{size}{batch:04d}"
-        files = [_file(study, place) for place in range(1, _BATCH + 1)]
-        started = time.perf_counter()
-        for data in files:
-            _store(archive, data)
-        stored = time.perf_counter()
-        (waiting,) = archive.studies.open_studies()
-        archive.studies.complete(study, "measured", waiting.arrivals, datetime.now(UTC))
-        archive.jobs.unrouted()
-        completions.append((time.perf_counter() - stored) * 1000)
-        archive.jobs.add_all(study, 1, [], [], datetime.now(UTC))
-        rates.append(_BATCH / (stored - started))
-    return statistics.median(rates), statistics.median(completions)
+def _arrive(one: _Measured, batch: int) -> None:
+    """Let the small instances of a study arrive, and complete it."""
+    study, archive = f"2.25.{one.instances}{batch:04d}", one.archive
+    files = [_file(study, place) for place in range(1, _BATCH + 1)]
+    started = time.perf_counter()
+    for data in files:
+        _store(archive, data)
+    stored = time.perf_counter()
+    (waiting,) = archive.studies.open_studies()
+    archive.studies.complete(study, "measured", waiting.arrivals, datetime.now(UTC))
+    archive.jobs.add_all(*archive.jobs.unrouted()[0], [], [], datetime.now(UTC))
+    one.arrivals.append((stored - started) * 1000 / _BATCH)
+    one.completions.append((time.perf_counter() - stored) * 1000)
 
 
 def _store(archive: Archive, data: bytes) -> None:

@@ -69,8 +69,9 @@ def test_requests_name_what_is_there(tmp_path: Path) -> None:
 def test_the_command_tells_times_at_each_size(capsys: pytest.CaptureFixture[str]) -> None:
     told = arguments("--instances", "1000", "--repeats", "1")
     assert told.run(told) == 0
-    (stage,) = json.loads(capsys.readouterr().out)["stages"]
+    (stage,) = json.loads(capsys.readouterr().out)["sizes"]
     assert stage["instances"] == 1000
+    assert stage["arrival"] > 0
     assert [times["name"] for times in stage["times"]] == [search.name for search in SEARCHES]
     assert all(0 < times["p50"] <= times["p95"] <= times["p99"] for times in stage["times"])
     assert stage["searches"]["requests"] == sum(search.of_studies for search in SEARCHES)
