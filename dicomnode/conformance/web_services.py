@@ -97,6 +97,7 @@ def _retrieval() -> Iterator[Block]:
             ("Bulk data", "application/octet-stream, bare or in multipart/related; byte ranges", "uncompressed"),
             ("Metadata", "application/dicom+json", ""),
             ("Rendered, thumbnail", "image/jpeg, image/png, image/gif (moving for frames of one image)", ""),
+            ("Rendered documents", "SR: text/html, text/plain; encapsulated PDF: application/pdf", ""),
         ),
     )
     yield Paragraph(
@@ -108,7 +109,7 @@ def _retrieval() -> Iterator[Block]:
     yield Paragraph(
         "Pictures are rendered with the image's own VOI LUT or window, else from its range of values. Query "
         "parameters: window (linear, linear-exact, sigmoid), viewport, quality. annotation and iccprofile have no "
-        "effect, which a Warning says. Presentation states and documents are not rendered."
+        "effect, which a Warning says. Presentation states are not applied."
     )
 
 

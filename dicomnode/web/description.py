@@ -235,6 +235,8 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (200, 406), (DICOM_JSON,)
     if path.endswith("/metadata"):
         return (200, 304, 406), (DICOM_JSON,)
+    if path.startswith(SERVICE) and path.endswith(("/rendered", "/thumbnail")):
+        return (200, 304, 406), (MULTIPART, "image/*", _HTML, "text/plain", "application/pdf")
     if path.startswith(SERVICE):
         return (200, 206, 304, 406, 416), (MULTIPART, DICOM, OCTET_STREAM, "image/*")
     if path.startswith("/evidence"):

@@ -20,6 +20,7 @@ from dicomnode.web.dicomweb.found import find, instance_address, tag_of
 from dicomnode.web.dicomweb.media import MULTIPART, accepted, not_acceptable
 from dicomnode.web.dicomweb.multipart import Part, multipart_response, single_response
 from dicomnode.web.dicomweb.pixels import frame_indices
+from dicomnode.web.dicomweb.rendered_documents import rendered_document
 from dicomnode.web.dicomweb.rendering_parameters import rendering_of, warning_headers
 from dicomnode.web.dicomweb.wado import READ, chained
 
@@ -39,8 +40,11 @@ def add_rendered_routes(router: APIRouter) -> None:
 def retrieve_rendered(
     request: Request, archive: ArchiveOf, study_uid: str, series_uid: str = "", sop_uid: str = "", numbers: str = ""
 ) -> Response:
-    """Pictures: one bare, or of several images or frames a part each; of a multi-frame image as GIF they move."""
-    images = _images(find(request, archive, study_uid, series_uid, sop_uid))
+    """Pictures: one bare, or of several images or frames a part each; of a document its words."""
+    found = find(request, archive, study_uid, series_uid, sop_uid)
+    if sop_uid and not numbers and not found[0].has_pixels:
+        return rendered_document(request, found[0])
+    images = _images(found)
     media_type, in_parts = _form(request, bool(sop_uid))
     rendering = rendering_of(request)
     indices = frame_indices(numbers, images[0].instance.number_of_frames) if numbers else None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from dicomnode.web.dicomweb.multipart import FileRange, Part, collected
 from tests.unit.web.conftest import Client, Store, file_bytes
 
 STUDY = "/dicom-web/studies/1.2.1"
@@ -129,6 +132,18 @@ def test_long_pieces_are_compressed_whole(client: Client, store: Store) -> None:
     answer = client.get(f"{STUDY}/metadata", headers={"Accept-Encoding": "gzip"})
     assert [item["00204000"]["Value"] for item in answer.json()] == [["x" * 10_000]] * 8
     assert len(answer.content) > 80_000
+
+
+def test_files_are_given_out_in_pieces(tmp_path: Path) -> None:
+    """Whatever their size; one that is shorter than it was ends the answer."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(256)) * 20_000)
+    parts = [Part("application/dicom", "here", FileRange(path, 0, 5_120_000))] * 3
+    sizes = [len(piece) for piece in collected(piece for part in parts for piece in part.pieces())]
+    assert sum(sizes) == 3 * 5_120_000
+    assert max(sizes) <= 2 * 1024 * 1024
+    with pytest.raises(EOFError):
+        list(FileRange(path, 5_000_000, 200_000).pieces())
 
 
 def test_options_name_the_methods(client: Client) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from httpx import Response
 from PIL import Image
+from pydicom.dataset import Dataset
 
 from dicomnode.archive import Archive
 from tests.unit.web.conftest import Client, Store, file_bytes, keep, make_dataset
@@ -170,3 +171,50 @@ def test_what_cannot_be_decoded_is_told_by_status(client: Client, archive: Archi
     keep(archive, file_bytes(make_dataset(PixelData=b"\0" * 10)))
     assert client.get(f"{INSTANCE}/rendered").status_code == 406
     assert client.get(f"{STUDY}/rendered").status_code == 406
+
+
+def report() -> Dataset:
+    """A structured report of one number."""
+    unit, number, root = make_item("mm", "UCUM", "millimeter"), Dataset(), make_dataset(Modality="SR")
+    for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated"):
+        delattr(root, keyword)
+    root.ValueType, root.ConceptNameCodeSequence = "CONTAINER", [make_item("126000", "DCM", "Report <b>")]
+    number.ValueType, number.RelationshipType = "NUM", "CONTAINS"
+    number.ConceptNameCodeSequence = [make_item("81827009", "SCT", "Diameter")]
+    measured = Dataset()
+    measured.NumericValue, measured.MeasurementUnitsCodeSequence = "12.5", [unit]
+    number.MeasuredValueSequence = [measured]
+    root.ContentSequence = [number]
+    return root
+
+
+def make_item(value: str, scheme: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return item
+
+
+def test_a_report_is_rendered_as_text(client: Client, archive: Archive) -> None:
+    keep(archive, file_bytes(report()))
+    page = client.get(f"{INSTANCE}/rendered")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h1>Report &lt;b&gt;</h1>" in page.text
+    assert "<li>Diameter: 12.5 mm</li>" in page.text
+    plain = client.get(f"{INSTANCE}/rendered", headers={"Accept": "text/plain, text/html;q=0.5"})
+    assert plain.text == "Report <b>\n  Diameter: 12.5 mm"
+    assert client.get(f"{INSTANCE}/rendered", headers={"If-None-Match": page.headers["etag"]}).status_code == 304
+    assert client.get(f"{INSTANCE}/rendered", headers={"Accept": "image/jpeg"}).status_code == 406
+    assert client.get(f"{INSTANCE}/thumbnail").status_code == 404
+
+
+def test_an_encapsulated_document_comes_out_and_other_objects_do_not(client: Client, archive: Archive) -> None:
+    document = report()
+    del document.ValueType
+    keep(archive, file_bytes(document))
+    assert client.get(f"{INSTANCE}/rendered").status_code == 404
+    document.SOPInstanceUID = document.file_meta.MediaStorageSOPInstanceUID = "1.2.1.1.2"
+    document.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    document.EncapsulatedDocument, document.EncapsulatedDocumentLength = b"%PDF-1.7 x\0", 10
+    keep(archive, file_bytes(document))
+    answer = client.get(f"{SERIES}/instances/1.2.1.1.2/rendered")
+    assert (answer.headers["content-type"], answer.content) == ("application/pdf", b"%PDF-1.7 x")
