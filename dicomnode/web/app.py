@@ -52,6 +52,7 @@ from dicomnode.web.dicomweb.wado import add_retrieve_routes
 from dicomnode.web.headers import SafetyHeaders
 from dicomnode.web.health import add_health_routes
 from dicomnode.web.metrics.collector import NodeCollector
+from dicomnode.web.metrics.predictions import PredictionFigures
 from dicomnode.web.metrics.requests import CountRequests, RequestFigures
 from dicomnode.web.metrics.route import add_metrics_route
 from dicomnode.web.pages.audit import add_audit_route
@@ -140,6 +141,7 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     app.state.given_out = GivenOut()
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(NodeCollector(archive, settings, clock or _now))
+    app.state.prediction_figures = PredictionFigures(app.state.metrics)
     app.state.bulletin = Bulletin(archive.changes.look, AlarmChanges(archive, settings, clock or _now).look)
     add_error_handlers(app)
     app.add_middleware(KnownHosts, settings=settings.web)

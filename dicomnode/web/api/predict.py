@@ -32,6 +32,7 @@ from dicomnode.web.api.predict_examples import ANSWERS, REQUEST
 from dicomnode.web.auditing import actor_of
 from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf
 from dicomnode.web.dicomweb.stow import RequestBody
+from dicomnode.web.metrics.predictions import PredictionFigures
 from dicomnode.web.predicting.asking import Predictions, Told
 from dicomnode.web.predicting.choices import Choice, Choices
 from dicomnode.web.predicting.upload import Upload, read_upload
@@ -101,8 +102,10 @@ async def predict(
     with predictions.place():
         body = _body(request, settings.predict, settings.receive.network_timeout_seconds)
         work = partial(_predict, request, archive, predictions, settings.predict, choice, query, body)
+        figures = cast(PredictionFigures, request.app.state.prediction_figures)
         try:
-            answer = await to_thread.run_sync(work)
+            with figures.count(choice.bundle.name):
+                answer = await to_thread.run_sync(work)
         except ClientDisconnect:
             raise HTTPException(HTTPStatus.BAD_REQUEST, "the request ended early") from None
     return Response(answer.model_dump_json(), media_type=_JSON)

@@ -55,6 +55,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("dicomnode_job_seconds", _HISTOGRAM, "The last attempt at a job", ("model", "outcome")),
     Metric("dicomnode_answer_seconds", _HISTOGRAM, "From a study's last image to the answer, live work", ("model",)),
     Metric("dicomnode_proof_seconds", _HISTOGRAM, "From a study's last image to proof of delivery", ("target",)),
+    Metric("dicomnode_predictions_total", _COUNTER, "Files shown to a model at this process", ("model", "outcome")),
     Metric("dicomnode_models", _GAUGE, "Approved models", ("state",)),
     Metric("dicomnode_deliveries", _GAUGE, "Deliveries", ("target", "state")),
     Metric("dicomnode_delivery_proofs", _GAUGE, "Deliveries by what is known of their arrival", ("target", "proof")),

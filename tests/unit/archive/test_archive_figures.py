@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from dicomnode.archive import Archive
 from dicomnode.archive.figures import BOUNDS, Figure
 from dicomnode.archive.records import JobKind, NewJob, ProofState
-from tests.archives import at, complete, make_file, open_archive, put
+from tests.archives import at, complete, make_file, put
 from tests.deliveries import queue, send
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    with open_archive(tmp_path) as opened:
-        yield opened
 
 
 def buckets(archive: Archive, figure: Figure) -> dict[tuple[str, ...], list[float]]:

@@ -64,7 +64,8 @@ def test_every_metric_is_told_with_its_labels(busy: Client) -> None:
                 assert set(sample.labels) - {"le"} == set(NAMED[name].labels)
     empty = {name for name in known if not families[name].samples}
     assert empty == {"dicomnode_open_jobs", "dicomnode_models", "dicomnode_notifications_waiting"} | {
-        "dicomnode_notifications_given_up"
+        "dicomnode_notifications_given_up",
+        "dicomnode_predictions_total",
     }
 
 

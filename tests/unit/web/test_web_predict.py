@@ -242,3 +242,12 @@ def test_it_can_be_switched_off(make: Make) -> None:
     assert client.get("/predict").status_code == HTTPStatus.NOT_FOUND
     assert show(client, b"x").status_code == HTTPStatus.NOT_FOUND
     assert 'href="/predict"' not in client.get("/").text
+
+
+def test_predictions_are_counted(make: Make) -> None:
+    client = make()
+    assert show(client, b"one", b"two").status_code == HTTPStatus.OK
+    assert show(client, b"abort").status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    told = client.get("/metrics").text
+    for outcome in ("answered", "failed"):
+        assert f'dicomnode_predictions_total{{model="small",outcome="{outcome}"}} 1.0' in told
