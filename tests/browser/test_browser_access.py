@@ -40,7 +40,8 @@ def test_a_wrong_password_is_told_and_a_right_one_leads_on(open_page: Open, tmp_
 
 def test_login_by_keyboard_alone(open_page: Open) -> None:
     page = open_page("/login", role=None)
-    page.keyboard.type("viewer")  # the first field has the focus
+    expect(page.locator("[name=name]")).to_be_focused()
+    page.keyboard.type("viewer")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
