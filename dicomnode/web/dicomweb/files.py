@@ -8,8 +8,8 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import ImplicitVRLittleEndian
 
+from dicomnode.dicom.parsing import transfer_syntax_of
 from dicomnode.errors import NotFoundError
 from dicomnode.web.dicomweb.dicomjson import JsonDataset, attribute, dataset_to_json, merged
 
@@ -24,8 +24,8 @@ def metadata(path: Path, bulk_address: str) -> JsonDataset:
         path: A stored file.
         bulk_address: Address under which the bulk data of this instance can be had.
     """
-    dataset = dcmread(path, stop_before_pixels=True, defer_size=_DEFERRED_BYTES)
-    syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    dataset = dcmread(path, stop_before_pixels=True, defer_size=_DEFERRED_BYTES, force=True)
+    syntax = transfer_syntax_of(dataset)
     return merged(
         dataset_to_json(dataset, lambda element: f"{bulk_address}/{element}"),
         attribute("AvailableTransferSyntaxUID", syntax),
@@ -42,7 +42,7 @@ def header_attributes(path: Path, tags: Collection[str], bulk_address: str) -> J
         bulk_address: As for `metadata`.
     """
     wanted = [int(tag, 16) for tag in tags]
-    dataset = dcmread(path, stop_before_pixels=True, defer_size=_DEFERRED_BYTES, specific_tags=wanted)
+    dataset = dcmread(path, stop_before_pixels=True, defer_size=_DEFERRED_BYTES, specific_tags=wanted, force=True)
     found = dataset_to_json(dataset, lambda element: f"{bulk_address}/{element}")
     if _PIXEL_DATA in tags:
         found |= {key: element for key, element in metadata(path, bulk_address).items() if key == _PIXEL_DATA}
@@ -60,7 +60,7 @@ def bulk_value(path: Path, element: str) -> bytes:
         NotFoundError: There is no such element, or its value is no bulk data.
     """
     missing = NotFoundError(f"the instance holds no bulk data at {element}")
-    level: Dataset = dcmread(path, defer_size=_DEFERRED_BYTES)
+    level: Dataset = dcmread(path, defer_size=_DEFERRED_BYTES, force=True)
     *steps, last = element.split("/")
     try:
         for tag, item in zip(steps[::2], steps[1::2], strict=True):

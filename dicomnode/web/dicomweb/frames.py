@@ -23,6 +23,7 @@ from pydicom.uid import (
 )
 
 from dicomnode.dicom.decoding import stored_frame_of_file
+from dicomnode.dicom.parsing import transfer_syntax_of
 from dicomnode.dicom.transcoding import encoded_frame
 from dicomnode.errors import NotFoundError, PixelError
 from dicomnode.web.dicomweb.media import OCTET_STREAM
@@ -94,7 +95,7 @@ class StoredFrames:
         Raises:
             PixelError: The frame cannot be decoded, or not encoded so.
         """
-        head = dcmread(self.path, stop_before_pixels=True)
+        head = dcmread(self.path, stop_before_pixels=True, force=True)
         return encoded_frame(head, stored_frame_of_file(self.path, head, index), syntax)
 
     def native_pixels(self) -> FileRange | None:
@@ -102,7 +103,7 @@ class StoredFrames:
         if self.transfer_syntax_uid not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
             return None
         with self.path.open("rb") as file:
-            dcmread(file, stop_before_pixels=True)
+            dcmread(file, stop_before_pixels=True, force=True)
             head = file.read(8 if self.transfer_syntax_uid == ImplicitVRLittleEndian else 12)
             length = int.from_bytes(head[-4:], "little")
             left = self.path.stat().st_size - file.tell()
@@ -119,7 +120,7 @@ class StoredFrames:
 
     def _compressed(self, index: int) -> bytes:
         with self.path.open("rb") as file:
-            dataset = dcmread(file, stop_before_pixels=True)
+            dataset = dcmread(file, stop_before_pixels=True, force=True)
             file.seek(12, 1)  # tag, VR, reserved, undefined length
             offsets = _extended_offsets(dataset)
             return bytes(get_frame(file, index, number_of_frames=self.count, extended_offsets=offsets))
@@ -130,10 +131,10 @@ class StoredFrames:
 
     def _native(self, index: int) -> bytes:
         if self.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
-            whole = dcmread(self.path)  # there is no offset to seek to in a deflated file
+            whole = dcmread(self.path, force=True)  # there is no offset to seek to in a deflated file
             return _cut(BytesIO(whole.PixelData), _frame_bits(whole), index)
         with self.path.open("rb") as file:
-            dataset = dcmread(file, stop_before_pixels=True)
+            dataset = dcmread(file, stop_before_pixels=True, force=True)
             file.seek(8 if self.transfer_syntax_uid == ImplicitVRLittleEndian else 12, 1)
             frame = _cut(file, _frame_bits(dataset), index)
         if self.transfer_syntax_uid == ExplicitVRBigEndian and dataset.BitsAllocated > 8:
@@ -148,10 +149,10 @@ def stored_frames(path: Path) -> StoredFrames:
         NotFoundError: It holds no pixel data.
     """
     with path.open("rb") as file:
-        dataset = dcmread(file, stop_before_pixels=True)
+        dataset = dcmread(file, stop_before_pixels=True, force=True)
     if "Rows" not in dataset or "BitsAllocated" not in dataset:
         raise NotFoundError("the instance holds no pixel data, thus no frames")
-    syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    syntax = transfer_syntax_of(dataset)
     return StoredFrames(path, UID(syntax), int(dataset.get("NumberOfFrames") or 1))
 
 

@@ -29,7 +29,7 @@ def rendered_document(request: Request, held: HeldInstance) -> Response:
         NotFoundError: It is no document either.
         HTTPException: 406, the client takes none of its forms.
     """
-    dataset = dcmread(held.instance.path)
+    dataset = dcmread(held.instance.path, force=True)
     forms = _forms(dataset)
     if not forms:
         raise NotFoundError("this is neither an image nor a document that can be shown, thus it cannot be rendered")

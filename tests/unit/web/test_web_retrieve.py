@@ -181,6 +181,25 @@ def test_document_has_no_frames(client: Client, archive: Archive) -> None:
     assert "7FE00010" not in client.get(f"{INSTANCE}/metadata").json()[0]
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_file_without_preamble_is_given_out_like_any(client: Client, archive: Archive, syntax: str) -> None:
+    dataset = make_dataset()
+    dataset["PixelData"].VR = "OW"
+    buffer = BytesIO()
+    implicit = syntax == ImplicitVRLittleEndian
+    del dataset.file_meta
+    dataset.save_as(buffer, implicit_vr=implicit, little_endian=True)
+    keep(archive, buffer.getvalue())
+    assert client.get(f"{INSTANCE}/metadata").json()[0]["00083002"]["Value"] == [syntax]
+    assert parts(client.get(f"{INSTANCE}/frames/1"))[0][1] == PIXELS.tobytes()
+    assert client.get(f"{INSTANCE}/bulkdata/7FE00010").content == PIXELS.tobytes()
+    assert client.get(f"{INSTANCE}/rendered").status_code == 200
+    accept = {"Accept": f'multipart/related; type="application/dicom"; transfer-syntax={RLELossless}'}
+    assert (
+        dcmread(BytesIO(parts(client.get(INSTANCE, headers=accept))[0][1])).file_meta.TransferSyntaxUID == RLELossless
+    )
+
+
 def test_retrieved_file_reads_as_dicom(client: Client, store: Store) -> None:
     store()
     content = client.get(INSTANCE, headers={"Accept": "application/dicom"}).content
