@@ -67,6 +67,7 @@
     if (!range) return;
     const { study, series } = box.dataset, base = `/api/v1/studies/${study}`;
     const [slices, every] = await Promise.all([json(`${base}/series/${series}/slices`), json(`${base}/findings`)]);
+    if (slices.some((slice) => slice.is_slide)) return;  // few levels, each by its link
     const results = every.filter((result) => result.current && !result.withdrawn);
     const stage = box.querySelector(".stage"), image = box.querySelector("img"), svg = box.querySelector("svg");
     const where = box.querySelector("[data-where]");
