@@ -226,12 +226,13 @@ def _infer(settings: Settings, archive: Archive) -> Mapping[str, Part]:
 
 
 def _web(settings: Settings, archive: Archive) -> Mapping[str, Part]:
+    from dicomnode.node.reviewing import review_of
     from dicomnode.web.access.first_account import make_first_account
     from dicomnode.web.server import serve_web
 
     make_first_account(archive, settings.web, now())
 
     def listen(stop: threading.Event) -> None:
-        serve_web(archive, settings, partial(_announce, settings, "web"), stop)
+        serve_web(archive, settings, partial(_announce, settings, "web"), stop, review_of(settings.web.review))
 
     return {"web server": listen}

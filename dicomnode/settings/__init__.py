@@ -9,7 +9,7 @@ from dicomnode.settings.targets import OutcomeSwitches, PollerSettings, RuleSett
 from dicomnode.settings.telemetry import TelemetrySettings
 from dicomnode.settings.tls import TlsClientSettings, TlsServerSettings
 from dicomnode.settings.watch import WatchSettings
-from dicomnode.settings.web import AccountsSettings, OidcSettings, WebSettings
+from dicomnode.settings.web import AccountsSettings, OidcSettings, ReviewSettings, WebSettings
 from dicomnode.settings.whole import (
     ArchiveSettings,
     CompletionSettings,
@@ -38,6 +38,7 @@ __all__ = [
     "PollerSettings",
     "ReceiveSettings",
     "RetentionSettings",
+    "ReviewSettings",
     "RuleSettings",
     "Section",
     "Settings",

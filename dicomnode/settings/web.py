@@ -47,6 +47,19 @@ class ViewerSettings(Section):
     )
 
 
+class ReviewSettings(Section):
+    """A table of training images that is looked through and corrected at /review."""
+
+    table: Path | None = Field(None, description="The table (CSV); changes go to a copy beside it.")
+    data: Path | None = Field(None, description="Folder of its pictures.")
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.table is None) != (self.data is None):
+            raise ValueError("web.review needs both table and data, or neither")
+        return self
+
+
 class WebSettings(Section):
     """The HTTP listener: DICOMweb, pages, health."""
 
@@ -68,6 +81,9 @@ class WebSettings(Section):
     maximum_request_bytes: int = Field(4 * 1024**3, ge=1024, description="Largest STOW-RS request body.")
     maximum_results: int = Field(
         5000, ge=1, description="Matches of one QIDO-RS answer; a client asks for further ones by offset."
+    )
+    review: ReviewSettings = Field(
+        default_factory=lambda: ReviewSettings.model_validate({}), description="Review of training images."
     )
     tls: TlsServerSettings = Field(default_factory=lambda: TlsServerSettings.model_validate({}), description="HTTPS.")
     accounts: AccountsSettings = Field(

@@ -69,6 +69,7 @@ from dicomnode.web.pages.study import add_study_routes
 from dicomnode.web.predicting.asking import Predictions
 from dicomnode.web.predicting.choices import Choices
 from dicomnode.web.problems import add_error_handlers
+from dicomnode.web.review.app import add_review_routes
 from dicomnode.web.viewer.links import add_viewer_routes
 
 _STATIC = Path(__file__).parent / "static"
@@ -110,6 +111,7 @@ _ROUTES = (
     add_peer_pages,
     add_report_routes,
     add_report_pages,
+    add_review_routes,
 )
 
 
@@ -134,6 +136,7 @@ def create_app(archive: Archive, settings: Settings, clock: Callable[[], datetim
     app.state.settings = settings
     app.state.pages = Pages()
     app.state.viewer_port = None  # whoever listens for the viewer says where
+    app.state.review = None  # whoever knows data sets opens the table
     app.state.shelf = Shelf(settings.models.folder)
     app.state.in_service = InService(archive.answers)
     app.state.stow_limiter = make_limiter()

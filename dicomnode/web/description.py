@@ -42,6 +42,8 @@ _PATH_PARAMETERS: dict[str, Json] = {
     "sop_uid": _UID,
     "numbers": _NUMBERS,
     "delivery_id": _COUNT,
+    "number": _COUNT,
+    "which": {"enum": ["image", "mask", "crop"]},
     "kind": {"enum": ["target", "pacs", "poller"]},
 }
 _SEARCH: dict[str, Json] = {
@@ -188,6 +190,8 @@ def _of_every_operation(method: str, route: APIRoute, right: Right | None) -> Js
 def _body(path: str) -> Json:
     if path.startswith(SERVICE):
         return {MULTIPART: {"schema": _BYTES}, DICOM: {"schema": _BYTES}}
+    if path.startswith("/review/"):
+        return {_JSON: {"schema": {"type": "object"}}}
     fields = _FORMS.get(path, {})
     # A browser's form carries the token of its page besides; a program that shows a token needs none.
     return {_FORM: {"schema": {"type": "object", "properties": {**fields, "csrf": _TEXT}, "required": list(fields)}}}
@@ -243,6 +247,8 @@ def _answers(method: str, path: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (200,), (DICOM,)
     if path.startswith("/reports/"):
         return (200, 404), (_HTML, _JSON, "image/*")
+    if path.startswith("/review/"):
+        return (200, 400, 404, 415), (_JSON, "image/png")
     if path.startswith("/login/oidc"):
         return (200, 303, 401, 404, 502), (_HTML,)
     if method == "POST":
@@ -255,7 +261,7 @@ def _schema(media_type: str, path: str, status: int) -> Json:
         return _LIST_OF_DICOM
     if path == DESCRIPTION and media_type == _JSON:
         return {"type": "object", "required": ["openapi", "paths"]}
-    if path.startswith("/reports/") and media_type == _JSON:
+    if path.startswith(("/reports/", "/review/")) and media_type == _JSON:
         return {}
     return _OF_MEDIA.get(media_type, {})
 

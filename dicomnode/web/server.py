@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
-from threading import Event, Thread
+from threading import Event
 from typing import cast
 
 import uvicorn
@@ -15,21 +15,27 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from dicomnode.archive.archive import Archive
-from dicomnode.errors import SettingsError
 from dicomnode.security.tls import server_context
 from dicomnode.settings import Settings
 from dicomnode.web.api.bulletin import Bulletin
 from dicomnode.web.app import create_app
+from dicomnode.web.listening import listen, stop_when_told
 from dicomnode.web.predicting.asking import Predictions
+from dicomnode.web.review.table import Table
 from dicomnode.web.viewer.installing import find_installed
 from dicomnode.web.viewer.origin import ByPort, create_viewer
 
 _LOG = logging.getLogger(__name__)
 _GRACE_SECONDS = 10
-_LOOK_SECONDS = 0.2
 
 
-def serve_web(archive: Archive, settings: Settings, ready: Callable[[int], None], stop: Event | None = None) -> None:
+def serve_web(
+    archive: Archive,
+    settings: Settings,
+    ready: Callable[[int], None],
+    stop: Event | None = None,
+    review: Callable[[], Table] | None = None,
+) -> None:
     """Serve until told to end, by SIGTERM or SIGINT in the main thread or by ``stop`` in any.
 
     Requests under way may end within some seconds.
@@ -39,6 +45,7 @@ def serve_web(archive: Archive, settings: Settings, ready: Callable[[int], None]
         settings: ``web.host`` and ``web.port`` say where to listen.
         ready: Called with the port once connections are accepted.
         stop: Ends the server.
+        review: Opens the table of training images that is under review; None if there is none.
 
     Raises:
         SettingsError: The address cannot be listened on.
@@ -52,6 +59,7 @@ def serve_web(archive: Archive, settings: Settings, ready: Callable[[int], None]
     with ExitStack() as open_listeners:
         listener = open_listeners.enter_context(listen(host, port, f"web.host {host}, web.port {port}"))
         own = create_app(archive, settings)
+        own.state.review = review
         open_listeners.callback(cast(Predictions, own.state.predictions).close)
         app, listeners = _with_viewer(own, settings, open_listeners)
         server = _Server(_config(app, settings, tls), cast(Bulletin, own.state.bulletin))
@@ -99,39 +107,3 @@ def _config(app: ASGIApp, settings: Settings, tls: ssl.SSLContext | None) -> uvi
         ws="none",
         ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
-
-
-def listen(host: str, port: int, asked: str) -> socket.socket:
-    """A listening TCP socket.
-
-    Args:
-        host: Address.
-        port: 0 chooses a free one.
-        asked: What asked for it, for the message.
-
-    Raises:
-        SettingsError: The address cannot be listened on.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named, since asyncio turns off Nagle's algorithm only then, and each answer would wait 40 ms for the client's ACK
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        # Connections queue from here on, so that "ready" is true before the first one is taken.
-        listener.listen(socket.SOMAXCONN)
-    except OSError as error:
-        listener.close()
-        raise SettingsError(f"{asked}: cannot listen there: {error.strerror}") from error
-    return listener
-
-
-def stop_when_told(server: uvicorn.Server, stop: Event) -> None:
-    """Let an event end a server, from a thread of its own."""
-    Thread(target=_wait_and_stop, args=(server, stop), name="web-stop", daemon=True).start()
-
-
-def _wait_and_stop(server: uvicorn.Server, stop: Event) -> None:
-    while not server.should_exit and not stop.wait(_LOOK_SECONDS):
-        pass
-    server.should_exit = True

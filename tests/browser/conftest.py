@@ -16,6 +16,7 @@ from dicomnode.archive import Archive
 from dicomnode.archive.account_records import Role
 from dicomnode.settings import Settings
 from dicomnode.web.access.accounts import add_account
+from dicomnode.web.review import Table
 from dicomnode.web.server import serve_web
 from tests.browser.looking import DESK, watch
 from tests.peers_fixtures import CHROMIUM
@@ -78,9 +79,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeenNode]:
 class serving:  # noqa: N801  used as a context, like a function
     """Serves an archive's pages while the context is open; gives the URL."""
 
-    def __init__(self, archive: Archive, settings: Settings) -> None:
+    def __init__(self, archive: Archive, settings: Settings, review: Callable[[], Table] | None = None) -> None:
         self._stop, self._ready, self._port = threading.Event(), threading.Event(), 0
-        arguments = (archive, settings, self._listens, self._stop)
+        arguments = (archive, settings, self._listens, self._stop, review)
         self._thread = threading.Thread(target=serve_web, args=arguments, name="seen node")
 
     def __enter__(self) -> str:

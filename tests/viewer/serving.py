@@ -20,7 +20,8 @@ from dicomnode.archive.records import Origin, Way
 from dicomnode.dicom.header import read_header
 from dicomnode.settings import Settings
 from dicomnode.web.app import create_app
-from dicomnode.web.server import listen, serve_web, stop_when_told
+from dicomnode.web.listening import listen, stop_when_told
+from dicomnode.web.server import serve_web
 from dicomnode.web.viewer.installing import Installed
 from dicomnode.web.viewer.origin import ByPath, create_viewer
 

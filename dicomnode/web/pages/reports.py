@@ -34,7 +34,9 @@ def reports_page(request: Request, settings: SettingsOf, pages: PagesOf) -> Resp
         )
         for report in found.reports
     ]
-    return pages.show(request, "reports.html", who(settings) | {"reports": rows, "is_set": found.folder_is_set})
+    table = settings.web.review.table
+    content = {"reports": rows, "is_set": found.folder_is_set, "review": None if table is None else table.name}
+    return pages.show(request, "reports.html", who(settings) | content)
 
 
 def file_of_report(settings: SettingsOf, place: str) -> Response:

@@ -7,9 +7,9 @@ from threading import Event
 
 import uvicorn
 
+from dicomnode.web.listening import listen, stop_when_told
 from dicomnode.web.review.app import create_review_app
 from dicomnode.web.review.table import Table
-from dicomnode.web.server import listen, stop_when_told
 
 
 def serve_review(table: Table, host: str, port: int, ready: Callable[[int], None], stop: Event | None = None) -> None:

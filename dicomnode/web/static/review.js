@@ -3,6 +3,7 @@
 
 const at = (id) => document.getElementById(id);
 const drawing = at("drawing");
+const ROWS = at("bar").dataset.rows, CSRF = at("bar").dataset.csrf;
 let rows = [];
 let row = null;
 let asked = 0;
@@ -10,7 +11,7 @@ let drag = null;
 
 async function request(address, change) {
   const options = change && {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change),
+    method: "POST", headers: { "Content-Type": "application/json", ...(CSRF && { "X-CSRF-Token": CSRF }) }, body: JSON.stringify(change),
   };
   const answer = await fetch(address, options);
   const content = await answer.json();
@@ -25,7 +26,7 @@ function tell(error) {
 
 async function begin() {
   try {
-    rows = await request("/rows");
+    rows = await request(ROWS);
     at("total").textContent = rows.length;
     at("number").max = rows.length;
     await show(Number(location.hash.slice(1)) - 1 || 0);
@@ -39,7 +40,7 @@ async function show(number) {
   const wanted = Math.min(Math.max(number, 0), rows.length - 1);
   const mine = ++asked;
   try {
-    const found = await request(`/rows/${wanted}`);
+    const found = await request(`${ROWS}/${wanted}`);
     if (mine !== asked) return; // the reviewer has gone on
     setDrawing(false);
     put(found);
@@ -105,7 +106,7 @@ async function change(wanted) {
   if (!row) return;
   const mine = ++asked;
   try {
-    const found = await request(`/rows/${row.number}`, wanted);
+    const found = await request(`${ROWS}/${row.number}`, wanted);
     rows[found.number].changed = found.changes.length > 0;
     if (mine === asked) put(found);
     tell(null);

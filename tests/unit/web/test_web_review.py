@@ -10,11 +10,16 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
-from dicomnode.errors import RecipeError, SettingsError
+from dicomnode.archive import Archive
+from dicomnode.errors import NotFoundError, RecipeError, SettingsError
 from dicomnode.learning.data.reviewing import TableReview, open_review
 from dicomnode.learning.data.sources import load_samples
 from dicomnode.learning.recipes.recipe import DataSection
+from dicomnode.node.reviewing import review_of
+from dicomnode.settings import ReviewSettings, Settings
+from dicomnode.web.app import create_app
 from dicomnode.web.review import create_review_app, serve_review
 from dicomnode.web.review.pictures import screen_picture
 from tests.cbis import FAULTY, TABLES, write_cbis
@@ -221,3 +226,36 @@ def test_the_page_is_served_and_ends_when_told(review: TableReview) -> None:
         stop.set()
         server.join()
     assert len(rows) == len(FAULTY)
+
+
+def test_a_node_shows_it_behind_its_login(archive: Archive, settings: Settings, review: TableReview) -> None:
+    app = create_app(archive, settings)
+    client = Client(app)
+    assert client.get("/review").headers["location"].startswith("/reports")
+    assert client.get("/review/rows").status_code == 404
+    app.state.review = lambda: review
+    assert 'data-rows="/review/rows"' in client.get("/review").text
+    row = get(client, "/review/rows/0")
+    mask = row["pictures"]["mask"]["address"]
+    assert mask.startswith("/review/rows/0/mask.png?v=") and client.get(mask).headers["content-type"] == "image/png"
+    changed = client.request("POST", "/review/rows/0", json={"action": "label", "label": "BENIGN"})
+    assert changed.json()["label"] == "BENIGN"
+
+    accounts = settings.web.accounts.model_copy(update={"required": True})
+    web = settings.web.model_copy(update={"accounts": accounts})
+    guarded = create_app(archive, settings.model_copy(update={"web": web}))
+    guarded.state.review = lambda: review
+    assert Client(guarded).get("/review/rows/0").status_code == 401
+    assert Client(guarded).get(mask).status_code == 401
+
+
+def test_a_node_opens_the_table_of_its_settings_when_somebody_looks(cbis: Path) -> None:
+    assert review_of(ReviewSettings.model_validate({})) is None
+    wanted = review_of(ReviewSettings(table=cbis / TABLES[0], data=cbis))
+    assert wanted is not None and wanted().name == TABLES[0] and wanted() is wanted()
+    missing = review_of(ReviewSettings(table=cbis / "none.csv", data=cbis))
+    assert missing is not None
+    with pytest.raises(NotFoundError, match=r"web\.review: .*does not exist"):
+        missing()
+    with pytest.raises(ValidationError, match="both table and data"):
+        ReviewSettings(table=cbis / TABLES[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from dicomnode.web.server import listen
+from dicomnode.web.listening import listen
 
 
 def test_answers_do_not_wait_for_the_clients_acknowledgements() -> None:
