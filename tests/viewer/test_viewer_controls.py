@@ -8,7 +8,7 @@ from tests.viewer.cases import Case
 from tests.viewer.conftest import Address
 from tests.viewer.ohif import Ohif
 
-pytestmark = pytest.mark.viewer
+pytestmark = [pytest.mark.viewer, pytest.mark.timeout(400)]
 
 
 def test_masks_of_another_series_are_seen_to_be_missing(viewer: Ohif, address: Address, cases: dict[str, Case]) -> None:

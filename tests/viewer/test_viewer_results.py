@@ -12,7 +12,7 @@ from tests.viewer.cases import Case
 from tests.viewer.conftest import Address
 from tests.viewer.ohif import Ohif
 
-pytestmark = pytest.mark.viewer
+pytestmark = [pytest.mark.viewer, pytest.mark.timeout(400)]
 
 RED, GREEN = (254, 0, 2), (86, 169, 25)  # the recommended display colours of the first two segments
 ORANGE = (230, 159, 0)  # of outlines in pictures
