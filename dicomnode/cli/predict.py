@@ -41,6 +41,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--allow-code", action="store_true", help="let $ expressions of a bundle from elsewhere run on this machine"
     )
+    parser.add_argument(
+        "--grad-cam", action="store_true", help="with --out: draw where a classifier's answer comes from (Grad-CAM)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -64,43 +67,46 @@ def run(args: argparse.Namespace) -> int:
 
 def _predict(args: argparse.Namespace, settings: Settings, bundle: Bundle, inputs: Inputs) -> Report:
     from dicomnode.cli.predict_report import Report
+    from dicomnode.errors import UsageError
     from dicomnode.inference.files import Problem
     from dicomnode.inference.predict_files import Predicted
 
     total = len(inputs.pictures) + len(inputs.dicom)
+    if args.grad_cam and args.out is None:
+        raise UsageError("--grad-cam draws pictures; say where to with --out DIR")
     with Report(args.out, settings, quiet=args.json, total=total) as report:
         for path in inputs.missing:
             report.fail(Problem(path, f"{path} does not exist; give a DICOM file, a picture, or a folder of them"))
         if not total and not inputs.missing:
             report.fail(Problem(args.paths[0], f"{args.paths[0]} holds neither DICOM files nor pictures"))
-        for item in _results(args, settings, bundle, inputs) if total else ():
+        model = _load(args, settings, bundle) if total else None
+        for item in _results(args, settings, model, inputs) if model is not None else ():
             if isinstance(item, Predicted):
-                _add(report, item)
+                _add(report, item, model if args.grad_cam else None)
             else:
                 report.fail(item)
     return report
 
 
-def _add(report: Report, item: Predicted) -> None:
+def _add(report: Report, item: Predicted, explained_by: LoadedModel | None) -> None:
     from dicomnode.errors import DicomNodeError
     from dicomnode.inference.files import Problem
 
     try:
-        report.add(item)
+        report.add(item, explained_by)
     except DicomNodeError as error:
         report.fail(Problem(item.path, f"{item.path}: no documents written: {error}"))
 
 
 def _results(
-    args: argparse.Namespace, settings: Settings, bundle: Bundle, inputs: Inputs
+    args: argparse.Namespace, settings: Settings, predictor: LoadedModel, inputs: Inputs
 ) -> Iterator[Predicted | Problem]:
     from dicomnode.inference.predict_files import predict_pictures, predict_studies
     from dicomnode.inference.predict_tiles import predict_tile_pictures
     from dicomnode.inference.predictor import Predictor
 
-    predictor = _load(args, settings, bundle)
     created = datetime.now(UTC)
-    tiling = bundle.node.tiling
+    tiling = predictor.bundle.node.tiling
     if isinstance(predictor, Predictor) and tiling is not None:
         yield from predict_tile_pictures(predictor, tiling, inputs.pictures, args.spacing, created)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -16,6 +17,8 @@ from dicomnode.findings import Outcome, Result
 
 if TYPE_CHECKING:
     from dicomnode.inference.files import Problem
+    from dicomnode.inference.loaded import LoadedModel
+    from dicomnode.inference.overlay import Overlay
     from dicomnode.inference.predict_files import Predicted
     from dicomnode.settings import Settings
 
@@ -60,12 +63,12 @@ class Report:
         self._values.append({"path": str(problem.path), "error": problem.text})
         self._progress.advance(self._task)
 
-    def add(self, predicted: Predicted) -> None:
-        """Print a result and write what belongs to it."""
+    def add(self, predicted: Predicted, explained_by: LoadedModel | None = None) -> None:
+        """Print a result and write what belongs to it; with Grad-CAM of a model, if it is given."""
         from dicomnode.inference.result_json import result_values
 
         result = predicted.analysis.result
-        files = self._write(predicted) if self._out is not None else []
+        files = self._write(predicted, explained_by) if self._out is not None else []
         values: dict[str, Value] = {"path": str(predicted.path), **result_values(result), **_boxes(predicted)}
         self._values.append({**values, "files": list(map(str, files))} if self._out is not None else values)
         if result.outcome is Outcome.REFUSED:
@@ -79,23 +82,17 @@ class Report:
         """Every input so far, in order: its result, or its error."""
         return json.dumps(self._values, ensure_ascii=False, indent=2)
 
-    def _write(self, predicted: Predicted) -> list[Path]:
-        from dicomnode.inference.overlay import draw_heat_maps, draw_result
-
+    def _write(self, predicted: Predicted, explained_by: LoadedModel | None) -> list[Path]:
         if self._out is None:
             return []
-        overlays = draw_result(predicted.analysis.result, predicted.analysis.groups)
-        heat_maps = draw_heat_maps(predicted.analysis.result)
-        if not predicted.instances:
-            folder, stem = self._out / "overlays", f"{len(self._values) + 1:05d}-{predicted.path.stem}"
-            names = [f"{stem}.png"] * len(overlays) + [f"{stem}-heat-map.png"] * len(heat_maps)
-        else:
-            folder = self._out / predicted.uid
-            names = [f"image-{overlay.position:04d}.png" for overlay in overlays]
-            names += [f"heat-map-{heat_map.position:04d}.png" for heat_map in heat_maps]
+        folder = self._out / (predicted.uid if predicted.instances else "overlays")
         folder.mkdir(parents=True, exist_ok=True)
         files = self._write_evidence(predicted, folder) if predicted.instances else []
-        for name, overlay in zip(names, (*overlays, *heat_maps), strict=True):
+        for kind, overlay in _drawings(predicted, explained_by):
+            if predicted.instances:
+                name = f"{kind}-{overlay.position:04d}.png"
+            else:
+                name = f"{len(self._values) + 1:05d}-{predicted.path.stem}{'' if kind == 'image' else f'-{kind}'}.png"
             overlay.picture.save(folder / name, compress_level=1)
             files.append(folder / name)
         return files
@@ -106,6 +103,18 @@ class Report:
 
         node = NodeIdentity(self._settings.node.ae_title, __version__)
         return list(write_evidence(predicted.analysis.result, predicted.instances, folder, node))
+
+
+def _drawings(predicted: Predicted, explained_by: LoadedModel | None) -> Iterator[tuple[str, Overlay]]:
+    """Everything that is drawn of a result, with its kind."""
+    from dicomnode.inference.class_maps import draw_class_maps
+    from dicomnode.inference.overlay import draw_heat_maps, draw_result
+
+    result, groups = predicted.analysis.result, predicted.analysis.groups
+    yield from (("image", overlay) for overlay in draw_result(result, groups))
+    yield from (("heat-map", overlay) for overlay in draw_heat_maps(result))
+    if explained_by is not None:
+        yield from (("grad-cam", overlay) for overlay in draw_class_maps(result, groups, explained_by))
 
 
 def _boxes(predicted: Predicted) -> dict[str, Value]:

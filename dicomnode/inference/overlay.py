@@ -62,7 +62,7 @@ def draw_heat_maps(result: Result) -> tuple[Overlay, ...]:
     """
     if result.answer is None:
         return ()
-    threshold, caption = result.answer.threshold, _caption(result)
+    threshold, caption = result.answer.threshold, caption_of(result)
     return tuple(
         Overlay(item.image, number, draw_overlay(_coloured(item.scores, threshold), [], [], caption))
         for number, item in enumerate(result.heat_maps[:_MOST_IMAGES], start=1)
@@ -104,10 +104,16 @@ def _draw(result: Result, image: SourceReference, pixels: npt.NDArray[np.float32
     looked_at = [item for item in result.attention if item.box.image == image]
     outlined += [_points(item.box) for item in looked_at]
     labels += [f"attention {item.weight:.2f}" for item in looked_at]
-    return draw_overlay(to_8_bit(shown), outlined, labels, _caption(result))
+    return draw_overlay(to_8_bit(shown), outlined, labels, caption_of(result))
 
 
-def _caption(result: Result) -> str:
+def carrying_images(result: Result, answer: StudyAnswer) -> tuple[SourceReference, ...]:
+    """As `key_images`, and the others that carried the answer behind them."""
+    return tuple(dict.fromkeys([*key_images(result, answer), *answer.carried_by]))[:_MOST_IMAGES]
+
+
+def caption_of(result: Result) -> str:
+    """Which model said what, and that nobody has verified it."""
     return f"{result.model.name} {result.model.version}: {result.reason} ({_UNVERIFIED})"
 
 

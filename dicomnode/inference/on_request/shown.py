@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dicomnode.findings import Code, HeatMap, Result
+from dicomnode.inference.class_maps import MOST_CLASS_MAPS
 from dicomnode.inference.loaded import LoadedModel
 from dicomnode.inference.network import Detection
 from dicomnode.inference.on_request.drawing import map_shape, map_uri, mask_uri, picture_uri
 from dicomnode.inference.on_request.question import Question
-from dicomnode.inference.overlay import key_images
+from dicomnode.inference.overlay import carrying_images
 from dicomnode.inference.predict_files import Predicted
 from dicomnode.inference.predictor import Predictor
 from dicomnode.inference.result_json import Value
@@ -21,16 +22,13 @@ from dicomnode.study import SourceReference
 
 Values = dict[str, Value]
 
-# Each takes as long as one to three predictions, and somebody waits.
-_MOST_GRAD_CAMS = 4
-
 
 def shown_images(predicted: Predicted, model: LoadedModel, question: Question) -> Iterator[Values]:
     """The images that are worth looking at, the most important first; of a result without answer the first one."""
     result, groups = predicted.analysis.result, predicted.analysis.groups
     images = {image: pixels for group in groups for image, pixels in zip(group.images, group.pixels, strict=True)}
     spacings = {image: group.pixel_spacing for group in groups for image in group.images}
-    chosen = key_images(result, result.answer) if result.answer is not None else tuple(islice(images, 1))
+    chosen = carrying_images(result, result.answer) if result.answer is not None else tuple(islice(images, 1))
     drawing = _Drawing(predicted, model, question)
     for number, image in enumerate(image for image in chosen if image in images):
         pixels, spacing = images[image], spacings[image]
@@ -99,7 +97,7 @@ class _Drawing:
         own = next((item for item in self._result.heat_maps if item.image == image), None)
         if own is not None:
             return _heat_map(own, "saliency" if self._node.exam is not None else "tile_scores")
-        if number < _MOST_GRAD_CAMS and self._question.grad_cam and self._result.answer is not None:
+        if number < MOST_CLASS_MAPS and self._question.grad_cam and self._result.answer is not None:
             return self._grad_cam(pixels)
         return None
 

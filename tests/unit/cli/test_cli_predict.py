@@ -207,3 +207,16 @@ def test_an_exam_of_several_series_is_one_result(
     names = sorted(path.name for path in (out / study).iterdir())
     assert {"answer.dcm", "text.dcm", "lesions.dcm", "image-0001.png", "image-0004.png"} <= set(names)
     assert sorted(Path(path).name for path in result["files"]) == names
+
+
+def test_grad_cam_is_drawn_on_pictures_and_slices(
+    make_bundle: Any, series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, out = str(make_bundle()), tmp_path / "out"
+    assert main(["predict", bundle, str(paint(tmp_path / "a.png")), str(series), "--grad-cam", "--out", str(out)]) == 0
+    assert (out / "overlays" / "00001-a-grad-cam.png").is_file()
+    drawn = sorted((out / "1.2.1").glob("grad-cam-*.png"))
+    assert len(drawn) == 3  # the images that carry the answer
+    assert np.asarray(Image.open(drawn[0])).std(axis=2).max() > 10  # coloured
+    assert main(["predict", bundle, str(series), "--grad-cam"]) == 2
+    assert "--out" in capsys.readouterr().err
