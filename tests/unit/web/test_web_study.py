@@ -42,9 +42,9 @@ def seen(archive: Archive) -> Seen:
     return Filler(archive, datetime.now(UTC)).fill()
 
 
-@pytest.fixture
-def client(archive: Archive, seen: Seen, tmp_path) -> Client:
-    return Client(create_app(archive, settings_in(tmp_path)))
+@pytest.fixture(scope="module")
+def client(archive: Archive, seen: Seen, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(create_app(archive, settings_in(tmp_path_factory.mktemp("app"))))
 
 
 def test_a_study_at_a_glance(client: Client, seen: Seen) -> None:

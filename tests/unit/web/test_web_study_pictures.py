@@ -13,13 +13,13 @@ from pydicom import dcmread
 from dicomnode.archive import Archive
 from dicomnode.archive.records import DeploymentState, JobKind, NewJob, Origin, Way
 from dicomnode.dicom.header import read_header
-from dicomnode.findings import HeatMap, Result
+from dicomnode.findings import Attention, HeatMap, Polygon, Result
 from dicomnode.inference.result_json import result_to_json
 from dicomnode.jobs.publishing import write_answer
 from dicomnode.study import SourceReference
-from tests.evidence_cases import MODEL, answer, positive
-from tests.factories import make_instance, make_slide
-from tests.seen_node import Filler
+from tests.evidence_cases import MODEL, answer, finding, positive
+from tests.factories import make_instance, make_slide, write_instance
+from tests.slides import make_pictures
 from tests.slides import make_slide as make_placed_slide
 from tests.unit.web.conftest import Client, Store
 
@@ -121,12 +121,19 @@ def answered(archive: Archive, study: str, make: Callable[[tuple[SourceReference
     return job.job_id
 
 
-def test_outlines_are_drawn_into_a_picture_where_they_lie(client: Client, archive: Archive) -> None:
-    filler = Filler(archive, datetime.now(UTC))
-    study = filler.fill().positive
-    lesion = client.get(f"/api/v1/studies/{study}/findings").json()[0]["findings"][1]
-    region = lesion["regions"][0]
-    base = f"/api/v1/studies/{study}/images/{region['image']['sop_uid']}/1.png"
+def test_outlines_are_drawn_into_a_picture_where_they_lie(client: Client, archive: Archive, tmp_path) -> None:
+    path = write_instance(make_instance(pixels=np.zeros((96, 96), np.uint16)), tmp_path)
+    keep(archive, dcmread(path))
+    study = str(dcmread(path).StudyInstanceUID)
+    turns = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    circle = np.stack([30 + 6 * np.cos(turns), 60 + 6 * np.sin(turns)], axis=1)
+
+    def make(images: tuple[SourceReference, ...]) -> Result:
+        lesion = finding("Lesion 1", images, contours=(Polygon(images[0], circle),), mask=None)
+        return positive([path], answer=answer(images), findings=(lesion,), images=images)
+
+    answered(archive, study, make)
+    base = f"/api/v1/studies/{study}/images/{dcmread(path).SOPInstanceUID}/1.png"
     plain = shown(client.get(base))
     drawn = shown(client.get(base, params={"overlay": "findings"})).astype(int)
     scale = drawn.shape[0] / plain.shape[0]
@@ -180,6 +187,30 @@ def test_a_heat_map_lies_on_its_slide(client: Client, archive: Archive, tmp_path
     assert f'href="{told["address"]}" x="0" y="0" width="64" height="48"' in page
     assert "slide.png" in page
     assert json.loads(client.get(f"/api/v1/studies/{study}/findings").text)[0]["saliency"][0]["number"] == 1
+
+
+def test_heat_and_attention_lie_on_a_picture(client: Client, archive: Archive, tmp_path) -> None:
+    (path,) = make_pictures(tmp_path, 1, shape=(24, 36))
+    keep(archive, dcmread(path))
+    study = str(dcmread(path).StudyInstanceUID)
+    scores = np.array([[0.0, 0.9]], np.float32)
+    corners = np.array([[3.0, 4.0], [9.0, 4.0], [9.0, 10.0], [3.0, 10.0]])
+
+    def make(images: tuple[SourceReference, ...]) -> Result:
+        heat_map = HeatMap(images[0], scores, (0.0, 0.0), (18.0, 24.0))
+        looked_at = Attention(Polygon(images[0], corners, is_box=True), 0.4)
+        said = answer(images[:1])
+        more = {"heat_maps": (heat_map,), "attention": (looked_at,)}
+        return positive([path], answer=said, findings=(), images=images, **more)
+
+    number = answered(archive, study, make)
+    (told,) = client.get(f"/api/v1/studies/{study}/results/{number}/saliency").json()
+    picture = shown(client.get(told["address"])).astype(int)
+    assert picture.shape == (24, 36, 4)
+    assert (picture[12, 5, 3], picture[12, 30, 3] > 0) == (0, True)
+    page = client.get(f"/studies/{study}").text
+    assert f'href="{told["address"]}" x="0" y="0" width="36" height="24"' in page
+    assert f'class="tint-0" data-layer="r{number}-a"><polygon points="3,4 9,4 9,10 3,10"/>' in page
 
 
 def test_multi_frame_images_are_shown_frame_by_frame(client: Client, archive: Archive) -> None:
