@@ -38,6 +38,13 @@ class GaugeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def instances(self) -> dict[str, int]:
+        """How many instances are kept of each kind."""
+        rows = tables.contents.c
+        query = select(rows.kind, func.sum(rows.held)).group_by(rows.kind).order_by(rows.kind)
+        with self._database.read() as connection:
+            return {kind: int(held) for kind, held in connection.execute(query)}
+
     def open_jobs(self) -> dict[tuple[str, JobState], int]:
         """Jobs that wait or run, by model and state."""
         query = select(_JOBS.model_name, _JOBS.state, func.count())

@@ -108,6 +108,7 @@ def node_settings(port: int, ae_title: str) -> dict[str, Any]:
         "storage": {"refuse_below_mib": 64, "accept_above_mib": 64},
         "infer": {"device": "cpu", "lease_seconds": 3.0, "maximum_attempts": 50},
         "targets": [target | pauses],
+        "watch": {"echo_minutes": 0},  # what a PACS in a mood is asked, a scenario counts
     }
 
 

@@ -41,6 +41,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("dicomnode_role_heartbeat_age_seconds", _GAUGE, "Since one said last that it runs", ("role",)),
     Metric("dicomnode_alarms", _GAUGE, "Alarms that are on", ("kind",)),
     Metric("dicomnode_studies", _GAUGE, "Studies", ("state",)),
+    Metric("dicomnode_instances", _GAUGE, "Instances that are kept, by whatever way they came", ("kind",)),
     Metric("dicomnode_received_instances_total", _COUNTER, "Instances taken by C-STORE, known ones too", ("peer",)),
     Metric("dicomnode_received_bytes_total", _COUNTER, "Their bytes", ("peer",)),
     Metric("dicomnode_received_duplicates_total", _COUNTER, "Those of them that were here already", ("peer",)),

@@ -71,6 +71,7 @@ class NodeCollector(Collector):
     def _intake(self) -> Iterator[Family]:
         studies = self._archive.studies.counts().items()
         yield family("dicomnode_studies", {str(state): count for state, count in studies})
+        yield family("dicomnode_instances", self._archive.gauges.instances())
         tallies = self._archive.gauges.tallies()
         for name, field in _TALLIED.items():
             sums = {_STRANGERS.get(tally.peer, tally.peer): getattr(tally, field) for tally in tallies}

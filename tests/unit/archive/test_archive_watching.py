@@ -12,6 +12,7 @@ from tests.deliveries import STUDY, queue, send
 def test_how_the_node_stands(archive: Archive) -> None:
     queue(archive)
     assert archive.gauges.open_jobs() == {}
+    assert archive.gauges.instances() == {"own": 1, "source": 1}
     assert archive.gauges.oldest_due_job(at(9)) is None
     assert archive.gauges.oldest_waiting_deliveries(("pacs", "other")) == {"pacs": at(0)}
     send(archive, at(5))
