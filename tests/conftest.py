@@ -16,12 +16,13 @@ from dicomnode.web.viewer.installing import find_installed
 from tests.node_fixtures import node_factory
 from tests.peers_fixtures import CHROMIUM, ORTHANC, ORTHANC_DICOMWEB, orthanc, store_scp
 from tests.phi import LogLines, leaks, lines_of_logs, patients_in
-from tests.postgresql import postgresql, program
+from tests.postgresql import index_url, postgresql, program
 from tests.tls import certificates, made_certificates
 from tests.unit.conftest import make_bundle, make_exam_bundle
 
 __all__ = [
     "certificates",
+    "index_url",
     "made_certificates",
     "make_bundle",
     "make_exam_bundle",

@@ -122,3 +122,9 @@ def postgresql() -> Iterator[PostgresqlServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def index_url(request: pytest.FixtureRequest) -> str:
+    """Each test runs on both databases; ``""`` is the node's own SQLite file."""
+    return "" if request.param == "sqlite" else str(request.getfixturevalue("postgresql").new_database())

@@ -48,9 +48,10 @@ def delivered(node, study: str, seconds: float = 150.0) -> list[str]:
     return wait_for(all_arrived, seconds, f"deliveries of {study}\n{node.log[-2000:]}")
 
 
-def test_a_study_by_c_store_comes_back_as_reports(node_factory, make_bundle, store_scp, tmp_path):
+def test_a_study_by_c_store_comes_back_as_reports(node_factory, make_bundle, store_scp, tmp_path, index_url):
     scp = store_scp()
-    node = node_factory({"targets": [target(scp)]}, models=make_bundle().parent, deploy=("small",))
+    settings = {"targets": [target(scp)], "archive": {"database_url": index_url}}
+    node = node_factory(settings, models=make_bundle().parent, deploy=("small",))
     assert echo("127.0.0.1", node.dicom_port, "DICOMNODE", "TEST", 5).answered
     study = send(node, make_series(tmp_path / "in", count=3))
     uids = delivered(node, study)

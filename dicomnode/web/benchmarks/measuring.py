@@ -85,14 +85,17 @@ class Plan:
     """What to measure.
 
     Attributes:
-        repeats: Requests of each kind.
-        batches: Of arrivals.
+        repeats: Requests of each kind; of arrivals a fifth as many batches.
         seed: The same one makes the same archives and the same requests.
     """
 
     repeats: int = 100
-    batches: int = 20
     seed: int = 1
+
+    @property
+    def batches(self) -> int:
+        """Of arrivals, at least one."""
+        return max(1, self.repeats // 5)
 
 
 @dataclass(slots=True)
@@ -139,7 +142,7 @@ def measure(archives: Mapping[int, Settings], plan: Plan, progress: Progress) ->
         measured = []
         for instances, settings in archives.items():
             archive = stack.enter_context(Archive.open(settings))
-            series = some_series(archive, random)
+            series = some_series(archive, random, most=4 * plan.repeats)
             url = stack.enter_context(_web_role(archive, settings))
             taken: dict[Search, list[tuple[float, float]]] = {search: [] for search in SEARCHES}
             measured.append(_Measured(instances, archive, url, series, [], [], taken))

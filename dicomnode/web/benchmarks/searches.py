@@ -142,7 +142,7 @@ SEARCHES = (
 )
 
 
-def some_series(archive: Archive, random: np.random.Generator, most: int = 400) -> list[SeriesRecord]:
+def some_series(archive: Archive, random: np.random.Generator, most: int) -> list[SeriesRecord]:
     """Series of studies from all over the archive."""
     held = sum(archive.studies.counts().values())
     found: list[SeriesRecord] = []

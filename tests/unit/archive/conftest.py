@@ -14,12 +14,6 @@ from dicomnode.errors import ArchiveError
 from tests.archives import open_archive
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def index_url(request: pytest.FixtureRequest) -> str:
-    """Each test runs on both databases; ``""`` is the node's own SQLite file."""
-    return "" if request.param == "sqlite" else str(request.getfixturevalue("postgresql").new_database())
-
-
 @pytest.fixture
 def archive(tmp_path: Path, index_url: str) -> Iterator[Archive]:
     """Whatever a test does to it, its counts are right in the end."""
