@@ -152,7 +152,7 @@
     const page = await read(answer);
     if (!answer.ok) { toast(reasonOf(page) || `${answer.status} ${answer.statusText}`, true); return; }
     const wanted = form.dataset.swap ? form.dataset.swap.split(/\s+/).map((id) => document.getElementById(id)) : live();
-    const here = new URL(answer.url).pathname === location.pathname;
+    const at = new URL(answer.url), here = at.pathname === location.pathname && at.search === location.search;
     for (const part of wanted.filter(Boolean)) if (here && page.getElementById(part.id)) swap(part, page.getElementById(part.id));
     if (!here) await loadAnew(wanted.filter(Boolean));
     toast(form.dataset.done, false);
