@@ -3,7 +3,7 @@
 
 const at = (id) => document.getElementById(id);
 const drawing = at("drawing");
-const ROWS = at("bar").dataset.rows, CSRF = at("bar").dataset.csrf;
+const words = at("bar").dataset, ROWS = words.rows, CSRF = words.csrf;
 let rows = [];
 let row = null;
 let asked = 0;
@@ -56,7 +56,7 @@ function step(direction) {
   let number = row ? row.number + direction : 0;
   while (rows[number] && kind !== "all" && !rows[number][kind]) number += direction;
   if (rows[number]) show(number);
-  else tell(new Error(direction > 0 ? "This was the last row." : "This was the first row."));
+  else tell(new Error(direction > 0 ? words.last : words.first));
 }
 
 function put(found) {
@@ -64,7 +64,7 @@ function put(found) {
   rows[row.number].changed = row.changes.length > 0;
   at("number").value = row.number + 1;
   at("title").textContent = row.title;
-  at("changes").textContent = row.changes.length ? `Changed: ${row.changes.join(", ")}` : "";
+  at("changes").textContent = row.changes.length ? `${words.changed}: ${row.changes.join(", ")}` : "";
   at("notes").replaceChildren(...row.notes.map((note) => {
     const item = document.createElement("li");
     item.textContent = note;

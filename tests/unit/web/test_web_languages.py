@@ -17,10 +17,6 @@ from tests.unit.web.conftest import Client
 WEB = Path(dicomnode.web.__file__).parent
 WATCH = Path(dicomnode.watch.__file__).parent  # alarms are shown on pages too
 OTHERS = [language for language in known_languages() if language != ENGLISH]
-# English only: the review of training images, which runs beside the node.
-NOT_TRANSLATED = {
-    "review.html",
-}
 _JINJA = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}", re.DOTALL)
 _TRANSLATED = re.compile(r"{%-?\s*trans\b.*?endtrans\s*-?%}", re.DOTALL)
 _FIELD = re.compile(r"%\((\w+)\)s")
@@ -62,8 +58,6 @@ def test_no_text_is_missing_or_left_over(language: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((WEB / "templates").glob("*.html")), ids=lambda path: path.name)
 def test_templates_hold_no_words_outside_translation(path: Path) -> None:
-    if path.name in NOT_TRANSLATED:
-        pytest.skip("English only")
     assert list(raw_words(path.read_text(encoding="utf-8"))) == []
 
 
