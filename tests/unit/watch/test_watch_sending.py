@@ -18,6 +18,7 @@ from dicomnode.errors import DicomNodeError
 from dicomnode.settings.notifications import NotificationSettings
 from dicomnode.watch.notices.sending import send
 from dicomnode.watch.notices.wording import Message
+from tests.archives import at, open_archive
 
 MESSAGE = Message("[NODE] brain: positive", "Study 1.2.3.\nNo human has verified it.")
 
@@ -135,3 +136,20 @@ def test_the_command_sends_a_test(tmp_path: Path, hook: HTTPServer, capsys: pyte
     assert main(["notify", "test", "team", "--json", "--settings", str(settings)]) == 1
     assert json.loads(capsys.readouterr().out)["problem"] == "the web hook answered 500"
     assert main(["notify", "test", "nobody", "--settings", str(settings)]) == 2
+
+
+def test_the_command_lists_what_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = tmp_path / "dicomnode.toml"
+    settings.write_text('[node]\ndata_dir = "data"\n')
+    with open_archive(tmp_path / "data") as archive:
+        for subject in ("1.2.3", "1.2.4"):
+            archive.notifications.add("team", "positive", subject, {"study": subject}, at(0), at(0))
+        first, second = archive.notifications.due(["team"], at(0), 9)
+        archive.notifications.sent(first.notification_id, at(1))
+        archive.notifications.failed(second.notification_id, "nobody answers", at(60))
+    assert main(["notify", "list", "--json", "--settings", str(settings)]) == 0
+    newest, oldest = json.loads(capsys.readouterr().out)
+    assert (newest["subject"], newest["sent"], newest["problem"]) == ("1.2.4", None, "nobody answers")
+    assert oldest["sent"] == at(1).isoformat()
+    assert main(["notify", "list", "--settings", str(settings)]) == 0
+    assert "waits: nobody answers" in capsys.readouterr().out
