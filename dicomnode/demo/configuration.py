@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dicomnode.demo.folder import DemoFolder
 from dicomnode.errors import UsageError
+from dicomnode.settings import Settings
 
 NODE, PACS = "node", "pacs"
 NODE_AE_TITLE, PACS_AE_TITLE, MODALITY_AE_TITLE = "DICOMNODE", "DEMOPACS", "DEMOMR"
@@ -54,7 +55,10 @@ url = "http://127.0.0.1:{pacs_web_port}/dicom-web"
     head = (
         f"# The node with its defaults: SQLite, a local folder, whatever device is there.\n{_node(NODE_AE_TITLE, NODE)}"
     )
-    return _write(folder.settings(NODE), head + _LISTENERS + rest + _peer("modality", MODALITY_AE_TITLE))
+    viewer = (
+        f"viewer = {{ folder = {_text(find_viewer())}, port = 0 }}  # once `dicomnode viewer install` put it there\n"
+    )
+    return _write(folder.settings(NODE), head + _LISTENERS + viewer + rest + _peer("modality", MODALITY_AE_TITLE))
 
 
 def find_models(named: Path | None) -> Path:
@@ -68,6 +72,11 @@ def find_models(named: Path | None) -> Path:
         if folder is not None and folder.is_dir():
             return folder.absolute()
     raise UsageError(f"there is no folder of models at {named or beside}: name one with --models")
+
+
+def find_viewer() -> Path:
+    """Where `dicomnode viewer install` puts the viewer when it is called here."""
+    return Settings.model_validate({}).web.viewer.folder.absolute()
 
 
 def _peer(name: str, ae_title: str) -> str:

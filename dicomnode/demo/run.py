@@ -179,6 +179,7 @@ def _collect(
     addresses = (
         ("the node's pages", pages),
         ("its page of the study", f"{pages}/studies/{study_uid}"),
+        ("it in the viewer (`dicomnode viewer install`)", f"{pages}/studies/{study_uid}/viewer"),
         ("why the CT was not processed", f"{pages}/studies/{others[0].StudyInstanceUID}"),
         ("the second PACS, QIDO-RS", f"{service}/studies/{study_uid}/series"),
         ("the second PACS, its page", f"http://{_LOCALHOST}:{pacs.web}/"),

@@ -89,7 +89,7 @@ def test_keep_leaves_both_running_until_interrupted(tmp_path: Path) -> None:
             result = _first_json(process)
             for address in result["addresses"].values():
                 assert requests.get(address, timeout=20).status_code == 200
-            page = requests.get(result["addresses"]["the node's page of the study"], timeout=20).text
+            page = requests.get(result["addresses"]["its page of the study"], timeout=20).text
             assert "brain_mri_lesion_detector" in page
         finally:
             process.send_signal(signal.SIGINT)

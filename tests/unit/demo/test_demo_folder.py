@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.demo.configuration import NODE, PACS, find_models, write_node_settings, write_pacs_settings
+from dicomnode.demo.configuration import NODE, PACS, find_models, find_viewer, write_node_settings, write_pacs_settings
 from dicomnode.demo.folder import prepare_folder
 from dicomnode.errors import UsageError
 from dicomnode.settings import load_settings
@@ -33,6 +33,7 @@ def test_settings_are_valid_and_meet(tmp_path: Path) -> None:
     assert pacs.node.data_dir == folder.data(PACS)
     assert node.node.data_dir == folder.data(NODE)
     assert node.models.folder == models
+    assert node.web.viewer.folder == find_viewer() == Path("viewer").absolute()
     (target,) = node.targets
     assert (target.ae_title, target.host, target.port) == (pacs.node.ae_title, "127.0.0.1", 4242)
     assert target.pacs == node.pacs[0].name
