@@ -27,7 +27,14 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicomnode.dicom.decoding import DECODE_ERRORS, StoredValues, name_of, number_of_frames, stored_frames
+from dicomnode.dicom.decoding import (
+    DECODE_ERRORS,
+    PLUGINS,
+    StoredValues,
+    name_of,
+    number_of_frames,
+    stored_frames,
+)
 from dicomnode.dicom.jpeg_extended import SYNTAXES as EXTENDED_SYNTAXES
 from dicomnode.dicom.parsing import transfer_syntax_of
 from dicomnode.errors import PixelError
@@ -117,6 +124,7 @@ def encoded_frame(head: Dataset, frame: StoredValues, syntax: str) -> bytes:
     try:
         stream = get_encoder(UID(syntax)).encode(
             np.ascontiguousarray(frame),
+            encoding_plugin=_plugin(UID(syntax)),
             rows=frame.shape[0],
             columns=frame.shape[1],
             samples_per_pixel=samples,
@@ -149,9 +157,15 @@ def _rewrite_pixels(dataset: Dataset, wanted: UID) -> None:
         return
     try:
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.compress(wanted, generate_instance_uid=False)
+        dataset.compress(wanted, encoding_plugin=_plugin(wanted), generate_instance_uid=False)
     except DECODE_ERRORS as error:
         raise PixelError(f"{name_of(dataset)}: its pixels cannot be written in transfer syntax {wanted}") from error
+
+
+def _plugin(syntax: UID) -> str:
+    """The fastest encoder that is installed."""
+    available = get_encoder(syntax).available_plugins
+    return next(name for name in PLUGINS if name in available)
 
 
 def _uncompress(dataset: Dataset) -> None:
