@@ -68,14 +68,21 @@ def _number(item: Dataset) -> str:
     measured = item.get("MeasuredValueSequence") or ()
     if not measured:
         return _meaning(item, "NumericValueQualifierCodeSequence") or "no value"
-    unit = _unit(measured[0])
-    return f"{measured[0].get('NumericValue', '')} {unit}".strip()
+    return f"{_plain(str(measured[0].get('NumericValue', '')))} {_unit(measured[0])}".strip()
+
+
+def _plain(number: str) -> str:
+    """Six digits: more were never measured, and decimal strings carry sixteen."""
+    try:
+        return f"{float(number):.6g}"
+    except ValueError:
+        return number
 
 
 def _unit(measured: Dataset) -> str:
     codes = measured.get("MeasurementUnitsCodeSequence") or ()
     unit = str(codes[0].get("CodeValue") or "") if codes else ""
-    return "" if unit == "1" else unit
+    return "" if unit == "1" else unit.strip("{}")  # UCUM writes what is counted in braces
 
 
 def _coordinates(item: Dataset) -> str:

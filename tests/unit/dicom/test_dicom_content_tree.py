@@ -44,6 +44,8 @@ def image(frame: int | None) -> Dataset:
         (item("CODE", ConceptCodeSequence=[code("Mass")]), "Mass"),
         (number("28.3", "mm"), "28.3 mm"),
         (number("0.87", "1"), "0.87"),
+        (number("15746.4000000000", "mm3"), "15746.4 mm3"),
+        (number("256.0", "{pixels}"), "256 pixels"),
         (item("NUM", NumericValueQualifierCodeSequence=[code("Not a number")]), "Not a number"),
         (item("UIDREF", UID="1.2"), "1.2"),
         (item("SCOORD", GraphicType="POLYLINE", GraphicData=[0.0, 0, 4, 0, 4, 4, 0, 0]), "POLYLINE, 4 points"),
