@@ -34,8 +34,12 @@ def main() -> None:
 
 def _serve(connection: socket.socket, start: Start) -> None:
     # Already now: the first question may come while torch is imported.
+    from PIL import Image
+
     from dicomnode.inference.on_request.answering import Answering
 
+    # Every picture is measured against predict.maximum_megapixels before it is decoded.
+    Image.MAX_IMAGE_PIXELS = None
     _bound_memory(start)
     answering = Answering(start)
     while select.select([connection], [], [], start.idle_seconds)[0]:

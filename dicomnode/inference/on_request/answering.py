@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from dicomnode.inference.predictor import Predictor
 from dicomnode.settings import Settings
 
 _MOST_LOADED = 4
+# Pictures of more images would make an answer of hundreds of megabytes, and their Grad-CAM take minutes.
+_MOST_SHOWN = 48
 
 
 def _left(files: Files, told: set[int]) -> Iterator[tuple[int, Problem]]:
@@ -74,10 +77,13 @@ class Answering:
         begun = time.perf_counter()
         model = self._model(question)
         loaded = time.perf_counter()
-        answers = [
-            (files.paths.index(item.path), self._values(item, files, model, question))
-            for item in self._predictions(model, files, question)
-        ]
+        answers: list[tuple[int, Values]] = []
+        shown = 0
+        for item in self._predictions(model, files, question):
+            drawn = question if shown < _MOST_SHOWN else replace(question, pictures=False, grad_cam=False, masks=False)
+            values = self._values(item, files, model, drawn)
+            shown += len(images) if isinstance(images := values["images"], list) else 0
+            answers.append((files.paths.index(item.path), values))
         told = {number for _, values in answers for number in positions(values)}
         answers += [(place, values_of_problem(item, files)) for place, item in _left(files, told)]
         answers.sort(key=lambda item: item[0])  # pages of a picture stay in their order

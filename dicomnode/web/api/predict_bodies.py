@@ -35,8 +35,8 @@ class PredictQuery(Body):
         max_length=200,
         description="Class that Grad-CAM is wanted of; else the strongest one.",
     )
-    grad_cam: bool = Field(default=True, description="Whether to say where the answer comes from, by Grad-CAM.")
-    pictures: bool = Field(default=False, description="Whether to send the images back, as PNG for the screen.")
+    grad_cam: bool = Field(default=True, description="Whether to say where the answer comes from, on up to 48 images.")
+    pictures: bool = Field(default=False, description="Whether to send the images back, up to 48, as PNG.")
     masks: bool = Field(default=False, description="Whether to send masks of lesions, as PNG beside their outlines.")
     spacing: float | None = Field(
         default=None, gt=0.0, lt=1.0, description="Distance between the pixels of pictures, mm, for a model of tiles."

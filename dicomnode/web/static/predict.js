@@ -8,7 +8,7 @@
   const form = by("predict"), words = by("words").dataset, results = by("results"), wrong = by("wrong");
   const fill = (text, ...values) => values.reduce((filled, value, place) => filled.replace(`{${place}}`, value), text);
   const copyOf = (id) => by(id).content.firstElementChild.cloneNode(true);
-  let files = [], asked = 0, address = "";
+  let files = [], running = false, again = false, address = "";
 
   // --- What is asked ---
 
@@ -72,23 +72,27 @@
   const ask = async () => {
     const size = files.reduce((sum, file) => sum + file.size, 0);
     if (files.length > form.dataset.mostFiles || size > form.dataset.mostMib * MIB) return fail(words.tooMany);
-    const mine = ++asked, started = performance.now(), parameters = query(), later = working();
+    if (running) { again = true; return undefined; }  // one question at a time, and the last one counts
+    running = true;
+    const started = performance.now(), parameters = query(), later = working();
     const body = new FormData();
     for (const file of files) body.append("file", file, "file");
     try {
       const answer = await fetch(`${form.dataset.address}?${parameters}&pictures=true`, {
         method: "POST", body, headers: { "X-CSRF-Token": form.dataset.csrf, Accept: "application/json" },
       });
-      if (mine !== asked) return undefined;  // somebody asked again meanwhile
+      if (again) return undefined;
       if (!answer.ok) return await refused(answer);
       show(await answer.json(), parameters);
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
       by("state").textContent = fill(words.done, seconds);
     } catch {
-      if (mine === asked) fail(document.body.dataset.failed);
+      fail(document.body.dataset.failed);
     } finally {
       clearTimeout(later);
-      if (mine === asked) results.removeAttribute("aria-busy");
+      results.removeAttribute("aria-busy");
+      running = false;
+      if (again) { again = false; ask(); }
     }
     return undefined;
   };

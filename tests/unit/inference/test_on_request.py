@@ -148,6 +148,12 @@ def test_instances_that_claim_too_many_pixels_are_not_decoded(ask: Ask) -> None:
     assert ask(stored(bomb))["error"] == "TooMuchError"
 
 
+def test_of_many_pictures_the_first_are_shown(ask: Ask) -> None:
+    results = ask(*[encoded("PNG")] * 50, pictures=True)["answer"]["results"]
+    shown = [result["images"][0] for result in results]
+    assert [image["picture"] is not None and image["map"] is not None for image in shown] == [True] * 48 + [False] * 2
+
+
 def test_a_bundle_that_changed_is_not_asked(ask: Ask) -> None:
     assert ask(encoded("PNG"), digest="0" * 64)["error"] == "BundleError"
 
