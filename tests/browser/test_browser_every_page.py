@@ -17,7 +17,7 @@ from tests.seen_node import DETECTOR
 pytestmark = pytest.mark.chromium
 
 # What is asked for by programs, or leads elsewhere.
-_NO_PAGES = re.compile(r"/(api|dicom-web|health|metrics|evidence|login/oidc|viewer|ohif)\b")
+_NO_PAGES = re.compile(r"/(api|dicom-web|health|metrics|evidence|login/oidc|viewer|ohif|review/rows)\b")
 PAGES = sorted(
     (path, right) for (method, path), right in ROUTES.items() if method == "GET" and not _NO_PAGES.match(path)
 )
