@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-viewer faults test-crash test-recipes fuzz fuzz-web lint types install clean
+.PHONY: demo test pictures test-viewer faults test-crash test-recipes fuzz fuzz-web lint types install clean
 
 install: $(STAMP)
 
@@ -33,6 +33,10 @@ test-crash: $(STAMP)
 test-viewer: $(STAMP)
 	$(BIN)/dicomnode viewer install
 	DICOMNODE_TEST_VIEWER=1 DICOMNODE_TEST_ARTEFACTS=$(PICTURES) $(BIN)/python -m pytest tests/viewer $(PYTEST_ARGS)
+
+# The README's pictures of the pages, taken anew
+pictures: $(STAMP)
+	$(BIN)/python -m tests.browser.pictures
 
 test-recipes: $(STAMP)
 	DICOMNODE_TEST_RECIPES=1 $(BIN)/python -m pytest tests/unit/learning/test_published_recipes.py \
