@@ -85,6 +85,10 @@ def _show(result: DemoResult, folder: DemoFolder, narrator: Narrator, keep: bool
     for name, address in result.addresses:
         narrator.tell(f"{name}: {address}")
     narrator.tell()
+    if keep:
+        pid = result.pacs_listener
+        narrator.tell(f"To see a delivery fail: kill -STOP {pid}, then Send on the study's page, then Deliveries.")
+        narrator.tell(f"To mend it: kill -CONT {pid}, then Try again.")
     state = "run until Ctrl-C" if keep else "stop now; with --keep they go on"
     narrator.tell(f"Done after {narrator.seconds:.0f} s. Node and PACS {state}.")
 

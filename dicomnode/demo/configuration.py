@@ -46,6 +46,7 @@ name = "demo-pacs"
 ae_title = "{PACS_AE_TITLE}"
 host = "127.0.0.1"
 port = {pacs_port}
+timeout_seconds = 5.0
 pacs = "demo-pacs"  # asked who the patient is before sending, and whether it is there afterwards
 
 [[pacs]]

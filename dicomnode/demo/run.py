@@ -45,12 +45,14 @@ class DemoResult:
         fetched: SR and SEG as the second PACS gave them.
         pictures: Overlay pictures, the overview first.
         addresses: What to look at, with a word each.
+        pacs_listener: Process ID of what listens to C-STORE at the second PACS.
     """
 
     study_instance_uid: str
     fetched: tuple[Fetched, ...]
     pictures: tuple[Path, ...]
     addresses: tuple[tuple[str, str], ...]
+    pacs_listener: int
 
 
 def run_demo(
@@ -112,6 +114,7 @@ class _Ports:
     ae_title: str
     dicom: int
     web: int
+    listener: int
 
 
 def _system(folder: DemoFolder, name: str, settings: Path) -> System:
@@ -122,7 +125,7 @@ def _system(folder: DemoFolder, name: str, settings: Path) -> System:
 def _ports(system: System, ae_title: str, narrator: Narrator) -> _Ports:
     with narrator.working(f"{ae_title} starts"):
         ready = system.wait_ready(_START_SECONDS)
-    ports = _Ports(ae_title, ready["receive"].port or 0, ready["web"].port or 0)
+    ports = _Ports(ae_title, ready["receive"].port or 0, ready["web"].port or 0, ready["receive"].pid)
     narrator.say(f"{ae_title} runs: DICOM on port {ports.dicom}, DICOMweb and pages, without login, on {ports.web}")
     return ports
 
@@ -184,4 +187,4 @@ def _collect(
         ("the second PACS, QIDO-RS", f"{service}/studies/{study_uid}/series"),
         ("the second PACS, its page", f"http://{_LOCALHOST}:{pacs.web}/"),
     )
-    return DemoResult(study_uid, tuple(fetched), pictures, addresses)
+    return DemoResult(study_uid, tuple(fetched), pictures, addresses, pacs.listener)
