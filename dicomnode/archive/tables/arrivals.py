@@ -69,7 +69,7 @@ series = Table(
     # A Series Instance UID that sits in two studies is wrong, and yet must not stop an arrival.
     Column("study_instance_uid", UID, ForeignKey(studies.c.study_instance_uid), primary_key=True),
     Column("series_instance_uid", UID, primary_key=True, index=True),
-    Column("modality", Text, nullable=False),
+    Column("modality", Text, nullable=False, index=True),
     Column("series_number", Integer),
     Column("series_description", Text, nullable=False),
     Column("body_part_examined", Text, nullable=False),

@@ -89,6 +89,7 @@ def _order_studies() -> None:
     op.drop_index("ix_studies_study_date", "studies")
     op.create_index("ix_studies_newest", "studies", ["study_date", "study_time", "study_instance_uid"])
     op.create_index("ix_studies_last_arrival", "studies", ["last_arrival", "study_instance_uid"])
+    op.create_index(op.f("ix_series_modality"), "series", ["modality"])
     unrouted = sa.text("generation > routed_generation")
     op.create_index(
         "ix_studies_unrouted",
