@@ -245,7 +245,8 @@ class DeliveryStore:
             return {(target, DeliveryState(state)): count for target, state, count in connection.execute(query)}
 
     def _is_due(self, connection: Connection, now: datetime) -> ColumnElement[bool]:
-        owners = select(_ROWS.lease_owner).where(_ROWS.state == DeliveryState.SENDING).distinct()
+        leased = _ROWS.lease_owner.is_not(None)  # the condition of an index that holds no others
+        owners = select(_ROWS.lease_owner).where(leased, _ROWS.state == DeliveryState.SENDING).distinct()
         lives = {owner: self._files.lives(owner) for owner in connection.execute(owners).scalars()}
         dead = [owner for owner, alive in lives.items() if alive is False]
         alive = [owner for owner, alive in lives.items() if alive]
@@ -255,7 +256,8 @@ class DeliveryStore:
             and_(_ROWS.state == DeliveryState.WAITING, _ROWS.next_attempt_at <= now),
             and_(_ROWS.state == DeliveryState.SENDING, abandoned),
         )
-        return and_(unsent, ~_is_of_recalled())
+        # The states once more, plainly: by them an index leaves out the many that arrived long ago.
+        return and_(_ROWS.state.in_(_IN_FLIGHT), unsent, ~_is_of_recalled())
 
 
 def _holds(owner: str) -> ColumnElement[bool]:

@@ -121,9 +121,7 @@ def _may_go(before: datetime, proving: Collection[str]) -> ColumnElement[bool]:
         # What waits for a person stays until that person has decided.
         _STUDIES.identity_conflict.is_(None),
         _STUDIES.quarantined.is_(None),
-        ~exists().where(
-            tables.instances.c.study_instance_uid == uid, tables.instances.c.kind == Kind.IDENTITY_CONFLICT
-        ),
+        ~exists().where(tables.contents.c.study_instance_uid == uid, tables.contents.c.kind == Kind.IDENTITY_CONFLICT),
         ~exists().where(own_jobs.study_instance_uid == uid, own_jobs.state.in_(_UNFINISHED)),
         ~_evidence_that_must_stay(uid),
         ~_undelivered(uid, proving),

@@ -110,6 +110,13 @@ deliveries = Table(
     Index("ix_deliveries_proof", "target", "proof", "next_proof_at"),
 )
 
+Index(
+    "ix_deliveries_leased",
+    deliveries.c.lease_owner,
+    sqlite_where=deliveries.c.lease_owner.is_not(None),
+    postgresql_where=deliveries.c.lease_owner.is_not(None),
+)
+
 commitments = Table(
     "commitments",
     metadata,

@@ -17,7 +17,7 @@ depends_on = None
 def upgrade() -> None:
     _add_page_tables()
     _count_contents()
-    _order_studies()
+    _add_indexes()
     _time_work()
     _add_search_keys()
 
@@ -85,7 +85,7 @@ def _count_contents() -> None:
     op.execute(f"INSERT INTO contents ({columns}, held) {counted}")
 
 
-def _order_studies() -> None:
+def _add_indexes() -> None:
     op.drop_index("ix_studies_study_date", "studies")
     op.create_index("ix_studies_newest", "studies", ["study_date", "study_time", "study_instance_uid"])
     op.create_index("ix_studies_last_arrival", "studies", ["last_arrival", "study_instance_uid"])
@@ -98,6 +98,8 @@ def _order_studies() -> None:
         sqlite_where=unrouted,
         postgresql_where=unrouted,
     )
+    leased = sa.text("lease_owner IS NOT NULL")
+    op.create_index("ix_deliveries_leased", "deliveries", ["lease_owner"], sqlite_where=leased, postgresql_where=leased)
 
 
 def _add_page_tables() -> None:
