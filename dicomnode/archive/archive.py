@@ -38,6 +38,7 @@ from dicomnode.archive.proofs import ProofStore
 from dicomnode.archive.quarantine import QuarantineStore
 from dicomnode.archive.recalls import RecallStore
 from dicomnode.archive.replays import ReplayStore
+from dicomnode.archive.results import ResultStore
 from dicomnode.archive.retention import RetentionStore
 from dicomnode.archive.sendings import SendingStore
 from dicomnode.archive.sessions import SessionStore
@@ -66,6 +67,7 @@ class Archive:
         associations: Associations that may still bring instances.
         traces: What happened to each study, and why.
         jobs: Work for the models.
+        results: When each answer was first given.
         answers: What the models said, to be counted.
         replays: Old studies that run again.
         recalls: Answers that were taken back.
@@ -113,6 +115,7 @@ class Archive:
         self.associations = AssociationStore(database, files)
         self.traces = TraceStore(database)
         self.jobs = JobStore(database, files)
+        self.results = ResultStore(database)
         self.answers = AnswerStore(database)
         self.recalls = RecallStore(database, files)
         self.replays = ReplayStore(database)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,13 +11,14 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.answers import answer_values
-from dicomnode.archive.database import Database, IndexRow
+from dicomnode.archive.database import Database
 from dicomnode.archive.figures import observe_begin, observe_end
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.finishing import Answer, add_answer
 from dicomnode.archive.indexing import NO_REPLAY
+from dicomnode.archive.job_rows import job_from_row, new_job_row, trace_job
 from dicomnode.archive.priors import await_priors, awaits_priors
-from dicomnode.archive.records import Job, JobKind, JobState, NewEvidence, NewJob, StudyState, TraceEntry
+from dicomnode.archive.records import Job, JobState, NewEvidence, NewJob, StudyState, TraceEntry
 from dicomnode.archive.traces import add_trace
 from dicomnode.errors import ArchiveError, NotFoundError
 
@@ -27,7 +27,7 @@ _UNFINISHED = (JobState.WAITING, JobState.LEASED)
 
 
 class JobStore:
-    """Rows of jobs and of the results' creation times."""
+    """Rows of jobs."""
 
     def __init__(self, database: Database, files: FileStore) -> None:
         self._database = database
@@ -88,7 +88,7 @@ class JobStore:
             connection.execute(update(rows).where(study).values(routed_generation=generation, **NO_REPLAY))
             _supersede(connection, study_instance_uid, generation, now)
             for job in jobs:
-                row = _new_row(study_instance_uid, generation, job, now) | {"priority": known.replay_priority or 0}
+                row = new_job_row(study_instance_uid, generation, job, now) | {"priority": known.replay_priority or 0}
                 connection.execute(insert(tables.jobs).values(row))
                 if job.awaits_priors:
                     await_priors(connection, study_instance_uid, job.model_name)
@@ -129,10 +129,10 @@ class JobStore:
             }
             if row.state == JobState.LEASED:
                 taken["error"] = f"its worker died, or did not answer any more, during attempt {row.attempts}"
-                _trace(connection, row.job_id, "attempt failed", taken["error"], now)
+                trace_job(connection, row.job_id, "attempt failed", taken["error"], now)
             observe_begin(connection, row, now)
             connection.execute(update(tables.jobs).where(_JOBS.job_id == row.job_id).values(taken))
-            return _job(connection.execute(select(tables.jobs).where(_JOBS.job_id == row.job_id)).one())
+            return job_from_row(connection.execute(select(tables.jobs).where(_JOBS.job_id == row.job_id)).one())
 
     def renew(self, job_id: int, owner: str, until: datetime) -> bool:
         """Keep a lease; False if it was lost (taken over, or the job superseded)."""
@@ -174,7 +174,7 @@ class JobStore:
             if not _change_leased(connection, job_id, owner, ended):
                 return False
             observe_end(connection, job_id, str(ended["outcome"] or state), now)
-            job = _job(connection.execute(select(tables.jobs).where(_JOBS.job_id == job_id)).one())
+            job = job_from_row(connection.execute(select(tables.jobs).where(_JOBS.job_id == job_id)).one())
             if targets is not None:
                 job = replace(job, targets=tuple(targets))
             add_answer(connection, job, answer, now)
@@ -198,7 +198,7 @@ class JobStore:
         with self._database.write() as connection:
             if not _change_leased(connection, job_id, owner, values):
                 return False
-            _trace(connection, job_id, "attempt failed", error, now)
+            trace_job(connection, job_id, "attempt failed", error, now)
         return True
 
     def fail(self, job_id: int, owner: str, error: str, now: datetime) -> bool:
@@ -207,7 +207,7 @@ class JobStore:
             if not _change_leased(connection, job_id, owner, _ended(JobState.FAILED, error, now)):
                 return False
             observe_end(connection, job_id, str(JobState.FAILED), now)
-            _trace(connection, job_id, "failed", error, now)
+            trace_job(connection, job_id, "failed", error, now)
         return True
 
     def retry(self, job_id: int, now: datetime) -> None:
@@ -225,7 +225,7 @@ class JobStore:
             if state not in (JobState.FAILED, JobState.WAITING):
                 raise ArchiveError(f"job {job_id} is {state}: only failed and waiting jobs can be retried")
             connection.execute(update(tables.jobs).where(_JOBS.job_id == job_id).values(values))
-            _trace(connection, job_id, "retry", "asked for again", now)
+            trace_job(connection, job_id, "retry", "asked for again", now)
 
     def get(self, job_id: int) -> Job:
         """One job.
@@ -237,7 +237,7 @@ class JobStore:
             row = connection.execute(select(tables.jobs).where(_JOBS.job_id == job_id)).one_or_none()
         if row is None:
             raise NotFoundError(f"there is no job {job_id}")
-        return _job(row)
+        return job_from_row(row)
 
     def list(
         self, study_instance_uid: str | None = None, state: JobState | None = None, limit: int | None = None
@@ -249,31 +249,13 @@ class JobStore:
         if state is not None:
             query = query.where(_JOBS.state == state)
         with self._database.read() as connection:
-            return [_job(row) for row in connection.execute(query)]
+            return [job_from_row(row) for row in connection.execute(query)]
 
     def counts(self) -> dict[JobState, int]:
         """How many jobs are in each state."""
         with self._database.read() as connection:
             rows = connection.execute(select(_JOBS.state, func.count()).group_by(_JOBS.state))
             return {JobState(state): count for state, count in rows}
-
-    def begin_result(
-        self, study_instance_uid: str, model_name: str, input_digest: str, now: datetime, bundle_digest: str = ""
-    ) -> datetime:
-        """The time at which this result was first made: `now` the first time, the stored one ever after."""
-        rows = tables.results
-        key = {
-            "study_instance_uid": study_instance_uid,
-            "model_name": model_name,
-            "bundle_digest": bundle_digest,
-            "input_digest": input_digest,
-        }
-        with self._database.write() as connection:
-            created: datetime | None = connection.execute(select(rows.c.created).filter_by(**key)).scalar_one_or_none()
-            if created is None:
-                connection.execute(insert(rows).values(created=now, **key))
-                created = now
-        return created
 
     def _dead(self) -> tuple[str, ...]:
         """Workers that hold a lease and are known to be dead."""
@@ -302,52 +284,5 @@ def _supersede(connection: Connection, study_instance_uid: str, generation: int,
         _JOBS.state.in_(_UNFINISHED),
     )
     for row in connection.execute(select(_JOBS.job_id).where(old)).all():
-        _trace(connection, row.job_id, "superseded", f"the study came to generation {generation}", now)
+        trace_job(connection, row.job_id, "superseded", f"the study came to generation {generation}", now)
     connection.execute(update(tables.jobs).where(old).values(_ended(JobState.SUPERSEDED, "", now)))
-
-
-def _trace(connection: Connection, job_id: int, event: str, text: str, now: datetime) -> None:
-    job = connection.execute(select(tables.jobs).where(_JOBS.job_id == job_id)).one()
-    add_trace(connection, TraceEntry(job.study_instance_uid, job.generation, event, job.model_name, text, now))
-
-
-def _new_row(study_instance_uid: str, generation: int, job: NewJob, now: datetime) -> dict[str, object]:
-    return {
-        "study_instance_uid": study_instance_uid,
-        "generation": generation,
-        "model_name": job.model_name,
-        "bundle_digest": job.bundle_digest,
-        "kind": job.kind,
-        "reason": job.reason,
-        "series_instance_uids": json.dumps(job.series_instance_uids),
-        "targets": json.dumps(job.targets),
-        "silent": job.silent,
-        "state": JobState.WAITING,
-        "attempts": 0,
-        "next_attempt_at": now,
-        "error": "",
-        "created_at": now,
-    }
-
-
-def _job(row: IndexRow) -> Job:
-    return Job(
-        job_id=row.job_id,
-        study_instance_uid=row.study_instance_uid,
-        generation=row.generation,
-        model_name=row.model_name,
-        bundle_digest=row.bundle_digest,
-        kind=JobKind(row.kind),
-        reason=row.reason,
-        series_instance_uids=tuple(json.loads(row.series_instance_uids)),
-        targets=tuple(json.loads(row.targets)),
-        silent=row.silent,
-        state=JobState(row.state),
-        attempts=row.attempts,
-        lease_owner=row.lease_owner,
-        lease_until=row.lease_until,
-        next_attempt_at=row.next_attempt_at,
-        error=row.error,
-        result_json=row.result_json,
-        finished_at=row.finished_at,
-    )

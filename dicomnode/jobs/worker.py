@@ -273,9 +273,7 @@ class Worker:
 
     def _begin(self, job: Job, input_digest: str) -> datetime:
         now = self._clock()
-        return self._archive.jobs.begin_result(
-            job.study_instance_uid, job.model_name, input_digest, now, job.bundle_digest
-        )
+        return self._archive.results.begin(job.study_instance_uid, job.model_name, input_digest, now, job.bundle_digest)
 
 
 def _selected(study: Study, job: Job) -> tuple[Series, ...]:

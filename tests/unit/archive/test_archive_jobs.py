@@ -234,9 +234,9 @@ def test_only_what_can_be_retried_is(archive: Archive) -> None:
 
 
 def test_a_result_has_one_creation_time(archive: Archive) -> None:
-    assert archive.jobs.begin_result("1.2.3", "brain", "d1", NOW) == NOW
-    assert archive.jobs.begin_result("1.2.3", "brain", "d1", at(99)) == NOW
-    assert archive.jobs.begin_result("1.2.3", "brain", "d2", at(99)) == at(99)
+    assert archive.results.begin("1.2.3", "brain", "d1", NOW) == NOW
+    assert archive.results.begin("1.2.3", "brain", "d1", at(99)) == NOW
+    assert archive.results.begin("1.2.3", "brain", "d2", at(99)) == at(99)
 
 
 def test_deliveries_are_sent_by_one_process_at_a_time(archive: Archive) -> None:

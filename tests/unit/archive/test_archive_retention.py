@@ -225,7 +225,7 @@ def test_the_oldest_go_first(archive: Archive) -> None:
 def test_a_study_that_comes_again_starts_anew_but_its_numbers_go_on(archive: Archive) -> None:
     finished(archive)
     delivered(archive)
-    created = archive.jobs.begin_result("1.2.3", "brain", "i" * 64, NOW)
+    created = archive.results.begin("1.2.3", "brain", "i" * 64, NOW)
     assert forget(archive)
     newest = archive.evidence.previous("2.25.9")
     assert newest is not None
@@ -233,7 +233,7 @@ def test_a_study_that_comes_again_starts_anew_but_its_numbers_go_on(archive: Arc
     put(archive, make_file(), LATER)
     assert archive.studies.record("1.2.3").state is StudyState.OPEN
     assert complete(archive, now=LATER) == 1
-    assert archive.jobs.begin_result("1.2.3", "brain", "i" * 64, LATER) == created
+    assert archive.results.begin("1.2.3", "brain", "i" * 64, LATER) == created
     assert archive.jobs.add_all("1.2.3", 1, [new_job()], [], LATER)
     job = archive.jobs.lease("w1", LATER, 60)
     assert job is not None

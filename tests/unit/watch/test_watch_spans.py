@@ -99,7 +99,7 @@ def work(archive: Archive, begin: float, number: int = 1) -> None:
     archive.jobs.retry_later(leased.job_id, "me", "no memory", at(begin + 2), at(begin + 1))
     assert archive.jobs.lease("me", at(begin + 3), 60) is not None
     archive.traces.add(*note, at(begin + 3))
-    archive.jobs.begin_result(STUDY, "brain", f"digest {number}", at(begin + 4))
+    archive.results.begin(STUDY, "brain", f"digest {number}", at(begin + 4))
     uid = f"{STUDY}.8{number}"
     path = archive.evidence.write_file(make_file(uid, STUDY, SOPClassUID=SR, SeriesInstanceUID=f"{STUDY}.88"), uid)
     made = NewEvidence(uid, SR, f"{STUDY}.88", STUDY, "brain", "answer", path, number)
