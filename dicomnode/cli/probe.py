@@ -18,7 +18,7 @@ from dicomnode.delivery.capabilities import ask
 from dicomnode.delivery.fallback import ENCODABLE, name_of, outlook
 from dicomnode.evidence.ladder import SENDABLE
 from dicomnode.peers.probe import SERVICES
-from dicomnode.settings import Settings, TargetSettings, load_settings
+from dicomnode.settings import Settings, TargetSettings, load_settings, shown_url
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -62,7 +62,7 @@ def _cached(settings: Settings, target: TargetSettings) -> Capabilities | None:
 def _json(found: Capabilities, target: TargetSettings) -> dict[str, object]:
     return {
         "target": target.name,
-        "address": found.address,
+        "address": shown_url(found.address),
         "asked_at": found.probed_at.isoformat(),
         "implementation_class_uid": found.implementation_class_uid,
         "implementation_version_name": found.implementation_version_name,
@@ -74,7 +74,7 @@ def _json(found: Capabilities, target: TargetSettings) -> dict[str, object]:
 
 
 def _show(console: Console, found: Capabilities, target: TargetSettings) -> None:
-    console.print(f"{target.name}: {found.address}, asked {_age(found)}")
+    console.print(f"{target.name}: {shown_url(found.address)}, asked {_age(found)}")
     if found.accepted is None:
         console.print("A DICOMweb server tells nothing beforehand; what it refuses is learnt when it is sent.")
     else:

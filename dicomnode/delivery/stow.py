@@ -15,6 +15,7 @@ from dicomnode.delivery.document import Document
 from dicomnode.delivery.outcomes import HTTP_OF_CLASS, OutcomeKind, SendOutcome, dimse_outcome, http_failure, spoken
 from dicomnode.errors import SettingsError
 from dicomnode.peers.http import WebAccess
+from dicomnode.settings import shown_url
 
 _BLOCK = 1 << 17
 _LONGEST_BODY = 2000
@@ -91,7 +92,9 @@ class StowSender:
                 self._url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
             )
         except (requests.RequestException, OSError, SettingsError) as error:
-            outcome = SendOutcome(OutcomeKind.TRANSIENT, f"{self._url}: {type(error).__name__}; is the server there?")
+            outcome = SendOutcome(
+                OutcomeKind.TRANSIENT, f"{shown_url(self._url)}: {type(error).__name__}; is the server there?"
+            )
             yield from ((document, outcome) for document in documents)
             return
         yield from self._judge(response, documents)

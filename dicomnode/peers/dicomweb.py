@@ -16,6 +16,7 @@ from dicomnode.errors import InputError, PeerRefusedError, PeerUnavailableError,
 from dicomnode.peers.http import WebAccess
 from dicomnode.peers.multipart import parse_content_type, parse_multipart
 from dicomnode.peers.paging import pages
+from dicomnode.settings import shown_url
 
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _CHUNK_BYTES = 256 * 1024
@@ -59,6 +60,7 @@ class DicomWebPeer:
 
     def __init__(self, url: str, timeout_seconds: float = 30.0, access: WebAccess | None = None) -> None:
         self.url = url.rstrip("/")
+        self._shown = shown_url(self.url)
         self._timeout = timeout_seconds
         self._session = (access or WebAccess()).session()
         # Compressing images costs a server thirty times what sending them does.
@@ -181,18 +183,20 @@ class DicomWebPeer:
             yield
         except requests.HTTPError as error:
             status = error.response.status_code
-            message = f"{what} at {self.url} was answered with status {status}"
+            message = f"{what} at {self._shown} was answered with status {status}"
             if status in _TRANSIENT:
                 raise PeerUnavailableError(message) from error
             raise PeerRefusedError(message, status) from error
         except requests.JSONDecodeError as error:
-            raise PeerUnavailableError(f"{what} at {self.url} gave an answer that is no JSON") from error
+            raise PeerUnavailableError(f"{what} at {self._shown} gave an answer that is no JSON") from error
         except SettingsError as error:  # the secret is not there, for now
-            raise PeerUnavailableError(f"{what} at {self.url}: {error}") from error
+            raise PeerUnavailableError(f"{what} at {self._shown}: {error}") from error
         except (requests.RequestException, OSError) as error:
-            raise PeerUnavailableError(f"{what} at {self.url} failed: {type(error).__name__}") from error
+            raise PeerUnavailableError(f"{what} at {self._shown} failed: {type(error).__name__}") from error
         except (InputError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise PeerUnavailableError(f"{what} at {self.url} gave an answer that cannot be read: {error}") from error
+            raise PeerUnavailableError(
+                f"{what} at {self._shown} gave an answer that cannot be read: {error}"
+            ) from error
 
 
 def _contents(response: requests.Response) -> Iterator[Iterator[bytes]]:

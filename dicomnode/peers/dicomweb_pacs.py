@@ -8,6 +8,7 @@ from typing import Self
 from dicomnode.errors import PeerRefusedError
 from dicomnode.peers.asking import HeldInstance, HeldStudy
 from dicomnode.peers.dicomweb import DicomWebPeer, Item, number_of, text_of, uid_of
+from dicomnode.settings import shown_url
 
 _STUDY = (
     "PatientID",
@@ -59,7 +60,7 @@ class DicomWebPacs:
     ) -> Iterator[Iterator[bytes]]:
         """Instances as files in pieces."""
         if not self._fetches:
-            raise PeerRefusedError(f"{self._peer.url}: its settings say retrieve = none", _FORBIDDEN)
+            raise PeerRefusedError(f"{shown_url(self._peer.url)}: its settings say retrieve = none", _FORBIDDEN)
         yield from self._peer.retrieve(study_instance_uid, series_instance_uid, sop_instance_uid)
 
     def close(self) -> None:

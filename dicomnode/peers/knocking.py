@@ -14,7 +14,7 @@ from dicomnode.peers.echo import echo
 from dicomnode.peers.http import WebAccess
 from dicomnode.peers.pacs import open_pacs
 from dicomnode.security.tls import client_context
-from dicomnode.settings import PacsSettings, PollerSettings, Settings, TargetSettings
+from dicomnode.settings import PacsSettings, PollerSettings, Settings, TargetSettings, shown_url
 
 _NO_STUDY = "1.2.840.10008.1.1"  # a UID that no study has: asking for it costs a PACS nothing
 _LONGEST_WAIT = 10.0
@@ -81,7 +81,7 @@ def ask_target(target: TargetSettings, settings: Settings) -> str:
     if target.host is None or target.port is None or target.ae_title is None:
         with DicomWebPeer(str(target.url), wait, WebAccess.of(what, target.tls, target.authorization)) as peer:
             peer.health()
-        return f"{target.url}: answered"
+        return f"{shown_url(str(target.url))}: answered"
     tls = client_context(target.tls, f"{what}.tls")
     result = echo(target.host, target.port, target.ae_title, settings.node.ae_title, wait, tls)
     if not result.answered:
@@ -112,4 +112,4 @@ def ask_poller(poller: PollerSettings) -> str:
     access = WebAccess.of(f"pollers.{poller.name}", poller.tls, poller.authorization)
     with DicomWebPeer(poller.url, _LONGEST_WAIT, access) as peer:
         peer.health()
-    return f"{poller.url}: answered"
+    return f"{shown_url(poller.url)}: answered"

@@ -4,6 +4,7 @@ from dicomnode.settings.log import LogSettings
 from dicomnode.settings.network import PacsSettings, PeerSettings, ReceiveSettings
 from dicomnode.settings.notifications import NotificationSettings
 from dicomnode.settings.section import AETitle, Section, read_secret
+from dicomnode.settings.shown import shown_url
 from dicomnode.settings.storage import AuditSettings, RetentionSettings, StorageSettings
 from dicomnode.settings.targets import OutcomeSwitches, PollerSettings, RuleSettings, TargetSettings
 from dicomnode.settings.telemetry import TelemetrySettings
@@ -51,4 +52,5 @@ __all__ = [
     "WebSettings",
     "load_settings",
     "read_secret",
+    "shown_url",
 ]

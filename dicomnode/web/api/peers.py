@@ -7,7 +7,6 @@ from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict
@@ -22,7 +21,7 @@ from dicomnode.delivery.capabilities import ask
 from dicomnode.delivery.fallback import name_of, outlook
 from dicomnode.errors import NotFoundError
 from dicomnode.peers.knocking import knock
-from dicomnode.settings import PeerSettings, Settings, TargetSettings
+from dicomnode.settings import PeerSettings, Settings, TargetSettings, shown_url
 from dicomnode.web.access.guard import NowOf
 from dicomnode.web.api.refusals import refusals
 from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf
@@ -233,7 +232,7 @@ def _target(archive: Archive, target: TargetSettings, known: Knock | None, count
         kind=PeerKind.TARGET,
         name=target.name,
         way="C-STORE" if by_dimse else "STOW-RS",
-        address=f"{target.ae_title} at {target.host}:{target.port}" if by_dimse else _plain(str(target.url)),
+        address=f"{target.ae_title} at {target.host}:{target.port}" if by_dimse else shown_url(str(target.url)),
         tls=_is_tls(target.url, target.tls is not None),
         knock=known,
         probe=None if capabilities is None else _probe(capabilities, target),
@@ -258,7 +257,7 @@ def _probe(found: Capabilities, target: TargetSettings) -> Probe:
     accepted = None if found.accepted is None else tuple(sorted(name_of(uid) for uid in found.accepted))
     return Probe(
         at=found.probed_at,
-        address=found.address,
+        address=shown_url(found.address),
         implementation=found.implementation_version_name or found.implementation_class_uid,
         maximum_length=found.maximum_length,
         accepted=accepted,
@@ -271,21 +270,15 @@ def _others(settings: Settings, knocks: dict[tuple[PeerKind, str], Knock]) -> li
     found = []
     for pacs in settings.pacs:
         by_dimse = pacs.url is None
-        place = f"{pacs.ae_title} at {pacs.host}:{pacs.port}" if by_dimse else _plain(str(pacs.url))
+        place = f"{pacs.ae_title} at {pacs.host}:{pacs.port}" if by_dimse else shown_url(str(pacs.url))
         way, known = "C-FIND" if by_dimse else "QIDO-RS", knocks.get((PeerKind.PACS, pacs.name))
         tls = _is_tls(pacs.url, pacs.tls is not None)
         found.append(OtherSystem(kind=PeerKind.PACS, name=pacs.name, way=way, address=place, tls=tls, knock=known))
     for poller in settings.pollers:
         known, tls = knocks.get((PeerKind.POLLER, poller.name)), _is_tls(poller.url, False)
-        place, way = _plain(poller.url), "QIDO-RS"
+        place, way = shown_url(poller.url), "QIDO-RS"
         found.append(OtherSystem(kind=PeerKind.POLLER, name=poller.name, way=way, address=place, tls=tls, knock=known))
     return found
-
-
-def _plain(url: str) -> str:
-    """A URL without a name and password in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _is_tls(url: str | None, by_dimse: bool) -> bool:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from dicomnode.settings import Settings
+from dicomnode.settings import Settings, shown_url
 from dicomnode.settings.section import Section
 from dicomnode.web.dicomweb.addresses import SettingsOf
 
-_HIDDEN = "••••"
 Plain = str | int | float | bool | None
 
 
@@ -85,14 +83,4 @@ def _plain(value: object) -> Plain:
         return str(value)
     if isinstance(value, dict):
         return ", ".join(f"{key} = {_plain(item)}" for key, item in value.items())
-    return _without_password(str(value))
-
-
-def _without_password(text: str) -> str:
-    """The text, without the password that a URL may hold, be it one of the index or of a peer."""
-    if "://" not in text:
-        return text
-    parts = urlsplit(text)
-    user, mark, host = parts.netloc.rpartition("@")
-    shown = parts._replace(netloc=f"{user.partition(':')[0]}:{_HIDDEN}@{host}") if mark else parts
-    return (shown._replace(query=_HIDDEN) if shown.query else shown).geturl()
+    return shown_url(str(value))

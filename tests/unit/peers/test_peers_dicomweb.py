@@ -114,3 +114,12 @@ def test_a_transfer_that_is_cut_off_is_a_trouble_of_the_peer(media_type: str, bo
     ):
         for content in peer.retrieve("1.2"):
             b"".join(content)
+
+
+def test_no_message_tells_the_password_of_an_address() -> None:
+    with (
+        DicomWebPeer("http://ann:s3cret@127.0.0.1:1/dicom-web", 1) as peer,
+        pytest.raises(PeerUnavailableError) as told,
+    ):
+        peer.health()
+    assert "http://ann:••••@127.0.0.1:1/dicom-web" in str(told.value)

@@ -9,7 +9,7 @@ import pytest
 from dicomnode.archive import Archive
 from dicomnode.errors import SettingsError
 from dicomnode.node.supervisor import role_command
-from dicomnode.settings import ArchiveSettings, Settings, load_settings, read_secret
+from dicomnode.settings import ArchiveSettings, Settings, load_settings, read_secret, shown_url
 
 WORD = "hunter2-word"
 
@@ -57,3 +57,18 @@ def test_child_processes_are_given_no_secrets(tmp_path: Path) -> None:
     words = role_command("web", tmp_path / "dicomnode.toml")
     assert words[1:] == ["-m", "dicomnode", "serve", "--role", "web", *words[6:]]
     assert {word for word in words[6:] if word.startswith("-")} <= {"--with-parent", "--settings"}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://pacs:8042/dicom-web", "https://pacs:8042/dicom-web"),
+        ("https://ann:hunter2-word@pacs/dicom-web", "https://ann:••••@pacs/dicom-web"),
+        ("https://hunter2-word@pacs", "https://••••@pacs"),
+        ("https://pacs/dicom-web?key=hunter2-word", "https://pacs/dicom-web?••••"),
+        ("https://[hunter2-word", "••••"),
+        ("PACS at 127.0.0.1:104", "PACS at 127.0.0.1:104"),
+    ],
+)
+def test_addresses_are_shown_without_secrets(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
