@@ -15,7 +15,8 @@ from dicomnode.archive.capabilities import Capabilities
 from dicomnode.cli.destination import find_destination
 from dicomnode.delivery.address import address_of
 from dicomnode.delivery.capabilities import ask
-from dicomnode.delivery.fallback import ENCODABLE, name_of, outlook
+from dicomnode.delivery.fallback import ENCODABLE, outlook
+from dicomnode.dicom.kinds import sop_class_name
 from dicomnode.evidence.ladder import SENDABLE
 from dicomnode.peers.probe import SERVICES
 from dicomnode.settings import Settings, TargetSettings, load_settings, shown_url
@@ -83,7 +84,7 @@ def _show(console: Console, found: Capabilities, target: TargetSettings) -> None
         console.print(f"implementation {peer}, largest PDU {limit}")
         console.print(_accepted(found))
     for uid, words in found.refused.items():
-        console.print(f"refused {name_of(uid)}: {words}")
+        console.print(f"refused {sop_class_name(uid)}: {words}")
     for kind, words in outlook(found, fallback=target.fallback):
         console.print(f"{kind}: {words}")
 
@@ -92,7 +93,7 @@ def _accepted(found: Capabilities) -> Table:
     table = Table("SOP class", *(UID(syntax).name.removesuffix(" VR Little Endian") for syntax in ENCODABLE))
     for sop_class in (*SENDABLE, *SERVICES):
         accepted = found.syntaxes(sop_class) or ()
-        table.add_row(name_of(sop_class), *("yes" if syntax in accepted else "-" for syntax in ENCODABLE))
+        table.add_row(sop_class_name(sop_class), *("yes" if syntax in accepted else "-" for syntax in ENCODABLE))
     return table
 
 

@@ -14,9 +14,10 @@ from dicomnode.archive.records import Delivery, DeliveryState, Evidence
 from dicomnode.archive.substitutes import Substitute
 from dicomnode.delivery.capabilities import Knowledge
 from dicomnode.delivery.document import Document
-from dicomnode.delivery.fallback import Action, Decision, Offer, decide, name_of
+from dicomnode.delivery.fallback import Action, Decision, Offer, decide
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.delivery.substituting import substitute_for
+from dicomnode.dicom.kinds import sop_class_name
 from dicomnode.errors import ArchiveFullError, describe
 from dicomnode.evidence.ladder import Form
 
@@ -137,8 +138,8 @@ def _itself(delivery: Delivery, decision: Decision) -> Document:
 def _in_place(made: Substitute, evidence: Evidence, decision: Decision, reason: str) -> Document:
     sent = decision.transfer_syntax_uid
     note = (
-        f"sent {name_of(made.sop_class_uid)} {made.sop_instance_uid} in place of {name_of(evidence.sop_class_uid)} "
-        f"{evidence.sop_instance_uid}: {reason}"
+        f"sent {sop_class_name(made.sop_class_uid)} {made.sop_instance_uid} in place of "
+        f"{sop_class_name(evidence.sop_class_uid)} {evidence.sop_instance_uid}: {reason}"
     )
     return Document(
         made.path,

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomnode.archive.capabilities import Capabilities
+from dicomnode.dicom.kinds import sop_class_name
 from dicomnode.evidence.identity import ROLES, Role, role_of
 from dicomnode.evidence.ladder import CLASS_OF_FORM, CLASS_OF_ROLE, LADDERS, Form, Rung, covers, forms_of
 
@@ -98,8 +99,8 @@ def outlook(capabilities: Capabilities, *, fallback: bool = True) -> Iterator[tu
         yield (
             role,
             {
-                Action.SEND: f"{name_of(sent)}",
-                Action.SUBSTITUTE: f"{name_of(sent)} in place of {name_of(CLASS_OF_ROLE[role])}",
+                Action.SEND: f"{sop_class_name(sent)}",
+                Action.SUBSTITUTE: f"{sop_class_name(sent)} in place of {sop_class_name(CLASS_OF_ROLE[role])}",
                 Action.COVERED: f"nothing; the {decision.covered_by} document says the same",
                 Action.REFUSE: f"nothing: {', '.join(decision.reasons)}",
             }[decision.action],
@@ -118,11 +119,6 @@ def wire_syntax(accepted: Sequence[str] | None, stored: str) -> str | None:
     return next((syntax for syntax in ENCODABLE if syntax in accepted), None)
 
 
-def name_of(sop_class_uid: str) -> str:
-    """A SOP class in words, such as ``Comprehensive 3D SR``."""
-    return UID(sop_class_uid).name.removesuffix(" Storage")
-
-
 def _step(rung: Rung, offer: Offer, capabilities: Capabilities, reasons: list[str]) -> Decision | None:
     """One rung of the ladder; adds to the reasons if it does not carry."""
     if rung.role is not None:
@@ -136,7 +132,7 @@ def _step(rung: Rung, offer: Offer, capabilities: Capabilities, reasons: list[st
     if syntax is None:
         reasons.append(_not_taken(sop_class, capabilities))
     elif rung.form in offer.impossible:
-        reasons.append(f"cannot be sent as {name_of(sop_class)}: {offer.impossible[rung.form]}")
+        reasons.append(f"cannot be sent as {sop_class_name(sop_class)}: {offer.impossible[rung.form]}")
     else:
         return Decision(Action.SUBSTITUTE, syntax, rung.form, reasons=tuple(reasons))
     return None
@@ -150,4 +146,4 @@ def _arrives(role: Role, capabilities: Capabilities) -> bool:
 
 def _not_taken(sop_class_uid: str, capabilities: Capabilities) -> str:
     said = capabilities.refused.get(sop_class_uid)
-    return f"does not take {name_of(sop_class_uid)}" + (f" ({said})" if said else "")
+    return f"does not take {sop_class_name(sop_class_uid)}" + (f" ({said})" if said else "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pydicom._uid_dict import UID_dictionary
+from pydicom.uid import UID
 
 IMAGE_KEYWORDS = (
     "ComputedRadiographyImageStorage",
@@ -200,3 +201,8 @@ def is_derived_document(sop_class_uid: str) -> bool:
     Such an object is kept with its study and neither opens nor re-opens it.
     """
     return sop_class_uid in DERIVED_SOP_CLASSES
+
+
+def sop_class_name(sop_class_uid: str) -> str:
+    """A SOP class in words, such as ``Comprehensive 3D SR``; the UID of one that nobody has named."""
+    return UID(sop_class_uid).name.removesuffix(" Storage")

@@ -17,8 +17,7 @@ from dicomnode.archive.echoes import PeerKind
 from dicomnode.archive.records import Delivery, DeliveryState
 from dicomnode.archive.tallies import Tally, day_of
 from dicomnode.delivery.address import address_of
-from dicomnode.delivery.capabilities import ask
-from dicomnode.delivery.fallback import name_of, outlook
+from dicomnode.dicom.kinds import sop_class_name
 from dicomnode.errors import NotFoundError
 from dicomnode.peers.knocking import knock
 from dicomnode.settings import PeerSettings, Settings, TargetSettings, shown_url
@@ -198,6 +197,10 @@ def probed(archive: Archive, settings: Settings, name: str, now: datetime) -> Pr
         NotFoundError: The settings name no such target.
         PeerUnavailableError: It is away.
     """
+    from dicomnode.delivery.capabilities import (
+        ask,
+    )  # the imports of evidence take longer than the web role may to start
+
     target = next((item for item in settings.targets if item.name == name), None)
     if target is None:
         raise NotFoundError(f"the settings name no target {name}")
@@ -254,14 +257,16 @@ def _last(delivery: Delivery) -> LastDelivery:
 
 
 def _probe(found: Capabilities, target: TargetSettings) -> Probe:
-    accepted = None if found.accepted is None else tuple(sorted(name_of(uid) for uid in found.accepted))
+    from dicomnode.delivery.fallback import outlook  # as above
+
+    accepted = None if found.accepted is None else tuple(sorted(sop_class_name(uid) for uid in found.accepted))
     return Probe(
         at=found.probed_at,
         address=shown_url(found.address),
         implementation=found.implementation_version_name or found.implementation_class_uid,
         maximum_length=found.maximum_length,
         accepted=accepted,
-        refused={name_of(uid): words for uid, words in found.refused.items()},
+        refused={sop_class_name(uid): words for uid, words in found.refused.items()},
         documents=tuple(Document(kind=kind, sent_as=words) for kind, words in outlook(found, fallback=target.fallback)),
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 
 from dicomnode.web.listening import listen
 
@@ -30,3 +32,8 @@ def test_answers_do_not_wait_for_the_clients_acknowledgements() -> None:
         return told
 
     assert asyncio.run(nodelay_of_accepted()) != 0
+
+
+def test_the_web_role_starts_without_what_only_documents_need() -> None:
+    command = "import sys, dicomnode.web.server; sys.exit('highdicom' in sys.modules or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], timeout=120, check=False).returncode == 0

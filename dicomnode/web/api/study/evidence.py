@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from pydicom.uid import UID
-
 from dicomnode.archive.archive import Archive
 from dicomnode.archive.records import Delivery, DeliveryState, Evidence, EvidenceState
+from dicomnode.dicom.kinds import sop_class_name
 from dicomnode.web.api.views import View
 
 _MAY_BE_RETRIED = (DeliveryState.REFUSED, DeliveryState.HELD, DeliveryState.WAITING)
@@ -106,11 +105,6 @@ def _evidence(item: Evidence, newest: Mapping[str, int], deliveries: tuple[Deliv
         contents=f"/api/v1/studies/{item.study_instance_uid}/evidence/{item.sop_instance_uid}/tree",
         deliveries=deliveries,
     )
-
-
-def sop_class_name(sop_class_uid: str) -> str:
-    """What a kind of object is called, short."""
-    return UID(sop_class_uid).name.removesuffix(" Storage")
 
 
 def _delivery(archive: Archive, item: Delivery) -> DeliveryView:
