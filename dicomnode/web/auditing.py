@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from fastapi import Request
 
 from dicomnode.archive.archive import Archive
+from dicomnode.archive.study_list import StudyFilter
 from dicomnode.dicom.audit import AuditKind
 
 _AGAIN_AFTER = timedelta(minutes=10)
@@ -16,15 +18,15 @@ _MOST_REMEMBERED = 10_000
 
 
 class GivenOut:
-    """Who got which study a short while ago: a viewer asks for each of its frames, and that is one access."""
+    """Who got what a short while ago: a viewer asks for each frame of a study, and that is one access."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[tuple[str, str], datetime] = OrderedDict()
         self._guard = threading.Lock()
 
-    def is_new(self, actor: str, study_instance_uid: str, now: datetime) -> bool:
+    def is_new(self, actor: str, what: str, now: datetime) -> bool:
         """Whether this access has to be told."""
-        key = (actor, study_instance_uid)
+        key = (actor, what)
         with self._guard:
             last = self._last.get(key)
             if last is not None and now - last < _AGAIN_AFTER:
@@ -41,6 +43,16 @@ def note_query(request: Request, archive: Archive, resource: str) -> None:
     keys = ", ".join(sorted({key for key, _ in request.query_params.multi_items()})) or "nothing"
     detail = f"QIDO-RS search for {resource} by {keys}"
     archive.audit.add("search", detail, datetime.now(UTC), kind=AuditKind.QUERY, actor=actor_of(request))
+
+
+def note_list(request: Request, archive: Archive, wanted: StudyFilter) -> None:
+    """Write down a search in the list of studies, without its values; once, since the page asks again by itself."""
+    keys = sorted(name for name, value in asdict(wanted).items() if value)
+    given: GivenOut = request.app.state.given_out
+    actor, now = actor_of(request), datetime.now(UTC)
+    if keys and given.is_new(actor, repr(wanted), now):
+        detail = f"list of studies by {', '.join(keys)}"
+        archive.audit.add("search", detail, now, kind=AuditKind.QUERY, actor=actor)
 
 
 def note_access(request: Request, archive: Archive, study_instance_uid: str, how: str = "WADO-RS") -> None:

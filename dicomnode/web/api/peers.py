@@ -8,7 +8,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict
 
 from dicomnode.archive.archive import Archive
@@ -17,12 +17,14 @@ from dicomnode.archive.echoes import PeerKind
 from dicomnode.archive.records import Delivery, DeliveryState
 from dicomnode.archive.tallies import Tally, day_of
 from dicomnode.delivery.address import address_of
+from dicomnode.dicom.audit import AuditKind
 from dicomnode.dicom.kinds import sop_class_name
 from dicomnode.errors import NotFoundError
 from dicomnode.peers.knocking import knock
 from dicomnode.settings import PeerSettings, Settings, TargetSettings, shown_url
 from dicomnode.web.access.guard import NowOf
 from dicomnode.web.api.refusals import refusals
+from dicomnode.web.auditing import actor_of
 from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf
 
 PEERS = "/api/v1/peers"
@@ -174,9 +176,9 @@ def echo_peer(archive: ArchiveOf, settings: SettingsOf, now: NowOf, kind: PeerKi
     return echoed(archive, settings, kind, name, now)
 
 
-def probe_target(archive: ArchiveOf, settings: SettingsOf, now: NowOf, name: PeerName) -> Probe:
+def probe_target(request: Request, archive: ArchiveOf, settings: SettingsOf, now: NowOf, name: PeerName) -> Probe:
     """Ask a target what it takes; nothing is sent."""
-    return probed(archive, settings, name, now)
+    return probed(archive, settings, name, now, actor_of(request))
 
 
 def echoed(archive: Archive, settings: Settings, kind: PeerKind, name: str, now: datetime) -> Knock:
@@ -190,8 +192,8 @@ def echoed(archive: Archive, settings: Settings, kind: PeerKind, name: str, now:
     return Knock(at=found.at, good=found.good, detail=found.detail, milliseconds=found.milliseconds)
 
 
-def probed(archive: Archive, settings: Settings, name: str, now: datetime) -> Probe:
-    """Ask a target what it takes, and keep the answer.
+def probed(archive: Archive, settings: Settings, name: str, now: datetime, actor: str) -> Probe:
+    """Ask a target what it takes, and keep the answer, by which it is sent to from now on; audited.
 
     Raises:
         NotFoundError: The settings name no such target.
@@ -206,6 +208,7 @@ def probed(archive: Archive, settings: Settings, name: str, now: datetime) -> Pr
         raise NotFoundError(f"the settings name no target {name}")
     found = ask(address_of(target, settings.node.ae_title), now)
     archive.capabilities.put(name, found)
+    archive.audit.add("target probed", name, now, kind=AuditKind.OTHER, actor=actor)
     return _probe(found, target)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from dicomnode.archive.archive import Archive
 from dicomnode.archive.records import JobState, StudyState
 from dicomnode.archive.study_list import JobLine, Standing, StudyFilter, StudyLine
 from dicomnode.findings import Outcome
+from dicomnode.web.auditing import note_list
 from dicomnode.web.dicomweb.addresses import ArchiveOf
 
 STUDIES = "/api/v1/studies"
@@ -111,13 +112,16 @@ def add_studies_api(router: APIRouter) -> None:
     router.add_api_route(STUDIES, studies, methods=["GET"], response_model=StudyPage)
 
 
-def studies(archive: ArchiveOf, wanted: FilterOf, limit: LimitOf = 50, offset: OffsetOf = 0) -> StudyPage:
+def studies(
+    request: Request, archive: ArchiveOf, wanted: FilterOf, limit: LimitOf = 50, offset: OffsetOf = 0
+) -> StudyPage:
     """Studies that fit, the latest arrival first."""
-    return find_studies(archive, wanted, limit, offset)
+    return find_studies(request, archive, wanted, limit, offset)
 
 
-def find_studies(archive: Archive, wanted: StudyFilter, limit: int, offset: int) -> StudyPage:
-    """The same."""
+def find_studies(request: Request, archive: Archive, wanted: StudyFilter, limit: int, offset: int) -> StudyPage:
+    """A part of the list; what is searched by is written into the audit, without the values."""
+    note_list(request, archive, wanted)
     found = archive.study_list.find(wanted, limit + 1, offset)
     summaries = [_summary(line) for line in found[:limit]]
     return StudyPage(studies=summaries, offset=offset, more=len(found) > limit)

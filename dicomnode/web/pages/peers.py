@@ -13,6 +13,7 @@ from dicomnode.web.access.guard import NowOf
 from dicomnode.web.api.models import ShelfOf
 from dicomnode.web.api.peers import PeerName, echoed, peers_of_node, probed
 from dicomnode.web.api.rules import rules_of_node
+from dicomnode.web.auditing import actor_of
 from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf
 from dicomnode.web.pages.frame import PagesOf, who
 
@@ -45,9 +46,9 @@ def echo(archive: ArchiveOf, settings: SettingsOf, now: NowOf, kind: PeerKind, n
     return RedirectResponse("/peers", HTTPStatus.SEE_OTHER)
 
 
-def probe(archive: ArchiveOf, settings: SettingsOf, now: NowOf, name: PeerName) -> Response:
+def probe(request: Request, archive: ArchiveOf, settings: SettingsOf, now: NowOf, name: PeerName) -> Response:
     """Ask a target what it takes."""
-    probed(archive, settings, name, now)
+    probed(archive, settings, name, now, actor_of(request))
     return RedirectResponse("/peers", HTTPStatus.SEE_OTHER)
 
 

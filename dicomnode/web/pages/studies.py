@@ -33,7 +33,7 @@ def studies_page(
     offset: Annotated[int, Query(ge=0, lt=10**9)] = 0,
 ) -> Response:
     """Studies that fit what was asked for, the latest arrival first."""
-    found = find_studies(archive, wanted, _PAGE, offset)
+    found = find_studies(request, archive, wanted, _PAGE, offset)
     content = who(settings) | {
         "found": found,
         "wanted": wanted,

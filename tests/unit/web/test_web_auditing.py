@@ -26,6 +26,22 @@ def test_a_study_that_is_given_out_is_written_down_once(client: Client, store: S
     assert [item.study_instance_uid for entry in (first, second) for item in entry.objects] == ["1.2.1", "1.2.2"]
 
 
+def test_a_study_that_is_told_of_is_written_down_once(client: Client, store: Store, archive: Archive) -> None:
+    store(study="1")
+    for part in ("", "/findings", "/trace", "/series"):
+        assert client.get(f"/api/v1/studies/1.2.1{part}").status_code == 200
+    assert client.get("/api/v1/studies/1.2.9/evidence").status_code == 404
+    (entry,) = archive.audit.list()
+    assert (entry.kind, entry.detail) == (AuditKind.ACCESSED, "API")
+
+
+def test_a_search_in_the_list_is_written_down_without_its_values(client: Client, archive: Archive) -> None:
+    for address in ("/api/v1/studies", "/studies", "/studies?q=SECRET7&modality=MR", "/studies?q=SECRET7&modality=MR"):
+        assert client.get(address).status_code == 200
+    (entry,) = archive.audit.list()
+    assert (entry.kind, entry.detail) == (AuditKind.QUERY, "list of studies by modality, search")
+
+
 def test_after_a_while_it_is_told_again() -> None:
     given = GivenOut()
     said = [given.is_new("anna@h", "1.2", NOW + timedelta(minutes=minutes)) for minutes in (0, 9, 11, 12)]

@@ -110,6 +110,7 @@ def test_a_probe_is_kept_and_one_that_fails_is_told(client: Client, archive: Arc
     answer = client.request("POST", "/api/v1/peers/target/web/probe").json()
     assert answer["accepted"] is None and len(answer["documents"]) > 3
     assert archive.capabilities.get("web") is not None
+    assert [(entry.event, entry.detail) for entry in archive.audit.list()] == [("target probed", "web")]
     assert client.request("POST", "/api/v1/peers/target/web/echo").json()["good"]
     assert "secret" not in client.get("/api/v1/peers").text
     away = client.request("POST", "/api/v1/peers/target/pacs/probe")

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from dicomnode.archive.archive import Archive
+from dicomnode.archive.records import StudyRecord
 from dicomnode.web.access.guard import NowOf
 from dicomnode.web.api.study import actions
 from dicomnode.web.api.study.contents import ContentsView, contents_of
@@ -18,6 +20,7 @@ from dicomnode.web.api.study.results import ResultView, results_of
 from dicomnode.web.api.study.series import SeriesView, SliceView, stack_of, stacks_of
 from dicomnode.web.api.study.story import TraceView, story_of
 from dicomnode.web.api.study.whole import StudyView, study_of
+from dicomnode.web.auditing import note_access
 from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf, check_uids
 
 STUDY_API = "/api/v1/studies/{study_uid}"
@@ -46,48 +49,53 @@ def _of_type(media_type: str, statuses: Statuses) -> dict[str, Any]:
     return {"response_model": None, "response_class": Response, "responses": {200: content, **statuses}}
 
 
-def study(archive: ArchiveOf, study_uid: str) -> StudyView:
+def _given_out(request: Request, archive: Archive, study_uid: str) -> StudyRecord:
+    """A study that somebody is told of; who that is, is written down as for its page."""
+    check_uids(study_uid)
+    record = archive.studies.record(study_uid)
+    note_access(request, archive, study_uid, "API")
+    return record
+
+
+def study(request: Request, archive: ArchiveOf, study_uid: str) -> StudyView:
     """A study at a glance."""
-    check_uids(study_uid)
-    return study_of(archive, archive.studies.record(study_uid))
+    return study_of(archive, _given_out(request, archive, study_uid))
 
 
-def trace(archive: ArchiveOf, study_uid: str) -> TraceView:
+def trace(request: Request, archive: ArchiveOf, study_uid: str) -> TraceView:
     """What happened to a study, and of every model why it ran or did not."""
-    check_uids(study_uid)
-    return story_of(archive, archive.studies.record(study_uid))
+    return story_of(archive, _given_out(request, archive, study_uid))
 
 
-def findings(archive: ArchiveOf, study_uid: str) -> tuple[ResultView, ...]:
+def findings(request: Request, archive: ArchiveOf, study_uid: str) -> tuple[ResultView, ...]:
     """What the models answered, with every finding and its outlines; current results first."""
-    check_uids(study_uid)
-    archive.studies.record(study_uid)
+    _given_out(request, archive, study_uid)
     return results_of(archive, study_uid)
 
 
-def evidence(archive: ArchiveOf, study_uid: str) -> tuple[EvidenceView, ...]:
+def evidence(request: Request, archive: ArchiveOf, study_uid: str) -> tuple[EvidenceView, ...]:
     """The evidence objects, with the gate's word and their deliveries."""
-    check_uids(study_uid)
-    archive.studies.record(study_uid)
+    _given_out(request, archive, study_uid)
     return evidence_of(archive, study_uid)
 
 
-def evidence_tree(archive: ArchiveOf, study_uid: str, sop_uid: str) -> ContentsView:
+def evidence_tree(request: Request, archive: ArchiveOf, study_uid: str, sop_uid: str) -> ContentsView:
     """What an evidence object says: a report's content tree, a segmentation's segments, and the gate's verdict now."""
-    check_uids(study_uid, sop_uid)
+    check_uids(sop_uid)
+    _given_out(request, archive, study_uid)
     return contents_of(archive, study_uid, sop_uid)
 
 
-def series(archive: ArchiveOf, study_uid: str) -> tuple[SeriesView, ...]:
+def series(request: Request, archive: ArchiveOf, study_uid: str) -> tuple[SeriesView, ...]:
     """The series that hold images."""
-    check_uids(study_uid)
-    archive.studies.record(study_uid)
+    _given_out(request, archive, study_uid)
     return tuple(stack.view for stack in stacks_of(archive, study_uid))
 
 
-def slices(archive: ArchiveOf, study_uid: str, series_uid: str) -> tuple[SliceView, ...]:
+def slices(request: Request, archive: ArchiveOf, study_uid: str, series_uid: str) -> tuple[SliceView, ...]:
     """The images of a series in order, each with the address of its picture."""
-    check_uids(study_uid, series_uid)
+    check_uids(series_uid)
+    _given_out(request, archive, study_uid)
     return tuple(stack_of(stacks_of(archive, study_uid), series_uid).slices())
 
 
