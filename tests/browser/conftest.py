@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +15,10 @@ from dicomnode.archive import Archive
 from dicomnode.archive.account_records import Role
 from dicomnode.settings import Settings
 from dicomnode.web.access.accounts import add_account
-from dicomnode.web.review import Table
-from dicomnode.web.server import serve_web
 from tests.browser.looking import DESK, watch
 from tests.peers_fixtures import CHROMIUM
 from tests.seen_node import AE_TITLE, DETECTOR, MODELS, Filler, Seen
+from tests.serving import serving
 from tests.unit.web.signed_in import PASSWORD, QUICK
 
 _SECONDS = 20_000
@@ -74,29 +72,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeenNode]:
             add_account(archive, QUICK, str(role), role, PASSWORD, datetime.now(UTC), False)
         with serving(archive, settings) as url:
             yield SeenNode(url, settings, archive, filler, seen)
-
-
-class serving:  # noqa: N801  used as a context, like a function
-    """Serves an archive's pages while the context is open; gives the URL."""
-
-    def __init__(self, archive: Archive, settings: Settings, review: Callable[[], Table] | None = None) -> None:
-        self._stop, self._ready, self._port = threading.Event(), threading.Event(), 0
-        arguments = (archive, settings, self._listens, self._stop, review)
-        self._thread = threading.Thread(target=serve_web, args=arguments, name="seen node")
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        assert self._ready.wait(60), "the web server did not start"
-        return f"http://127.0.0.1:{self._port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(60)
-        assert not self._thread.is_alive(), "the web server did not end"
-
-    def _listens(self, port: int) -> None:
-        self._port = port
-        self._ready.set()
 
 
 @pytest.fixture(scope="package")

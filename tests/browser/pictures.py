@@ -21,10 +21,11 @@ from playwright.sync_api import Page, sync_playwright
 from dicomnode.archive import Archive
 from dicomnode.archive.account_records import Role
 from dicomnode.web.access.accounts import add_account
-from tests.browser.conftest import seen_settings, serving
+from tests.browser.conftest import seen_settings
 from tests.browser.looking import DESK
 from tests.peers_fixtures import CHROMIUM
 from tests.seen_node import Filler
+from tests.serving import serving
 from tests.unit.web.signed_in import PASSWORD, QUICK
 
 _ROOT = Path(__file__).parents[2]

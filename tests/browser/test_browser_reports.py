@@ -13,9 +13,10 @@ from playwright.sync_api import Browser, Page, expect
 from dicomnode.archive.account_records import Role
 from dicomnode.bundles import write_measured
 from dicomnode.node.reviewing import review_of
-from tests.browser.conftest import SeenNode, serving, sign_in
+from tests.browser.conftest import SeenNode, sign_in
 from tests.browser.looking import assert_accessible, assert_fits_phone, page_ok, picture, watch
 from tests.measurements import measured
+from tests.serving import serving
 
 pytestmark = pytest.mark.chromium
 

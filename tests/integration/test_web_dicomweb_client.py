@@ -22,6 +22,7 @@ from dicomnode.errors import SettingsError
 from dicomnode.settings import Settings
 from dicomnode.web import serve_web
 from tests.factories import make_instance
+from tests.serving import serving
 
 
 def instances() -> list[FileDataset]:
@@ -42,15 +43,8 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def address(settings: Settings) -> Iterator[str]:
     """A running web role."""
-    ports: Queue[int] = Queue()
-    stop = threading.Event()
-    with Archive.open(settings) as archive:
-        thread = threading.Thread(target=serve_web, args=(archive, settings, ports.put, stop))
-        thread.start()
-        yield f"http://127.0.0.1:{ports.get(timeout=20)}"
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
+    with Archive.open(settings) as archive, serving(archive, settings) as url:
+        yield url
 
 
 @pytest.fixture

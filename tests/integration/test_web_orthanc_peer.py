@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -22,9 +20,9 @@ from dicomnode.archive import Archive
 from dicomnode.archive.account_records import Role
 from dicomnode.archive.records import QidoQuery
 from dicomnode.settings import Settings
-from dicomnode.web import serve_web
 from tests.factories import make_instance
 from tests.peers_fixtures import Orthanc, running_orthanc
+from tests.serving import serving
 from tests.unit.web.conftest import file_bytes, keep
 from tests.unit.web.signed_in import Clock, make_account, make_token
 
@@ -60,17 +58,10 @@ def read(content: bytes) -> FileDataset:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("pair")
     settings = Settings.model_validate({"node": {"data_dir": folder / "data"}, "web": {"port": 0}})
-    ports: Queue[int] = Queue()
-    stop = threading.Event()
-    with Archive.open(settings) as archive:
-        thread = threading.Thread(target=serve_web, args=(archive, settings, ports.put, stop))
-        thread.start()
-        url = f"http://127.0.0.1:{ports.get(timeout=20)}/dicom-web"
-        with running_orthanc(folder / "orthanc", DicomWeb=dicom_web(url, token(archive))) as orthanc:
+    with Archive.open(settings) as archive, serving(archive, settings) as url:
+        known = dicom_web(f"{url}/dicom-web", token(archive))
+        with running_orthanc(folder / "orthanc", DicomWeb=known) as orthanc:
             yield Pair(archive, orthanc)
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 def token(archive: Archive) -> dict[str, str]:

@@ -16,10 +16,11 @@ from dicomnode.archive.account_records import Role
 from dicomnode.web.access.accounts import add_account
 from dicomnode.web.viewer.installing import Installed, find_installed
 from tests.peers_fixtures import CHROMIUM, ORTHANC, running_orthanc
+from tests.serving import serving
 from tests.unit.web.signed_in import PASSWORD, QUICK
 from tests.viewer.cases import Case, brain, broken, exam
 from tests.viewer.ohif import FLAGS, RADIOLOGIST, Ohif
-from tests.viewer.serving import keep, node_with_viewer, settings_of, viewer_on
+from tests.viewer.serving import keep, settings_of, viewer_on
 
 ALL = "DICOMNODE_TEST_VIEWER"
 Address = Callable[[str], str]
@@ -48,7 +49,7 @@ def node_url(tmp_path_factory: pytest.TempPathFactory, ohif: Installed, cases: d
         add_account(archive, QUICK, RADIOLOGIST, Role.VIEWER, PASSWORD, datetime.now(UTC), False)
         for case in cases.values():
             keep(archive, case.files)
-        with node_with_viewer(archive, settings) as url:
+        with serving(archive, settings) as url:  # from whose pages the viewer is one click away
             yield url
 
 

@@ -21,7 +21,6 @@ from dicomnode.dicom.header import read_header
 from dicomnode.settings import Settings
 from dicomnode.web.app import create_app
 from dicomnode.web.listening import listen, stop_when_told
-from dicomnode.web.server import serve_web
 from dicomnode.web.viewer.installing import Installed
 from dicomnode.web.viewer.origin import ByPath, create_viewer
 
@@ -52,25 +51,6 @@ def keep(archive: Archive, files: Iterable[Path]) -> None:
             staged.write(content)
             header = read_header(BytesIO(content))
             archive.instances.commit(staged, header, Origin(Way.STOW), datetime.now(UTC))
-
-
-@contextmanager
-def node_with_viewer(archive: Archive, settings: Settings) -> Iterator[str]:
-    """The node's web role as it is; gives the URL of its pages, from which the viewer is one click away."""
-    ready, stop, ports = threading.Event(), threading.Event(), list[int]()
-
-    def listens(port: int) -> None:
-        ports.append(port)
-        ready.set()
-
-    thread = threading.Thread(target=serve_web, args=(archive, settings, listens, stop))
-    thread.start()
-    try:
-        assert ready.wait(_SECONDS), "the web role did not start"
-        yield f"http://127.0.0.1:{ports[0]}"
-    finally:
-        stop.set()
-        thread.join(_SECONDS)
 
 
 @contextmanager

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from dicomnode.archive.records import Origin, StoredStatus, StudyState, Way
 from dicomnode.dicom.digest import content_digest
+from tests import dying
 from tests.archives import NOW, make_file, open_archive, put
 
-# Stores two instances in a child that ends at the n-th step that touches the disk; prints what it acknowledged.
-DYING = """
+# Stores two instances in a child that ends at the n-th step that touches the disk; writes down what it acknowledged.
+STORING = """
 import os, sys
 from pathlib import Path
 import sqlalchemy.engine.default as default
 from tests.archives import make_file, open_archive, put
+from tests.dying import children, die_at
 
-steps = 0
-
-def dying(function):
-    def step(*arguments, **options):
-        global steps
-        steps += 1
-        if steps == last:
-            os._exit(9)
-        return function(*arguments, **options)
-    return step
-
-root, steps_wanted = Path(sys.argv[1]), int(sys.argv[2])
-for last in range(1, steps_wanted + 1):
-    child = os.fork()
-    if child:
-        os.waitpid(child, 0)
-        continue
+root = Path(sys.argv[1])
+for last in children(int(sys.argv[2])):
     archive = open_archive(root / str(last))
-    for name in ("fsync", "fdatasync"):
-        setattr(os, name, dying(getattr(os, name)))
-    Path.replace = dying(Path.replace)
-    default.DefaultDialect.do_commit = dying(default.DefaultDialect.do_commit)
+    die_at(last, (os, "fsync"), (os, "fdatasync"), (Path, "replace"), (default.DefaultDialect, "do_commit"))
     acknowledged = (root / f"{last}.txt").open("w")
     for number in range(2):
         put(archive, make_file(f"1.2.3.{number}", InstanceNumber=number))
@@ -49,8 +31,7 @@ STEPS = 16
 
 
 def test_a_process_may_die_at_any_step(tmp_path: Path) -> None:
-    root = Path(__file__).parents[3]
-    subprocess.run([sys.executable, "-c", DYING, str(tmp_path), str(STEPS)], cwd=root, check=True, timeout=120)
+    dying.run(STORING, tmp_path, STEPS)
     complete = 0
     for last in range(1, STEPS + 1):
         text = (tmp_path / f"{last}.txt").read_text().split()

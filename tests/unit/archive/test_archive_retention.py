@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +13,7 @@ from dicomnode.archive import Archive, tables
 from dicomnode.archive.records import DeliveryState, EvidenceState, Origin, StudyState, Way
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import ArchiveError, ArchiveFullError
+from tests import dying
 from tests.archives import NOW, at, complete, make_file, open_archive, put
 from tests.unit.archive.test_archive_jobs import leased, new_evidence, new_job, routed
 
@@ -281,38 +279,22 @@ def test_a_full_disk_stops_a_deletion_whole(archive: Archive, monkeypatch: pytes
 
 
 # Deletes a study in a child that ends at the n-th step that touches disk or index.
-DYING = """
+DELETING = """
 import os, shutil, sys
 from pathlib import Path
 import sqlalchemy.engine.default as default
 from tests.archives import open_archive
+from tests.dying import children, die_at
 from tests.unit.archive.test_archive_retention import LATER, OLD, delivered, finished
-
-steps = 0
-
-def dying(function):
-    def step(*arguments, **options):
-        global steps
-        steps += 1
-        if steps == last:
-            os._exit(9)
-        return function(*arguments, **options)
-    return step
 
 root = Path(sys.argv[1])
 with open_archive(root / "whole") as archive:
     finished(archive)
     delivered(archive)
-for last in range(1, int(sys.argv[2]) + 1):
-    child = os.fork()
-    if child:
-        os.waitpid(child, 0)
-        continue
+for last in children(int(sys.argv[2])):
     shutil.copytree(root / "whole", root / str(last))
     archive = open_archive(root / str(last))
-    os.fsync = dying(os.fsync)
-    Path.replace, Path.unlink = dying(Path.replace), dying(Path.unlink)
-    default.DefaultDialect.do_commit = dying(default.DefaultDialect.do_commit)
+    die_at(last, (os, "fsync"), (Path, "replace"), (Path, "unlink"), (default.DefaultDialect, "do_commit"))
     archive.retention.forget("1.2.3", OLD, (), LATER)
     os._exit(0)
 """
@@ -320,14 +302,7 @@ STEPS = 14
 
 
 def test_a_process_may_die_at_any_step(tmp_path: Path) -> None:
-    root = Path(__file__).parents[3]
-    subprocess.run(
-        [sys.executable, "-c", DYING, str(tmp_path), str(STEPS)],
-        cwd=root,
-        check=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": str(root)},
-    )
+    dying.run(DELETING, tmp_path, STEPS)
     outcomes = set()
     for last in range(1, STEPS + 1):
         with open_archive(tmp_path / str(last)) as archive:

@@ -18,6 +18,7 @@ from dicomnode.archive.records import Origin, Way
 from dicomnode.dicom.header import read_header
 from dicomnode.settings import Settings
 from dicomnode.web.app import create_app
+from tests.unit.web.signed_in import Clock
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 Store = Callable[..., Dataset]
@@ -112,6 +113,24 @@ class Client:
                 return await client.request(method, url, **more)  # type: ignore[arg-type]
 
         return anyio.run(ask)
+
+
+@pytest.fixture
+def closed(settings: Settings) -> Settings:
+    """The same node, which asks who is there."""
+    accounts = settings.web.accounts.model_copy(update={"required": True})
+    return settings.model_copy(update={"web": settings.web.model_copy(update={"accounts": accounts})})
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def guarded(archive: Archive, closed: Settings, clock: Clock) -> FastAPI:
+    """The application of the node that asks who is there."""
+    return create_app(archive, closed, clock)
 
 
 @pytest.fixture

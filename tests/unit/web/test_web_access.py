@@ -25,18 +25,6 @@ MAY = {
 }
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def guarded(archive: Archive, settings: Settings, clock: Clock) -> FastAPI:
-    accounts = settings.web.accounts.model_copy(update={"required": True})
-    web = settings.web.model_copy(update={"accounts": accounts})
-    return create_app(archive, settings.model_copy(update={"web": web}), clock)
-
-
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
     for route in app.routes:
         if isinstance(route, APIRoute):

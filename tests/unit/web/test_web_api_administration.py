@@ -11,24 +11,11 @@ from dicomnode.archive.records import DeliveryState
 from dicomnode.dicom.audit import AuditKind
 from dicomnode.settings import Settings
 from dicomnode.web.api.settings import settings_in_force
-from dicomnode.web.app import create_app
 from tests.archives import at
 from tests.deliveries import OBJECT, queue
 from tests.unit.web.signed_in import PASSWORD, Browser, Clock, make_account, make_token
 
 JSON = {"Accept": "application/json"}
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def guarded(archive: Archive, settings: Settings, clock: Clock) -> FastAPI:
-    accounts = settings.web.accounts.model_copy(update={"required": True})
-    web = settings.web.model_copy(update={"accounts": accounts})
-    return create_app(archive, settings.model_copy(update={"web": web}), clock)
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import anyio
@@ -18,32 +16,14 @@ from dicomnode.archive.account_records import Role
 from dicomnode.archive.changes import Moment, Topic
 from dicomnode.errors import ArchiveError, TooManyTriesError
 from dicomnode.settings import Settings
+from dicomnode.web import server as server_module
 from dicomnode.web.api import events as events_module
 from dicomnode.web.api.bulletin import Bulletin
-from dicomnode.web.server import serve_web
+from tests.serving import serving
 from tests.unit.web.conftest import Client, Store
 from tests.unit.web.signed_in import Clock, make_account, make_token
 
 EVENTS = "/api/v1/events"
-
-
-@contextmanager
-def served(archive: Archive, settings: Settings) -> Iterator[str]:
-    stop, ready, ports = threading.Event(), threading.Event(), list[int]()
-
-    def listens(port: int) -> None:
-        ports.append(port)
-        ready.set()
-
-    server = threading.Thread(target=serve_web, args=(archive, settings, listens, stop))
-    server.start()
-    assert ready.wait(30)
-    try:
-        yield f"http://127.0.0.1:{ports[0]}"
-    finally:
-        stop.set()
-        server.join(30)
-        assert not server.is_alive()
 
 
 @pytest.fixture
@@ -51,9 +31,14 @@ def on_any_port(settings: Settings) -> Settings:
     return settings.model_copy(update={"web": settings.web.model_copy(update={"port": 0})})
 
 
+@pytest.fixture
+def asking_who(closed: Settings) -> Settings:
+    return closed.model_copy(update={"web": closed.web.model_copy(update={"port": 0})})
+
+
 def test_a_stream_tells_what_changes(archive: Archive, on_any_port: Settings, store: Store) -> None:
     with (
-        served(archive, on_any_port) as url,
+        serving(archive, on_any_port) as url,
         httpx.stream("GET", f"{url}{EVENTS}?names=studies,jobs", timeout=30) as answer,
     ):
         assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -83,7 +68,9 @@ def told_after(lines: Iterator[str], change: object) -> tuple[str, list[str]]:
         changing.join(10)
 
 
-def test_a_server_ends_while_somebody_listens(archive: Archive, on_any_port: Settings) -> None:
+def test_a_server_ends_while_somebody_listens(
+    archive: Archive, on_any_port: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listening, ended = threading.Event(), threading.Event()
 
     def listen(url: str) -> None:
@@ -92,38 +79,34 @@ def test_a_server_ends_while_somebody_listens(archive: Archive, on_any_port: Set
                 listening.set()
         ended.set()
 
-    with served(archive, on_any_port) as url:
+    monkeypatch.setattr(server_module, "_GRACE_SECONDS", 600)  # longer than `serving` waits for the end
+    with serving(archive, on_any_port) as url:
         listener = threading.Thread(target=listen, args=(url,))
         listener.start()
-        assert listening.wait(20)
-        began = time.monotonic()
-    assert time.monotonic() - began < 8
-    listener.join(10)
+        assert listening.wait(30)
+    listener.join(30)
     assert ended.is_set()
 
 
-def test_only_those_who_may_look_listen(archive: Archive, settings: Settings, on_any_port: Settings) -> None:
-    clock = Clock()
+def test_only_those_who_may_look_listen(archive: Archive, asking_who: Settings, clock: Clock) -> None:
     clock.time = datetime.now(UTC)
     make_account(archive, "sender", Role.SENDER, clock)
-    web = on_any_port.web.model_copy(update={"accounts": settings.web.accounts.model_copy(update={"required": True})})
-    with served(archive, on_any_port.model_copy(update={"web": web})) as url:
-        assert httpx.get(f"{url}{EVENTS}").status_code == 401
-        assert httpx.get(f"{url}{EVENTS}", headers=make_token(archive, "sender", Role.SENDER, clock)).status_code == 403
+    with serving(archive, asking_who) as url:
+        assert httpx.get(f"{url}{EVENTS}", timeout=30).status_code == 401
+        token = make_token(archive, "sender", Role.SENDER, clock)
+        assert httpx.get(f"{url}{EVENTS}", headers=token, timeout=30).status_code == 403
 
 
 def test_a_stream_ends_when_its_login_does(
-    archive: Archive, settings: Settings, on_any_port: Settings, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, asking_who: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_module, "_BEAT_SECONDS", 0.2)
-    clock = Clock()
     clock.time = datetime.now(UTC)
     make_account(archive, "eva", Role.ADMIN, clock)
     make_account(archive, "tom", Role.ADMIN, clock)
     token = make_token(archive, "tom", Role.VIEWER, clock)
-    web = on_any_port.web.model_copy(update={"accounts": settings.web.accounts.model_copy(update={"required": True})})
     with (
-        served(archive, on_any_port.model_copy(update={"web": web})) as url,
+        serving(archive, asking_who) as url,
         httpx.stream("GET", f"{url}{EVENTS}", headers=token, timeout=30) as answer,
     ):
         lines = answer.iter_lines()

@@ -20,16 +20,9 @@ from tests.unit.web.signed_in import HTML, PASSWORD, QUICK, Browser, Clock, make
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def guarded(archive: Archive, settings: Settings, clock: Clock) -> FastAPI:
-    accounts = settings.web.accounts.model_copy(update={"required": True})
-    web = settings.web.model_copy(update={"accounts": accounts})
+def guarded(guarded: FastAPI, archive: Archive, clock: Clock) -> FastAPI:
     make_account(archive, "eva", Role.ADMIN, clock)
-    return create_app(archive, settings.model_copy(update={"web": web}), clock)
+    return guarded
 
 
 def test_a_login_leads_to_the_page_that_was_asked_for(guarded: FastAPI) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from dicomnode.archive import Archive
 from dicomnode.archive.account_records import Role
@@ -16,7 +17,6 @@ from dicomnode.archive.records import DeploymentState, JobKind, NewJob
 from dicomnode.bundles import EVALUATION, bundle_digest, write_measured
 from dicomnode.settings import Settings
 from dicomnode.web.api.in_service import BINS, counted, drift
-from dicomnode.web.app import create_app
 from dicomnode.web.pages.cards import render
 from dicomnode.web.pages.charts import counts
 from dicomnode.web.pages.model_charts import measured_charts, service_charts
@@ -37,12 +37,9 @@ def bundle(make_bundle: Any, settings: Settings) -> Path:
 
 
 @pytest.fixture
-def admin(archive: Archive, settings: Settings) -> Browser:
+def admin(archive: Archive, guarded: FastAPI, clock: Clock) -> Browser:
     """An administrator who has signed in."""
-    accounts = settings.web.accounts.model_copy(update={"required": True})
-    web = settings.web.model_copy(update={"accounts": accounts})
-    clock = Clock()
-    browser = Browser(create_app(archive, settings.model_copy(update={"web": web}), clock))
+    browser = Browser(guarded)
     make_account(archive, "root", Role.ADMIN, clock)
     browser.sign_in("root")
     return browser

@@ -9,21 +9,15 @@ from fastapi import FastAPI
 
 from dicomnode.archive import Archive
 from dicomnode.archive.account_records import Role
-from dicomnode.settings import Settings
-from dicomnode.web.app import create_app
 from dicomnode.web.pages.words import word_of
 from tests.unit.web.signed_in import Browser, Clock, make_account
 
 
 @pytest.fixture
-def guarded(archive: Archive, settings: Settings) -> FastAPI:
-    accounts = settings.web.accounts.model_copy(update={"required": True})
-    web = settings.web.model_copy(update={"accounts": accounts})
-    clock = Clock()
-    app = create_app(archive, settings.model_copy(update={"web": web}), clock)
+def guarded(guarded: FastAPI, archive: Archive, clock: Clock) -> FastAPI:
     for role in (Role.VIEWER, Role.ADMIN):
         make_account(archive, str(role), role, clock)
-    return app
+    return guarded
 
 
 def ways(page: str) -> list[str]:

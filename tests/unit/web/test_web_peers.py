@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydicom.uid import MRImageStorage
 
 from dicomnode.archive import Archive
@@ -212,13 +213,10 @@ def test_what_holds_no_files_is_refused(client: Client, content: bytes, content_
     assert post(client, content, "", content_type).status_code == status
 
 
-def test_buttons_are_for_operators(archive: Archive, settings: Settings) -> None:
-    accounts = settings.web.accounts.model_copy(update={"required": True})
-    web = settings.web.model_copy(update={"accounts": accounts})
-    app, clock = create_app(archive, settings.model_copy(update={"web": web}), Clock()), Clock()
+def test_buttons_are_for_operators(archive: Archive, guarded: FastAPI, clock: Clock) -> None:
     for role in (Role.VIEWER, Role.OPERATOR):
         make_account(archive, str(role), role, clock)
-    operator, viewer = Browser(app), Browser(app)
+    operator, viewer = Browser(guarded), Browser(guarded)
     operator.sign_in("operator")
     viewer.sign_in("viewer")
     assert operator.submit("/peers", "/peers/target/web/echo").headers["location"] == "/peers"

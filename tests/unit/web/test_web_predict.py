@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from dicomnode.archive import Archive
 from dicomnode.archive.account_records import Role
@@ -189,10 +190,9 @@ def test_nothing_stays(make: Make, archive: Archive, settings: Settings) -> None
     assert "secret-name" not in str(archive.audit.list())
 
 
-def test_senders_may_not_ask_and_viewers_may(make: Make, archive: Archive, settings: Settings, bundle: Path) -> None:
-    clock = Clock()
-    web = settings.web.model_copy(update={"accounts": settings.web.accounts.model_copy(update={"required": True})})
-    guarded = create_app(archive, settings.model_copy(update={"web": web}), clock)
+def test_senders_may_not_ask_and_viewers_may(
+    archive: Archive, settings: Settings, guarded: FastAPI, clock: Clock, bundle: Path
+) -> None:
     guarded.state.predictions = Predictions(settings, COMMAND)
     browser = Browser(guarded)
     answers = {}

@@ -9,6 +9,7 @@ from threading import Event, Thread
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 from pydantic import ValidationError
 
@@ -228,7 +229,9 @@ def test_the_page_is_served_and_ends_when_told(review: TableReview) -> None:
     assert len(rows) == len(FAULTY)
 
 
-def test_a_node_shows_it_behind_its_login(archive: Archive, settings: Settings, review: TableReview) -> None:
+def test_a_node_shows_it_behind_its_login(
+    archive: Archive, settings: Settings, guarded: FastAPI, review: TableReview
+) -> None:
     app = create_app(archive, settings)
     client = Client(app)
     assert client.get("/review").headers["location"].startswith("/reports")
@@ -241,9 +244,6 @@ def test_a_node_shows_it_behind_its_login(archive: Archive, settings: Settings, 
     changed = client.request("POST", "/review/rows/0", json={"action": "label", "label": "BENIGN"})
     assert changed.json()["label"] == "BENIGN"
 
-    accounts = settings.web.accounts.model_copy(update={"required": True})
-    web = settings.web.model_copy(update={"accounts": accounts})
-    guarded = create_app(archive, settings.model_copy(update={"web": web}))
     guarded.state.review = lambda: review
     assert Client(guarded).get("/review/rows/0").status_code == 401
     assert Client(guarded).get(mask).status_code == 401

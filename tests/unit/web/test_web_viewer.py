@@ -36,9 +36,7 @@ def viewer(archive: Archive, settings: Settings, dist: Path) -> Client:
 
 
 @pytest.fixture
-def guarded(archive: Archive, settings: Settings, dist: Path) -> ASGIApp:
-    accounts = settings.web.accounts.model_copy(update={"required": True})
-    closed = settings.model_copy(update={"web": settings.web.model_copy(update={"accounts": accounts})})
+def guarded(archive: Archive, closed: Settings, dist: Path) -> ASGIApp:
     return create_viewer(create_app(archive, closed, Clock()), closed, dist)
 
 
@@ -124,9 +122,7 @@ def test_a_sender_sees_nothing(archive: Archive, guarded: FastAPI) -> None:
     assert browser.get("/").status_code == 403
 
 
-def test_a_login_at_the_node_opens_the_viewer(archive: Archive, settings: Settings, dist: Path) -> None:
-    accounts = settings.web.accounts.model_copy(update={"required": True})
-    closed = settings.model_copy(update={"web": settings.web.model_copy(update={"accounts": accounts})})
+def test_a_login_at_the_node_opens_the_viewer(archive: Archive, closed: Settings, dist: Path) -> None:
     node = create_app(archive, closed, Clock())
     make_account(archive, "eva", Role.VIEWER, Clock())
     at_node = Browser(node, origin="http://localhost:8080")
