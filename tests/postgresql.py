@@ -59,7 +59,7 @@ class PostgresqlServer:
             self._process = subprocess.Popen(
                 [*self._as_account, *command, *settings], stdout=log, stderr=log, cwd=self.folder
             )
-        wait_for(self._answers, 30, "PostgreSQL to answer")
+        wait_for(self._answers, 60, "PostgreSQL to answer")
 
     def end(self) -> None:
         """End the server program; what it holds stays."""

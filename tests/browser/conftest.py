@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from dicomnode.archive import Archive
 from dicomnode.archive.account_records import Role
@@ -22,6 +22,7 @@ from tests.serving import serving
 from tests.unit.web.signed_in import PASSWORD, QUICK
 
 _SECONDS = 20_000
+expect.set_options(timeout=_SECONDS)  # a busy machine takes its time
 
 
 @dataclass(frozen=True, slots=True)

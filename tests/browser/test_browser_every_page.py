@@ -60,9 +60,18 @@ def test_page_is_sound(open_page: Open, node: SeenNode, tmp_path, path: str, rig
 
 
 def test_every_page_has_one_heading_and_landmarks(open_page: Open, node: SeenNode) -> None:
-    page = open_page("/")
+    page, looked_at = open_page("/"), set()
     for path in [filled(path, node) for path, _ in PAGES]:
         if path is not None and page.goto(path).headers["content-type"].startswith("text/html"):
             assert page.locator("h1").count() == 1, path
             assert page.locator("main").count() == 1, path
             assert page.title(), path
+            looked_at.add(path)
+    assert looked_at >= {
+        "/",
+        "/studies",
+        f"/studies/{node.seen.positive}",
+        f"/models/{DETECTOR}",
+        "/deliveries",
+        "/audit",
+    }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from dicomnode.archive.account_records import Role
 from tests.browser.conftest import SeenNode
@@ -41,21 +43,27 @@ def test_a_study_that_arrives_shows_up_by_itself(open_page: Open, node: SeenNode
         page.reload()
     tab_to(page, "td a")
     focused = page.evaluate("document.activeElement.getAttribute('href')")
-    page.wait_for_timeout(1500)  # the first look at the index is what later ones are compared with
-    node.filler.store("by itself", "Head that came by itself")
-    expect(page.get_by_role("link", name="Head that came by itself")).to_be_visible(timeout=30_000)
+    came = page.get_by_role("link", name="Head that came by itself").first
+    for number in range(20):  # the first look at the index is what later ones are compared with, and may come late
+        node.filler.store(f"by itself {number}", "Head that came by itself", count=1)
+        with suppress(PlaywrightTimeout):
+            came.wait_for(timeout=3000)
+            break
+    expect(came).to_be_visible()
     assert page.evaluate("document.activeElement.getAttribute('href')") == focused
     page_ok(page)
 
 
 def test_nothing_is_swapped_under_somebody_who_types(open_page: Open) -> None:
     page = open_page("/studies")
-    page.evaluate(
-        """() => { const part = document.getElementById('studies');
-          part.insertAdjacentHTML('afterbegin', '<input id="typing">'); document.getElementById('typing').focus();
-          dicomnode.refresh(); }"""
-    )
-    page.wait_for_timeout(1500)
+    with page.expect_response(lambda answer: "auto=1" in answer.url and "/studies" in answer.url) as fresh:
+        page.evaluate(
+            """() => { const part = document.getElementById('studies');
+              part.insertAdjacentHTML('afterbegin', '<input id="typing">'); document.getElementById('typing').focus();
+              dicomnode.refresh(); }"""
+        )
+    fresh.value.finished()
+    page.wait_for_timeout(500)  # what it would be swapped in
     expect(page.locator("#typing")).to_be_focused()
 
 

@@ -71,7 +71,7 @@ def test_a_table_is_reviewed_by_whoever_signed_in(node: SeenNode, chromium: Brow
         page.goto("/login?next=/reports")
         sign_in(page, "operator")
         page.get_by_role("link", name="Open the review").click()
-        expect(page.get_by_role("button", name="malignant")).to_have_attribute("aria-pressed", "false")
+        expect(page.get_by_role("button", name="benign")).to_have_attribute("aria-pressed", "true")  # the row is there
         page.keyboard.press("2")
         expect(page.get_by_role("button", name="malignant")).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#changes")).to_contain_text("relabelled")
