@@ -47,6 +47,13 @@ class Part:
         """Media type in lower case; the default of multipart/related in DICOMweb where it is absent."""
         return parse_content_type(self.headers.get("content-type", "application/dicom"))[0]
 
+    @property
+    def is_field(self) -> bool:
+        """Whether it is a field of a form without a file name (RFC 7578 4.2)."""
+        message = Message()
+        message["Content-Disposition"] = self.headers.get("content-disposition", "")
+        return message.get_content_disposition() == "form-data" and message.get_filename() is None
+
 
 def parse_multipart(chunks: Iterable[bytes], boundary: str) -> Iterator[Part]:
     """Give the parts of a body one after the other; what is left of a part when the next is asked for is skipped.

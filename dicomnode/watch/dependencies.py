@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dicomnode.archive import Archive
-from dicomnode.archive.echoes import Echo, PeerKind
+from dicomnode.archive.echoes import Echo
 from dicomnode.archive.node_leases import ROLES, RoleSeen
 from dicomnode.errors import DicomNodeError, describe
+from dicomnode.peers.knocking import peers_of
 from dicomnode.security.health import certificate_problems
 from dicomnode.settings import Settings
 
@@ -103,10 +104,7 @@ def _clock(seen: list[RoleSeen], now: datetime) -> Check:
 
 def _peers(archive: Archive, settings: Settings) -> Iterator[Check]:
     echoes = {(echo.kind, echo.name): echo for echo in archive.echoes.list()}
-    named = [(PeerKind.TARGET, item.name) for item in settings.targets]
-    named += [(PeerKind.PACS, item.name) for item in settings.pacs]
-    named += [(PeerKind.POLLER, item.name) for item in settings.pollers]
-    for kind, name in named:
+    for kind, name in peers_of(settings):
         yield _peer(f"{kind} {name}", echoes.get((kind, name)))
 
 

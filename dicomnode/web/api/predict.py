@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
@@ -29,6 +29,7 @@ from dicomnode.web.api.predict_bodies import (
     model_to_ask,
 )
 from dicomnode.web.api.predict_examples import ANSWERS, REQUEST
+from dicomnode.web.api.refusals import refusals
 from dicomnode.web.auditing import actor_of
 from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf
 from dicomnode.web.dicomweb.stow import RequestBody
@@ -42,17 +43,13 @@ PREDICT = "/api/v1/predict"
 _JSON = "application/json"
 # Errors of the process that say that a request was too much, and not that the node is at fault.
 _TOO_MUCH = ("TooMuchError", "MemoryError", "DeviceMemoryError")
-_PROBLEM: dict[str, Any] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status.value: {"description": status.phrase, "content": _PROBLEM}
-    for status in (
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    )
-}
+_REFUSALS = refusals(
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
 _SLOW = "nothing came for some time: send the files again"
 
 

@@ -275,5 +275,5 @@ def _files(body: Iterable[bytes], content_type: str) -> Iterator[Iterable[bytes]
     if media_type not in ("multipart/form-data", "multipart/related"):
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"files are taken as {DICOM} or multipart/form-data")
     for part in parse_multipart(body, parameters.get("boundary", "")):
-        if media_type == "multipart/related" or "filename=" in part.headers.get("content-disposition", ""):
+        if not part.is_field:
             yield part.content

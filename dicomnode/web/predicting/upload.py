@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.message import Message
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -78,15 +77,8 @@ def read_upload(chunks: Iterable[bytes], content_type: str, maximum_files: int) 
 def _files(parts: Iterable[Part]) -> Iterator[Iterable[bytes]]:
     """The parts that are files; fields of a form are none, and are passed over."""
     for part in parts:
-        if not _is_field(part.headers.get("content-disposition", "")):
+        if not part.is_field:
             yield part.content
-
-
-def _is_field(disposition: str) -> bool:
-    """Whether a part is a field of a form without a file name (RFC 7578 4.2)."""
-    message = Message()
-    message["Content-Disposition"] = disposition
-    return message.get_content_disposition() == "form-data" and message.get_filename() is None
 
 
 def _write(descriptor: int, chunk: bytes) -> int:
