@@ -1,5 +1,6 @@
 """Some seconds of every fuzzer; `make fuzz` runs them for longer."""
 
+import os
 import random
 import struct
 import subprocess
@@ -46,10 +47,11 @@ def test_parsers_survive_any_bytes(name: str, data: bytes) -> None:
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris has no build for this machine")
 @pytest.mark.parametrize("name", ["header", "wholeness", "multipart"])
-def test_parsers_survive_a_search_for_new_paths(name: str) -> None:
+def test_parsers_survive_a_search_for_new_paths(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz", "--atheris", name, "--seconds", "4"]
     root = Path(__file__).parent.parent.parent
-    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    there = os.environ | {"TMPDIR": str(tmp_path)}  # libFuzzer ends the process, and its inputs stay
+    ended = subprocess.run(command, cwd=root, env=there, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
 
 
