@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import DeliveryState, JobKind, NewEvidence, NewJob, ProofState
@@ -19,6 +20,16 @@ class Clock:
 
     def __call__(self) -> datetime:
         return at(self.seconds)
+
+
+class Opened:
+    """A peer that is asked within a context."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 def queue(archive: Archive) -> None:

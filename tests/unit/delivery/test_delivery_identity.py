@@ -15,8 +15,7 @@ from dicomnode.errors import PeerUnavailableError
 from dicomnode.evidence.correcting import StudyIdentity, differences, identity_of
 from dicomnode.peers.asking import HeldStudy
 from dicomnode.settings import TargetSettings
-from tests.archives import open_archive
-from tests.deliveries import Clock
+from tests.deliveries import Opened
 from tests.factories import make_series
 from tests.ladder_cases import answered
 
@@ -40,7 +39,7 @@ class Taking:
         pass
 
 
-class Telling:
+class Telling(Opened):
     """A PACS that tells an identity, None (no such study) or an error."""
 
     def __init__(self) -> None:
@@ -54,18 +53,6 @@ class Telling:
         told = self.told
         names = (told.patient_id, told.issuer_of_patient_id, told.patient_name, told.patient_birth_date)
         return HeldStudy(uid, *names, told.accession_number, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-
-@pytest.fixture
-def archive(tmp_path):
-    with open_archive(tmp_path / "node") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -83,11 +70,6 @@ def pacs():
 @pytest.fixture
 def taking():
     return Taking()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from dicomnode.delivery.outbox import Outbox, make_courier
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.settings import TargetSettings
 from tests.archives import SR, at, complete, make_file, open_archive, put
+from tests.deliveries import Clock
 
 TARGET = TargetSettings(name="pacs", url="http://127.0.0.1:1", timeout_seconds=5, maximum_backoff_seconds=60)
 ROLES = ("answer", "text")
@@ -42,12 +43,6 @@ class Told:
         self.closed = True
 
 
-@pytest.fixture
-def archive(tmp_path):
-    with open_archive(tmp_path / "node") as opened:
-        yield opened
-
-
 def queue(archive, number: int = 1) -> None:
     """Two documents of one result for target pacs."""
     study = f"1.2.{number}"
@@ -64,17 +59,9 @@ def queue(archive, number: int = 1) -> None:
     assert archive.jobs.finish(leased.job_id, "worker", evidence, "{}", at(0))
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 1.0
-
-    def __call__(self):
-        return at(self.seconds)
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1.0)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from dicomnode.delivery.proving import Prover, Ways
 from dicomnode.errors import PeerRefusedError, PeerUnavailableError
 from dicomnode.peers.commitment import CommitmentReport
 from dicomnode.settings import TargetSettings
-from tests.archives import at, open_archive
-from tests.deliveries import OBJECT, STUDY, Clock, queue, send, stands
+from tests.archives import at
+from tests.deliveries import OBJECT, STUDY, Opened, queue, send, stands
 
 ADDRESS = {"name": "pacs", "host": "127.0.0.1", "port": 1, "ae_title": "PACS", "maximum_backoff_seconds": 60}
 AWAY, REFUSED = PeerUnavailableError("PACS: cannot connect"), PeerRefusedError("PACS: does not accept it", 0x0122)
@@ -36,7 +36,7 @@ class Committing:
         assert answer(CommitmentReport(transaction_uid, () if told else tuple(uids), failed)) == 0
 
 
-class Shown:
+class Shown(Opened):
     """A PACS that shows what it is told to: True, False or an error."""
 
     def __init__(self) -> None:
@@ -48,23 +48,6 @@ class Shown:
         if isinstance(told, Exception):
             raise told
         return told
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-
-@pytest.fixture
-def archive(tmp_path):
-    with open_archive(tmp_path / "node") as opened:
-        yield opened
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture
