@@ -6,19 +6,26 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_event
 from dicomnode.archive.database import Database
-from dicomnode.archive.delivery_rows import audit_export, delivery_from_row, delivery_rows, trace_delivery
+from dicomnode.archive.delivery_rows import (
+    IN_FLIGHT,
+    audit_export,
+    delivery_from_row,
+    delivery_rows,
+    has_predecessor_in_flight,
+    is_of_recalled,
+    trace_delivery,
+)
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.records import Delivery, DeliveryState, ProofState
 from dicomnode.dicom.audit import AuditEvent, AuditKind
 from dicomnode.errors import ArchiveError, NotFoundError
 
 _ROWS, _EVIDENCE, _JOBS = tables.deliveries.c, tables.evidence.c, tables.jobs.c
-_IN_FLIGHT = (DeliveryState.WAITING, DeliveryState.SENDING)
 _ARRIVED = (DeliveryState.DELIVERED, DeliveryState.WARNING)
 _ENDED_BADLY = (DeliveryState.REFUSED, DeliveryState.WAITING, DeliveryState.HELD)
 _LONGEST_ANSWER = 2000
@@ -46,7 +53,7 @@ class DeliveryStore:
         """
         query = delivery_rows().join(tables.jobs, _JOBS.job_id == _EVIDENCE.job_id)
         with self._database.read() as connection:
-            query = query.where(_ROWS.target == target, self._is_due(connection, now), ~_has_predecessor_in_flight(now))
+            query = query.where(_ROWS.target == target, self._is_due(connection, now), ~has_predecessor_in_flight(now))
             rows = connection.execute(query.order_by(_JOBS.priority.desc(), _ROWS.delivery_id).limit(limit)).all()
         return [delivery_from_row(row, self._files.root) for row in rows]
 
@@ -116,7 +123,7 @@ class DeliveryStore:
                 values |= {"state": state, **NO_PROOF}
             if connection.execute(update(tables.deliveries).where(held).values(values)).rowcount == 0:
                 return False
-            if state not in _IN_FLIGHT:
+            if state not in IN_FLIGHT:
                 trace_delivery(connection, delivery_id, str(state), status, now)
             if state in _ARRIVED:
                 audit_export(connection, delivery_id, status, now)
@@ -257,7 +264,7 @@ class DeliveryStore:
             and_(_ROWS.state == DeliveryState.SENDING, abandoned),
         )
         # The states once more, plainly: by them an index leaves out the many that arrived long ago.
-        return and_(_ROWS.state.in_(_IN_FLIGHT), unsent, ~_is_of_recalled())
+        return and_(_ROWS.state.in_(IN_FLIGHT), unsent, ~is_of_recalled())
 
 
 def _holds(owner: str) -> ColumnElement[bool]:
@@ -277,34 +284,6 @@ def _sent(now: datetime, prove: bool) -> dict[str, object]:
     }
 
 
-def _has_predecessor_in_flight(now: datetime) -> ColumnElement[bool]:
-    older, object_of_it = tables.deliveries.alias(), tables.evidence.alias()
-    return exists().where(
-        older.c.sop_instance_uid == object_of_it.c.sop_instance_uid,
-        or_(
-            object_of_it.c.series_instance_uid == _EVIDENCE.series_instance_uid,
-            # A rejection note comes after everything that it may name
-            and_(
-                _EVIDENCE.role == "rejection",
-                object_of_it.c.study_instance_uid == _EVIDENCE.study_instance_uid,
-                object_of_it.c.model_name == _EVIDENCE.model_name,
-            ),
-        ),
-        older.c.target == _ROWS.target,
-        older.c.delivery_id < _ROWS.delivery_id,
-        older.c.state.in_(_IN_FLIGHT),
-        # Of a recalled one only the attempt counts that is under way: there will be no other
-        or_(object_of_it.c.recall_id.is_(None), older.c.lease_until >= now),
-    )
-
-
-def _is_of_recalled() -> ColumnElement[bool]:
-    object_of_it = tables.evidence.alias()
-    return exists().where(
-        object_of_it.c.sop_instance_uid == _ROWS.sop_instance_uid, object_of_it.c.recall_id.is_not(None)
-    )
-
-
 def _is_recalled(connection: Connection, delivery_id: int) -> bool:
-    query = select(_ROWS.delivery_id).where(_ROWS.delivery_id == delivery_id, _is_of_recalled())
+    query = select(_ROWS.delivery_id).where(_ROWS.delivery_id == delivery_id, is_of_recalled())
     return connection.execute(query).first() is not None

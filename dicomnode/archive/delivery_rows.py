@@ -1,4 +1,4 @@
-"""Rows of deliveries with the objects that they send, and what their studies are told of them."""
+"""Rows of deliveries with their objects, what may hold them back, and what their studies are told of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select
 
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_event
@@ -15,6 +15,7 @@ from dicomnode.archive.records import Delivery, DeliveryState, ProofState, Trace
 from dicomnode.archive.traces import add_trace
 from dicomnode.dicom.audit import AuditEvent, AuditKind, AuditObject
 
+IN_FLIGHT = (DeliveryState.WAITING, DeliveryState.SENDING)
 _ROWS, _EVIDENCE, _JOBS = tables.deliveries.c, tables.evidence.c, tables.jobs.c
 
 
@@ -82,3 +83,33 @@ def audit_export(connection: Connection, delivery_id: int, status: str, now: dat
     study = AuditObject(row.study_instance_uid, ((row.sop_class_uid, 1),))
     detail = f"{row.role} to {row.target}: {status}"
     add_event(connection, AuditEvent("result sent", detail, AuditKind.EXPORT, row.target, objects=(study,)), now)
+
+
+def has_predecessor_in_flight(now: datetime) -> ColumnElement[bool]:
+    """Whether an older object of the same series is still on its way to the same target."""
+    older, object_of_it = tables.deliveries.alias(), tables.evidence.alias()
+    return exists().where(
+        older.c.sop_instance_uid == object_of_it.c.sop_instance_uid,
+        or_(
+            object_of_it.c.series_instance_uid == _EVIDENCE.series_instance_uid,
+            # A rejection note comes after everything that it may name
+            and_(
+                _EVIDENCE.role == "rejection",
+                object_of_it.c.study_instance_uid == _EVIDENCE.study_instance_uid,
+                object_of_it.c.model_name == _EVIDENCE.model_name,
+            ),
+        ),
+        older.c.target == _ROWS.target,
+        older.c.delivery_id < _ROWS.delivery_id,
+        older.c.state.in_(IN_FLIGHT),
+        # Of a recalled one only the attempt counts that is under way: there will be no other
+        or_(object_of_it.c.recall_id.is_(None), older.c.lease_until >= now),
+    )
+
+
+def is_of_recalled() -> ColumnElement[bool]:
+    """Whether the object was taken back."""
+    object_of_it = tables.evidence.alias()
+    return exists().where(
+        object_of_it.c.sop_instance_uid == _ROWS.sop_instance_uid, object_of_it.c.recall_id.is_not(None)
+    )
