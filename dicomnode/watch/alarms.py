@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from dicomnode.archive import Archive
-from dicomnode.archive.echoes import PeerKind
 from dicomnode.archive.node_leases import ROLES
 from dicomnode.archive.tallies import day_of
 from dicomnode.errors import ArchiveError, describe
+from dicomnode.peers.knocking import peers_of
 from dicomnode.security.health import certificate_problems
 from dicomnode.settings import Settings
 from dicomnode.watch.alarm import Alarm, AlarmKind
@@ -68,9 +68,7 @@ def _disk(archive: Archive, settings: Settings) -> Iterator[Alarm]:
 
 
 def _peers(archive: Archive, settings: Settings) -> Iterator[Alarm]:
-    known = {(PeerKind.TARGET, item.name) for item in settings.targets}
-    known |= {(PeerKind.PACS, item.name) for item in settings.pacs}
-    known |= {(PeerKind.POLLER, item.name) for item in settings.pollers}
+    known = set(peers_of(settings))
     for echo in archive.echoes.list():
         if (echo.kind, echo.name) in known and not echo.good:
             sentence = marked("%(peer)s did not answer as it should when it was asked last.")

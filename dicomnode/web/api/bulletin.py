@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from anyio import to_thread
 
 from dicomnode.archive.changes import Moment
-from dicomnode.errors import ArchiveError, TooManyTriesError
+from dicomnode.errors import DicomNodeError, TooManyTriesError, describe
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
@@ -124,8 +124,8 @@ class Bulletin:
                 changes = {} if before is None else {str(t): s for t, s in moment.changes_since(before).items()}
                 changes |= await to_thread.run_sync(self._extra)
                 before = moment
-            except ArchiveError as error:
-                _LOG.warning("what changed is told later: %s", error)
+            except (DicomNodeError, OSError) as error:  # the disk and certificates are looked at too
+                _LOG.warning("what changed is told later: %s", describe(error))
                 changes = {}
             if changes:
                 for listener in self._listeners:
