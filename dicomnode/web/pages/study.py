@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
@@ -26,7 +28,7 @@ from dicomnode.web.api.study.whole import study_of
 from dicomnode.web.auditing import note_access
 from dicomnode.web.dicomweb.addresses import ArchiveOf, SettingsOf, check_uids
 from dicomnode.web.dicomweb.media import DICOM
-from dicomnode.web.pages.frame import PagesOf, who
+from dicomnode.web.pages.frame import Pages, PagesOf, who
 from dicomnode.web.pages.study_pictures import Pinboard
 from dicomnode.web.pages.study_scroller import Place, scroller
 from dicomnode.web.problems import status_of
@@ -104,7 +106,34 @@ def evidence_file(request: Request, archive: ArchiveOf, name: str) -> Response:
     return FileResponse(item.path, media_type=DICOM, filename=f"{item.role}-{sop_instance_uid}.dcm")
 
 
-def run_again(
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """A button of a study's page that somebody pressed, and all that may be needed to do what it says."""
+
+    request: Request
+    archive: Archive
+    settings: Settings
+    pages: Pages
+    study_uid: str
+    form: Form
+    now: datetime
+
+    def done(self, do: Callable[[], object]) -> Response:
+        """Do what it asks for; the page comes back, with what was wrong if it was."""
+        check_uids(self.study_uid)
+        record = self.archive.studies.record(self.study_uid)
+        try:
+            do()
+        except (DicomNodeError, ValidationError) as error:
+            known = error if isinstance(error, DicomNodeError) else UsageError("this is no form of this page")
+            if not wants_page(self.request):
+                raise known from None
+            content = _content(self.archive, self.settings, record, Place()) | {"problem": str(known)}
+            return self.pages.show(self.request, "study.html", content, status_of(known))
+        return RedirectResponse(f"/studies/{self.study_uid}", HTTPStatus.SEE_OTHER)
+
+
+def _pressed(
     request: Request,
     archive: ArchiveOf,
     settings: SettingsOf,
@@ -112,86 +141,54 @@ def run_again(
     study_uid: str,
     form: FormOf,
     now: NowOf,
-) -> Response:
+) -> Pressed:
+    return Pressed(request, archive, settings, pages, study_uid, form, now)
+
+
+PressedOf = Annotated[Pressed, Depends(_pressed)]
+
+
+def run_again(pressed: PressedOf) -> Response:
     """Have models look at the study once more."""
 
     def do() -> None:
-        order = actions.RunAgain(model=form.get("model", ""), silent=form.get("silent") == "yes")
-        actions.run_again(request, archive, study_uid, order, now)
+        order = actions.RunAgain(model=pressed.form.get("model", ""), silent=pressed.form.get("silent") == "yes")
+        actions.run_again(pressed.request, pressed.archive, pressed.study_uid, order, pressed.now)
 
-    return _done(request, archive, settings, pages, study_uid, do)
+    return pressed.done(do)
 
 
-def retry(
-    request: Request,
-    archive: ArchiveOf,
-    settings: SettingsOf,
-    pages: PagesOf,
-    study_uid: str,
-    form: FormOf,
-    now: NowOf,
-) -> Response:
+def retry(pressed: PressedOf) -> Response:
     """Try again what did not end well."""
 
     def do() -> None:
-        order = actions.Retry(job=_number(form, "job"), delivery=_number(form, "delivery"))
-        actions.retry(request, archive, study_uid, order, now)
+        order = actions.Retry(job=_number(pressed.form, "job"), delivery=_number(pressed.form, "delivery"))
+        actions.retry(pressed.request, pressed.archive, pressed.study_uid, order, pressed.now)
 
-    return _done(request, archive, settings, pages, study_uid, do)
+    return pressed.done(do)
 
 
-def send(
-    request: Request,
-    archive: ArchiveOf,
-    settings: SettingsOf,
-    pages: PagesOf,
-    study_uid: str,
-    form: FormOf,
-    now: NowOf,
-) -> Response:
+def send(pressed: PressedOf) -> Response:
     """Send evidence to a target."""
 
     def do() -> None:
-        one = form.get("evidence", "")
-        order = actions.Send(targets=(form.get("target", ""),), evidence=(one,) if one else ())
-        sent = actions.send(request, archive, settings, study_uid, order, now)
+        one = pressed.form.get("evidence", "")
+        order = actions.Send(targets=(pressed.form.get("target", ""),), evidence=(one,) if one else ())
+        about = (pressed.request, pressed.archive, pressed.settings, pressed.study_uid)
+        sent = actions.send(*about, order, pressed.now)
         if not any(item.is_queued for item in sent):
             raise StateError(f"nothing is sent: {sent[0].reason}")
 
-    return _done(request, archive, settings, pages, study_uid, do)
+    return pressed.done(do)
 
 
-def release(
-    request: Request, archive: ArchiveOf, settings: SettingsOf, pages: PagesOf, study_uid: str, now: NowOf
-) -> Response:
+def release(pressed: PressedOf) -> Response:
     """Release the study from quarantine."""
 
     def do() -> None:
-        actions.release_study(request, archive, study_uid, now)
+        actions.release_study(pressed.request, pressed.archive, pressed.study_uid, pressed.now)
 
-    return _done(request, archive, settings, pages, study_uid, do)
-
-
-def _done(
-    request: Request,
-    archive: Archive,
-    settings: Settings,
-    pages: PagesOf,
-    study_uid: str,
-    do: Callable[[], None],
-) -> Response:
-    """Do what a button asks for; the page comes back, with what was wrong if it was."""
-    check_uids(study_uid)
-    record = archive.studies.record(study_uid)
-    try:
-        do()
-    except (DicomNodeError, ValidationError) as error:
-        known = error if isinstance(error, DicomNodeError) else UsageError("this is no form of this page")
-        if not wants_page(request):
-            raise known from None
-        content = _content(archive, settings, record, Place()) | {"problem": str(known)}
-        return pages.show(request, "study.html", content, status_of(known))
-    return RedirectResponse(f"/studies/{study_uid}", HTTPStatus.SEE_OTHER)
+    return pressed.done(do)
 
 
 def _number(form: Form, name: str) -> int | None:
