@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dicomnode.benchmarks.measuring import Size, Times
     from dicomnode.settings import Settings
-    from dicomnode.web.benchmarks.measuring import Size, Times
 
 _LEAST = 1000
 _SCHEMA = "bench_"
@@ -38,7 +38,7 @@ def add_query_parser(commands: Any) -> None:
 
 def bench_query(args: argparse.Namespace) -> int:
     """Measure with a hundredth, a tenth and all of the instances, and print."""
-    from dicomnode.web.benchmarks.measuring import Plan, fill, measure
+    from dicomnode.benchmarks.measuring import Plan, fill, measure
 
     sizes, plan = _sizes(args.instances), Plan(_at_least(args.repeats, 1, "--repeats"))
     with (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dicomnode.web.benchmarks.retrieval import Retrieval
+    from dicomnode.benchmarks.retrieval import Retrieval
 
 _START_SECONDS = 120.0
 
@@ -28,9 +28,9 @@ def add_retrieve_parser(commands: Any) -> None:
 
 def bench_retrieve(args: argparse.Namespace) -> int:
     """Fill both, measure both, and print."""
+    from dicomnode.benchmarks.retrieval import Server, generated_slices, measure_retrieval
     from dicomnode.demo.orthanc import OrthancProcess
     from dicomnode.errors import UsageError
-    from dicomnode.web.benchmarks.retrieval import Server, generated_slices, measure_retrieval
 
     for option, value in (("--instances", args.instances), ("--repeats", args.repeats)):
         if value < 1:

@@ -12,10 +12,10 @@ import pytest
 from dicomnode.archive.contents import miscounted
 from dicomnode.archive.generated import add_generated, finish_generated, tables_in
 from dicomnode.archive.records import QidoQuery
+from dicomnode.benchmarks.archives import KINDS, generated_studies
+from dicomnode.benchmarks.searches import SEARCHES, some_series
 from dicomnode.cli.bench_query import add_query_parser
 from dicomnode.errors import UsageError
-from dicomnode.web.benchmarks.archives import KINDS, generated_studies
-from dicomnode.web.benchmarks.searches import SEARCHES, some_series
 from tests.archives import open_archive
 from tests.postgresql import PostgresqlServer
 

@@ -21,12 +21,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dicomnode.archive.archive import Archive
 from dicomnode.archive.generated import add_generated, finish_generated
 from dicomnode.archive.records import Origin, SeriesRecord, Way
+from dicomnode.benchmarks.archives import generated_studies
+from dicomnode.benchmarks.searches import SEARCHES, Asked, Search, some_series
 from dicomnode.dicom.header import read_header
 from dicomnode.dicom.part10 import part10_preamble
 from dicomnode.errors import DicomNodeError
 from dicomnode.settings import Settings
-from dicomnode.web.benchmarks.archives import generated_studies
-from dicomnode.web.benchmarks.searches import SEARCHES, Asked, Search, some_series
 from dicomnode.web.server import serve_web
 
 _CR = "1.2.840.10008.5.1.4.1.1.1"

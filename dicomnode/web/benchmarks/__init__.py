@@ -1,1 +1,0 @@
-"""What searches cost on a large archive, measured as its clients see it."""
