@@ -11,23 +11,31 @@ from collections.abc import Collection
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-_SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_SHORT_VRS = b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split()
+_LONG_VRS = b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()
+# As the two bytes of a VR are unpacked
+_SHORT = frozenset(int.from_bytes(vr, "little") for vr in _SHORT_VRS)
+_LONG = frozenset(int.from_bytes(vr, "little") for vr in _LONG_VRS)
+_UNKNOWN = int.from_bytes(b"UN", "little")
+_NOT_WALKED = ("", ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _TRANSFER_SYNTAX = 0x00020010
 _MAXIMUM_DEPTH = 16
 
+_header = struct.Struct("<HHHH").unpack_from
 _tag = struct.Struct("<HH").unpack_from
-_short = struct.Struct("<H").unpack_from
 _long = struct.Struct("<L").unpack_from
+
+
+Bytes = bytes | memoryview
 
 
 class UnusualError(Exception):
     """The bytes are cut, inconsistent, or encoded in a way that this walk does not read."""
 
 
-def scan_head(data: bytes, wanted: Collection[int], *, whole: bool = False) -> tuple[str, dict[int, bytes]]:
+def scan_head(data: Bytes, wanted: Collection[int], *, whole: bool = False) -> tuple[str, dict[int, bytes]]:
     """Raw values of attributes of the data set's top level.
 
     Args:
@@ -46,12 +54,31 @@ def scan_head(data: bytes, wanted: Collection[int], *, whole: bool = False) -> t
     try:
         meta, start = _walk(data, 132, True, (_TRANSFER_SYNTAX,), 0x0002FFFF, whole)
         syntax = meta.get(_TRANSFER_SYNTAX, b"").rstrip(b"\0 ").decode("ascii", "replace")
-        if syntax in ("", ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian):
-            raise UnusualError
-        values, _ = _walk(data, start, syntax != ImplicitVRLittleEndian, wanted, max(wanted), whole)
+        values = _values(data, start, syntax, wanted, whole)
     except struct.error as error:
         raise UnusualError from error
     return syntax, values
+
+
+def scan_data_set(data: Bytes, syntax: str, wanted: Collection[int], *, whole: bool = False) -> dict[int, bytes]:
+    """As `scan_head`, of a data set without File Meta Information before it.
+
+    Args:
+        data: The data set's first bytes, up to behind the last tag wanted.
+        syntax: The transfer syntax that it is in.
+        wanted: Tags.
+        whole: Whether ``data`` is the whole data set.
+    """
+    try:
+        return _values(data, 0, syntax, wanted, whole)
+    except struct.error as error:
+        raise UnusualError from error
+
+
+def _values(data: Bytes, start: int, syntax: str, wanted: Collection[int], whole: bool) -> dict[int, bytes]:
+    if syntax in _NOT_WALKED:
+        raise UnusualError
+    return _walk(data, start, syntax != ImplicitVRLittleEndian, wanted, max(wanted), whole)[0]
 
 
 def first_item(sequence: bytes, syntax: str, wanted: Collection[int]) -> dict[int, bytes]:
@@ -76,45 +103,53 @@ def first_item(sequence: bytes, syntax: str, wanted: Collection[int]) -> dict[in
 
 
 def _walk(
-    data: bytes, offset: int, explicit: bool, wanted: Collection[int], last: int, whole: bool
+    data: Bytes, offset: int, explicit: bool, wanted: Collection[int], last: int, whole: bool
 ) -> tuple[dict[int, bytes], int]:
     """Collect values up to the tag ``last``; the second result is where the next element starts."""
     values: dict[int, bytes] = {}
-    previous = 0
-    while not (whole and offset == len(data)):
-        group, number = _tag(data, offset)
-        if (group << 16 | number) > last:  # perhaps in another encoding: behind meta information comes the data set
-            break
-        tag, length, start = _element(data, offset, explicit)
+    previous, end, header, short_vrs = 0, len(data), _header, _SHORT
+    while offset + 8 <= end:
+        group, number, vr, length = header(data, offset)  # a call of `_element` for each would double the time
+        tag, start = group << 16 | number, offset + 8
+        if tag > last:  # perhaps in another encoding: behind meta information comes the data set
+            return values, offset
         if tag <= previous:
             raise UnusualError  # tags ascend; those that do not were misread
         previous = tag
+        if not explicit:
+            length = length << 16 | vr
+        elif vr not in short_vrs:
+            tag, length, start = _element(data, offset, True)
         if length == _UNDEFINED:
-            offset = _behind_sequence(data, start, explicit and data[offset + 4 : offset + 6] != b"UN", 0)
+            offset = _behind_sequence(data, start, explicit and vr != _UNKNOWN, 0)
         else:
             offset = start + length
-        if offset > len(data):
-            raise UnusualError
         if tag in wanted:
-            values[tag] = data[start:offset]
+            values[tag] = bytes(data[start:offset])
+    if not (whole and offset == end) and _tag_at(data, offset) <= last:
+        raise UnusualError
     return values, offset
 
 
-def _element(data: bytes, offset: int, explicit: bool) -> tuple[int, int, int]:
+def _tag_at(data: Bytes, offset: int) -> int:
+    group, number = _tag(data, offset)
+    return int(group << 16 | number)
+
+
+def _element(data: Bytes, offset: int, explicit: bool) -> tuple[int, int, int]:
     """Tag, length and start of the value of the element at ``offset``."""
-    group, element = _tag(data, offset)
-    tag = group << 16 | element
+    group, number, vr, length = _header(data, offset)
+    tag = group << 16 | number
     if not explicit or group == 0xFFFE:
         return tag, _long(data, offset + 4)[0], offset + 8
-    vr = data[offset + 4 : offset + 6]
     if vr in _SHORT:
-        return tag, _short(data, offset + 6)[0], offset + 8
+        return tag, length, offset + 8
     if vr in _LONG:
         return tag, _long(data, offset + 8)[0], offset + 12
     raise UnusualError
 
 
-def _behind_sequence(data: bytes, offset: int, explicit: bool, depth: int) -> int:
+def _behind_sequence(data: Bytes, offset: int, explicit: bool, depth: int) -> int:
     """Where the element behind a sequence of undefined length starts (PS3.5 7.5)."""
     if depth > _MAXIMUM_DEPTH:
         raise UnusualError
@@ -127,7 +162,7 @@ def _behind_sequence(data: bytes, offset: int, explicit: bool, depth: int) -> in
         offset = _behind_item(data, start, explicit, depth) if length == _UNDEFINED else start + length
 
 
-def _behind_item(data: bytes, offset: int, explicit: bool, depth: int) -> int:
+def _behind_item(data: Bytes, offset: int, explicit: bool, depth: int) -> int:
     while True:
         tag, length, start = _element(data, offset, explicit)
         if tag == _ITEM_END:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from pydicom.datadict import keyword_for_tag
+
 from dicomnode.dicom.charsets import decode_text, encodings_of
-from dicomnode.dicom.raw_head import RawHead, read_raw_head
+from dicomnode.dicom.part10 import part10_preamble
+from dicomnode.dicom.raw_head import RawHead, read_raw_head, scan_raw_head
 from dicomnode.dicom.uids import valid_uid
 from dicomnode.errors import NotDicomError
 
@@ -62,31 +66,39 @@ class InstanceHeader:
     contributing: tuple[tuple[str, str], ...] = ()
 
 
-_UIDS = ("SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "StudyInstanceUID")
-_TEXTS = (
-    "Modality",
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "PatientSex",
-    "IssuerOfPatientID",
-    "AccessionNumber",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "StudyDescription",
-    "ReferringPhysicianName",
-    "SeriesDescription",
-    "SeriesDate",
-    "SeriesTime",
-    "BodyPartExamined",
-    "ManufacturerModelName",
-    "PerformedProcedureStepStartDate",
-    "PerformedProcedureStepStartTime",
-)
-_NUMBERS = ("SeriesNumber", "InstanceNumber", "NumberOfFrames")
-_SIZES = ("Rows", "Columns")
-_WANTED = ("SpecificCharacterSet", *_UIDS, *_TEXTS, *_NUMBERS, *_SIZES)
+_CHARACTER_SET = 0x00080005
+_UIDS = {
+    "sop_instance_uid": 0x00080018,
+    "sop_class_uid": 0x00080016,
+    "series_instance_uid": 0x0020000E,
+    "study_instance_uid": 0x0020000D,
+}
+_TEXTS = {
+    "modality": 0x00080060,
+    "patient_id": 0x00100020,
+    "patient_name": 0x00100010,
+    "patient_birth_date": 0x00100030,
+    "patient_sex": 0x00100040,
+    "issuer_of_patient_id": 0x00100021,
+    "accession_number": 0x00080050,
+    "study_id": 0x00200010,
+    "study_date": 0x00080020,
+    "study_time": 0x00080030,
+    "study_description": 0x00081030,
+    "referring_physician_name": 0x00080090,
+    "series_description": 0x0008103E,
+    "series_date": 0x00080021,
+    "series_time": 0x00080031,
+    "body_part_examined": 0x00180015,
+    "manufacturer_model_name": 0x00081090,
+    "performed_procedure_step_start_date": 0x00400244,
+    "performed_procedure_step_start_time": 0x00400245,
+}
+_SERIES_NUMBER, _INSTANCE_NUMBER, _NUMBER_OF_FRAMES = _NUMBERS = (0x00200011, 0x00200013, 0x00280008)
+_ROWS, _COLUMNS = _SIZES = (0x00280010, 0x00280011)
+_WANTED = frozenset((_CHARACTER_SET, *_UIDS.values(), *_TEXTS.values(), *_NUMBERS, *_SIZES))
+_FIRST_BYTES = 262144
+"""No more than `read_header` walks, so that both find the same."""
 
 
 def read_header(source: BinaryIO | Path) -> InstanceHeader:
@@ -100,71 +112,85 @@ def read_header(source: BinaryIO | Path) -> InstanceHeader:
         NotDicomError: No DICOM instance, or one of the four UIDs is missing or malformed.
         OSError: The file cannot be read.
     """
-    head = read_raw_head(source, _WANTED)
-    encodings = encodings_of(head.value("SpecificCharacterSet"))
+    return _header(read_raw_head(source, _WANTED))
+
+
+def scan_header(data: memoryview, transfer_syntax_uid: str) -> InstanceHeader:
+    """As `read_header`, of a data set in memory that came without File Meta Information, as over the network.
+
+    Args:
+        data: All bytes of the data set.
+        transfer_syntax_uid: That they are in.
+
+    Raises:
+        NotDicomError: As `read_header`.
+    """
+    header = scan_first_bytes(data, transfer_syntax_uid, whole=True)
+    if header is not None:
+        return header
+    return read_header(BytesIO(part10_preamble("", "", transfer_syntax_uid, "") + data))
+
+
+def scan_first_bytes(data: memoryview, transfer_syntax_uid: str, *, whole: bool = False) -> InstanceHeader | None:
+    """As `scan_header`, of a data set of which perhaps only the beginning is there.
+
+    Args:
+        data: The first bytes of a data set.
+        transfer_syntax_uid: That it is in.
+        whole: Whether there are no more.
+
+    Returns:
+        None: more bytes are needed, or the data set is unusual and `read_header` must be asked.
+
+    Raises:
+        NotDicomError: As `read_header`.
+    """
+    is_whole = whole and len(data) <= _FIRST_BYTES
+    head = scan_raw_head(data[:_FIRST_BYTES], transfer_syntax_uid, _WANTED, whole=is_whole)
+    return None if head is None else _header(head)
+
+
+def _header(head: RawHead) -> InstanceHeader:
+    value = head.value
+    encodings = encodings_of(value(_CHARACTER_SET))
 
     def decode(value: bytes) -> str:
         # No text holds a NUL (PS3.5 6.1.3) and databases refuse it; the mark keeps two damaged identifiers apart.
         return decode_text(value, encodings).replace("\0", "\ufffd")
 
-    def text(keyword: str) -> str:
-        return decode(head.value(keyword))
-
     return InstanceHeader(
-        sop_instance_uid=_uid(head, "SOPInstanceUID"),
-        sop_class_uid=_uid(head, "SOPClassUID"),
-        series_instance_uid=_uid(head, "SeriesInstanceUID"),
-        study_instance_uid=_uid(head, "StudyInstanceUID"),
+        **{name: _uid(value(tag), tag) for name, tag in _UIDS.items()},
+        **{name: decode(head.values[tag]) for name, tag in _TEXTS.items() if tag in head.values},
         transfer_syntax_uid=head.transfer_syntax_uid,
-        modality=text("Modality"),
-        patient_id=text("PatientID"),
-        patient_name=text("PatientName"),
-        patient_birth_date=text("PatientBirthDate"),
-        patient_sex=text("PatientSex"),
-        issuer_of_patient_id=text("IssuerOfPatientID"),
-        accession_number=text("AccessionNumber"),
-        study_id=text("StudyID"),
-        study_date=text("StudyDate"),
-        study_time=text("StudyTime"),
-        study_description=text("StudyDescription"),
-        referring_physician_name=text("ReferringPhysicianName"),
-        series_description=text("SeriesDescription"),
-        series_date=text("SeriesDate"),
-        series_time=text("SeriesTime"),
-        body_part_examined=text("BodyPartExamined"),
-        manufacturer_model_name=text("ManufacturerModelName"),
-        series_number=_integer(head, "SeriesNumber"),
-        instance_number=_integer(head, "InstanceNumber"),
-        number_of_frames=max(_integer(head, "NumberOfFrames") or 1, 1),
-        rows=_size(head, "Rows"),
-        columns=_size(head, "Columns"),
-        performed_procedure_step_start_date=text("PerformedProcedureStepStartDate"),
-        performed_procedure_step_start_time=text("PerformedProcedureStepStartTime"),
+        series_number=_integer(value(_SERIES_NUMBER)),
+        instance_number=_integer(value(_INSTANCE_NUMBER)),
+        number_of_frames=max(_integer(value(_NUMBER_OF_FRAMES)) or 1, 1),
+        rows=_size(value(_ROWS), head.little_endian),
+        columns=_size(value(_COLUMNS), head.little_endian),
         scheduled_procedure_step_id=decode(head.requested[0]),
         requested_procedure_id=decode(head.requested[1]),
         contributing=tuple((decode(maker), decode(model)) for maker, model in head.contributing),
     )
 
 
-def _uid(head: RawHead, keyword: str) -> str:
-    uid = head.value(keyword).strip(b"\0 ").decode("ascii", "replace")
+def _uid(value: bytes, tag: int) -> str:
+    uid = value.strip(b"\0 ").decode("ascii", "replace")
     if not uid:
+        keyword = keyword_for_tag(tag)
         raise NotDicomError(f"{keyword} is missing: the data set is truncated before it, or is no DICOM instance")
     if not valid_uid(uid):
-        raise NotDicomError(f"{keyword} is not a UID of at most 64 digits and dots (PS3.5 9.1)")
+        raise NotDicomError(f"{keyword_for_tag(tag)} is not a UID of at most 64 digits and dots (PS3.5 9.1)")
     return uid
 
 
-def _integer(head: RawHead, keyword: str) -> int | None:
+def _integer(value: bytes) -> int | None:
     """First value of an IS attribute; text that is no whole number counts as absent."""
-    text = head.value(keyword).split(b"\\")[0].strip(b"\0 ")
     try:
-        return int(text)
+        return int(value.split(b"\\")[0].strip(b"\0 "))
     except ValueError:
         return None
 
 
-def _size(head: RawHead, keyword: str) -> int | None:
+def _size(value: bytes, little_endian: bool) -> int | None:
     """Value of a US attribute."""
-    value = head.value(keyword)
-    return int.from_bytes(value[:2], "little" if head.little_endian else "big") if len(value) >= 2 else None
+    return int.from_bytes(value[:2], "little" if little_endian else "big") if len(value) >= 2 else None

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pydicom import dcmread
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
-from dicomnode.dicom.head_scan import UnusualError, first_item, scan_head
+from dicomnode.dicom.head_scan import UnusualError, first_item, scan_data_set, scan_head
 from dicomnode.dicom.parsing import PARSE_ERRORS, transfer_syntax_of
 from dicomnode.errors import NotDicomError
 
@@ -42,13 +41,17 @@ class RawHead:
     contributing: tuple[tuple[bytes, bytes], ...] = ()
     requested: tuple[bytes, bytes] = (b"", b"")
 
-    def value(self, keyword: str) -> bytes:
+    def value(self, tag: int) -> bytes:
         """Raw value of an attribute, empty if absent."""
-        return self.values.get(tag_for_keyword(keyword) or 0, b"")
+        return self.values.get(tag, b"")
 
 
-def read_raw_head(source: BinaryIO | Path, keywords: tuple[str, ...]) -> RawHead:
+def read_raw_head(source: BinaryIO | Path, tags: frozenset[int]) -> RawHead:
     """Read the raw values of attributes, none of them a sequence, and what the node needs of two sequences.
+
+    Args:
+        source: A DICOM file, or a binary stream at its beginning.
+        tags: Of the attributes.
 
     Raises:
         NotDicomError: The bytes are no DICOM data set.
@@ -56,8 +59,7 @@ def read_raw_head(source: BinaryIO | Path, keywords: tuple[str, ...]) -> RawHead
     """
     if isinstance(source, Path):
         with source.open("rb") as file:
-            return read_raw_head(file, keywords)
-    tags = frozenset(tag for tag in map(tag_for_keyword, keywords) if tag is not None)
+            return read_raw_head(file, tags)
     start = source.tell()
     first_bytes = b""
     for size in _FIRST_BYTES:
@@ -73,25 +75,48 @@ def read_raw_head(source: BinaryIO | Path, keywords: tuple[str, ...]) -> RawHead
     if head is not None:
         return head
     source.seek(start)
-    return _parsed(source, keywords)
+    return _parsed(source, tags)
 
 
 def _scanned(data: bytes, tags: frozenset[int], is_whole: bool, with_request: bool = True) -> RawHead | None:
     """A head found by walking the file's first bytes; None: there is more to it."""
     sequences = {_CONTRIBUTING, _REQUESTED} if with_request else {_CONTRIBUTING}
     try:
-        syntax, values = scan_head(data, tags | sequences, whole=is_whole)
-        if _CONTRIBUTING in values:
-            return None
-        item = first_item(values.pop(_REQUESTED, b""), syntax, _IDENTIFIERS)
+        return _head_of(*scan_head(data, tags | sequences, whole=is_whole))
     except UnusualError:
         return None
+
+
+def scan_raw_head(data: memoryview, transfer_syntax_uid: str, tags: frozenset[int], *, whole: bool) -> RawHead | None:
+    """The head of a data set that came without File Meta Information, if its bytes are of the usual kind.
+
+    Args:
+        data: Its first bytes.
+        transfer_syntax_uid: That it is in.
+        tags: Wanted, none of them a sequence.
+        whole: Whether there are no more bytes.
+
+    Returns:
+        What `read_raw_head` finds in these bytes behind a head that names the transfer syntax; None: it must be asked,
+        with all of them.
+    """
+    try:
+        values = scan_data_set(data, transfer_syntax_uid, tags | {_CONTRIBUTING, _REQUESTED}, whole=whole)
+        return _head_of(transfer_syntax_uid, values)
+    except UnusualError:
+        return None
+
+
+def _head_of(syntax: str, values: dict[int, bytes]) -> RawHead | None:
+    if _CONTRIBUTING in values:
+        return None
+    item = first_item(values.pop(_REQUESTED, b""), syntax, _IDENTIFIERS)
     return RawHead(syntax, True, values, requested=(item.get(_STEP, b""), item.get(_PROCEDURE, b"")))
 
 
-def _parsed(source: BinaryIO, keywords: tuple[str, ...]) -> RawHead:
+def _parsed(source: BinaryIO, tags: frozenset[int]) -> RawHead:
     try:
-        head = _pydicom_head(source, keywords)
+        head = _pydicom_head(source, tags)
     except PARSE_ERRORS as error:
         raise NotDicomError(f"the bytes are not a DICOM data set ({_reason(error)}); send DICOM instances") from error
     except OSError as error:
@@ -104,10 +129,9 @@ def _parsed(source: BinaryIO, keywords: tuple[str, ...]) -> RawHead:
     return head
 
 
-def _pydicom_head(source: BinaryIO, keywords: tuple[str, ...]) -> RawHead:
-    tags = [*keywords, "ContributingEquipmentSequence", "RequestAttributesSequence"]
-    dataset = dcmread(source, stop_before_pixels=True, force=True, specific_tags=tags)
+def _pydicom_head(source: BinaryIO, tags: frozenset[int]) -> RawHead:
     sequences = (_CONTRIBUTING, _REQUESTED)
+    dataset = dcmread(source, stop_before_pixels=True, force=True, specific_tags=[*tags, *sequences])
     values = {tag: raw_value(dataset, tag) for tag in map(int, dataset.keys()) if tag not in sequences}
     _, little_endian = dataset.original_encoding
     syntax = transfer_syntax_of(dataset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from dicomnode import __version__
 
@@ -11,7 +12,7 @@ IMPLEMENTATION_CLASS_UID = "2.25.148115715814258239154278530623085815794"
 IMPLEMENTATION_VERSION_NAME = f"DICOMNODE_{__version__.replace('.', '_')}"[:16]
 
 _MAXIMUM_LENGTH = 64
-_CHARACTERS = frozenset("0123456789.")
+_COMPONENTS = re.compile(r"[0-9]+(\.[0-9]+)*")
 _VERSION_MASK = ~((0xF << 76) | (0x3 << 62))
 _VERSION_8 = (0x8 << 76) | (0x2 << 62)
 
@@ -22,7 +23,7 @@ def valid_uid(uid: str) -> bool:
     Components with leading zeros are let pass: the Standard forbids them, devices write them, and
     they harm nobody.
     """
-    return 0 < len(uid) <= _MAXIMUM_LENGTH and _CHARACTERS.issuperset(uid) and all(uid.split("."))
+    return len(uid) <= _MAXIMUM_LENGTH and _COMPONENTS.fullmatch(uid) is not None
 
 
 def derive_uid(*parts: str) -> str:

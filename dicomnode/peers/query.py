@@ -128,9 +128,10 @@ def _identifier(level: Level, match: Match, returned: Sequence[str]) -> Dataset:
 
 
 def _texts(content: bytes, keywords: Sequence[str]) -> Match:
+    tags = {keyword: tag_for_keyword(keyword) or 0 for keyword in ("SpecificCharacterSet", *keywords)}
     try:
-        head = read_raw_head(BytesIO(content), ("SpecificCharacterSet", *keywords))
+        head = read_raw_head(BytesIO(content), frozenset(tags.values()))
     except NotDicomError as error:
         raise PeerUnavailableError(f"an answer to a search cannot be read: {error}") from error
-    encodings = encodings_of(head.value("SpecificCharacterSet"))
-    return {keyword: decode_text(head.value(keyword), encodings) for keyword in keywords}
+    encodings = encodings_of(head.value(tags["SpecificCharacterSet"]))
+    return {keyword: decode_text(head.value(tags[keyword]), encodings) for keyword in keywords}
