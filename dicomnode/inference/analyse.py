@@ -154,12 +154,19 @@ def _slices(series: Series, predictor: Predictor, seed: str, priors: Sequence[Se
     for image in read.images:
         check_scope(image.rows, image.columns, image.data.shape[0], bundle.node.accepts)
     earlier = tuple(slice_group(image, bundle.channels) for prior in priors for image in read_parts(prior).images)
-    request = Request(tuple(slice_group(image, bundle.channels) for image in read.images), seed, earlier)
+    groups = tuple(slice_group(image, bundle.channels) for image in read.images)
+    request = Request(groups, seed, earlier, file_digests(series, groups))
     notes = tuple(separation.reason for separation in read.separations)
     notes += tuple(f"compared with study {prior.study_instance_uid}" for prior in priors)
     prediction = predictor.predict(request)
     prediction = replace(prediction, findings=with_laterality(prediction.findings, series))
     return _Predicted(prediction, request.images, notes, request.groups)
+
+
+def file_digests(series: Series, groups: Sequence[SliceGroup]) -> tuple[str, ...]:
+    """SHA-256 of the file behind each slice of a series."""
+    files = {instance.sop_instance_uid: instance.sha256 for instance in series.instances}
+    return tuple(files[image.sop_instance_uid] for group in groups for image in group.images)
 
 
 def _tiles(series: Series, predictor: Predictor, tiling: Tiling) -> _Predicted:

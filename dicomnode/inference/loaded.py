@@ -7,6 +7,7 @@ from typing import TypeAlias
 import torch
 
 from dicomnode.bundles import Bundle, Task
+from dicomnode.inference.early.outputs import OutputMemory
 from dicomnode.inference.mammography.predictor import ExamPredictor
 from dicomnode.inference.predictor import Predictor
 
@@ -20,6 +21,7 @@ def load_model(
     deterministic: bool = False,
     *,
     allow_code: bool = False,
+    memory: OutputMemory | None = None,
 ) -> LoadedModel:
     """Build the network of an approved bundle.
 
@@ -29,10 +31,11 @@ def load_model(
         batch_size: Images in one forward pass; a model of mammography exams takes one at a time, or one exam.
         deterministic: True makes scores repeat bit for bit.
         allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
+        memory: What networks said of single images; a model of exams does not use it.
 
     Raises:
         BundleError: It cannot be built.
     """
     if bundle.node.task is Task.EXAM:
         return ExamPredictor(bundle, device, deterministic, allow_code=allow_code)
-    return Predictor(bundle, device, batch_size, deterministic, allow_code=allow_code)
+    return Predictor(bundle, device, batch_size, deterministic, allow_code=allow_code, memory=memory)

@@ -73,6 +73,13 @@ class SliceNetwork:
         self._preprocessing = build_preprocessing(bundle, allow_code=allow_code)
         self._priors: list[torch.Tensor] = []
 
+    @property
+    def manner(self) -> str:
+        """What outputs depend on besides the bundle and the slice: the device, and how it computes."""
+        precision = "bfloat16" if self._batching.bfloat16 else "float32"
+        size = f"batches of {self._fitted.size}" if self._batching.fixed else "any batch"
+        return f"{self._fitted.device} {precision} {size}"
+
     def classify(
         self, slices: Iterable[npt.NDArray[np.float32]], priors: Sequence[npt.NDArray[np.float32]] = ()
     ) -> Iterator[npt.NDArray[np.float64]]:
@@ -130,6 +137,17 @@ class SliceNetwork:
         return list(torch.softmax(logits.double() / temperature, dim=1).cpu().numpy())
 
     def _outputs(self, images: Sequence[torch.Tensor]) -> Sequence[object]:
+        """One dict per image; detectors pad the images of a pass to the largest, so fixed ones hold one size only."""
+        if not self._batching.fixed:
+            return self._one_pass(images)
+        outputs: list[object] = [None] * len(images)
+        for shape in dict.fromkeys(image.shape for image in images):
+            alike = [index for index, image in enumerate(images) if image.shape == shape]
+            for index, output in zip(alike, self._one_pass([images[index] for index in alike]), strict=True):
+                outputs[index] = output
+        return outputs
+
+    def _one_pass(self, images: Sequence[torch.Tensor]) -> Sequence[object]:
         filled = self._filled(images)
         outputs = self._forward([image.to(self._fitted.device) for image in filled])
         if not isinstance(outputs, list) or len(outputs) != len(filled):

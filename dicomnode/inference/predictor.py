@@ -18,12 +18,14 @@ from dicomnode.findings import Attention, Code, Finding, HeatMap, StudyAnswer
 from dicomnode.inference.classification import answer_of_classes
 from dicomnode.inference.detection import answer_of_detections, findings_of
 from dicomnode.inference.devices import prepare_torch
+from dicomnode.inference.early.outputs import OutputKey, OutputMemory, SliceOutput, output_keys
 from dicomnode.inference.network import Batching, Detection, SliceNetwork
 from dicomnode.inference.slice_group import SliceGroup
 from dicomnode.study import SourceReference
 
 _Output = TypeVar("_Output")
 _Pixels = npt.NDArray[np.float32]
+_NO_IMAGE = "there is no image to predict on; give a series that holds images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,14 @@ class Request:
         groups: Volumes or loose images of one study; lesions are followed from slice to slice within a volume only.
         seed: What tracking UIDs are derived from: same seed, same UIDs.
         priors: The same of earlier studies, newest first, for a network that looks at them.
+        digests: SHA-256 of the file behind each image, so that what the network said of it may be remembered; empty
+            where nothing is.
     """
 
     groups: tuple[SliceGroup, ...]
     seed: str
     priors: tuple[SliceGroup, ...] = ()
+    digests: tuple[str, ...] = ()
 
     @property
     def images(self) -> tuple[SourceReference, ...]:
@@ -76,6 +81,7 @@ class Predictor:
             for bit.
         bfloat16: True computes in bfloat16; scores then differ by up to 5e-3.
         allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
+        memory: What it said of single images; None remembers nothing.
     """
 
     def __init__(
@@ -87,12 +93,14 @@ class Predictor:
         *,
         bfloat16: bool = False,
         allow_code: bool = False,
+        memory: OutputMemory | None = None,
     ) -> None:
         if deterministic:
             prepare_torch(deterministic=True)
         self.bundle = bundle
         batching = Batching(batch_size, fixed=deterministic, bfloat16=bfloat16)
         self._network = SliceNetwork(bundle, device, batching, allow_code=allow_code)
+        self._memory = memory
 
     def predict(self, request: Request) -> Prediction:
         """Answer one request.
@@ -101,6 +109,10 @@ class Predictor:
             ImageError: It holds no image.
             BundleError: The network answers other than its bundle says.
         """
+        if not request.images:
+            raise ImageError(_NO_IMAGE)
+        if self.remembers and request.digests:
+            return self._answered(request, self._through_memory(request))
         if self.bundle.node.accepts.priors is None:
             return next(self.predict_each([request]))
         priors = [pixels for group in request.priors for pixels in group.pixels]
@@ -113,12 +125,26 @@ class Predictor:
         Args:
             requests: Read no further ahead than the next batch needs.
         """
-        if self.bundle.node.task is Task.CLASSIFICATION:
-            for request, scores in _per_request(self._network.classify, requests):
-                yield Prediction(answer_of_classes(self.bundle.node, request.images, scores), ())
-        else:
-            for request, detections in _per_request(self._network.detect, requests):
-                yield self._detected(request, detections)
+        for request, outputs in _per_request(self._run, requests):
+            yield self._answered(request, outputs)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it remembers what the network said of an image; not where earlier studies are looked at too."""
+        return self._memory is not None and self.bundle.node.accepts.priors is None
+
+    def is_remembered(self, image: SourceReference, digest: str) -> bool:
+        """Whether an image, in the file of that SHA-256, needs no network any more."""
+        return self._memory is not None and self._keys([image], [digest])[0] in self._memory
+
+    def look_ahead(self, request: Request) -> None:
+        """Ask the network about images of a study that is not complete yet, and remember what it says.
+
+        Raises:
+            BundleError: The network answers other than its bundle says.
+        """
+        if self.remembers and request.digests:
+            self._through_memory(request)
 
     def classify(self, pixels: Iterable[_Pixels]) -> Iterator[npt.NDArray[np.float64]]:
         """Class scores (K,) of each image (C, Rows, Columns), in order; read no further ahead than a batch needs.
@@ -144,6 +170,33 @@ class Predictor:
             return None
         return self._network.class_map(pixels, concepts.index(concept), shape)
 
+    def _run(self, pixels: Iterable[_Pixels]) -> Iterator[SliceOutput]:
+        classifies = self.bundle.node.task is Task.CLASSIFICATION
+        return self._network.classify(pixels) if classifies else self._network.detect(pixels)
+
+    def _keys(self, images: Sequence[SourceReference], digests: Sequence[str]) -> tuple[OutputKey, ...]:
+        return output_keys(self.bundle.digest, self._network.manner, images, digests)
+
+    def _through_memory(self, request: Request) -> list[SliceOutput]:
+        """An output for each image; the network is asked about those that are not remembered."""
+        if self._memory is None:
+            return list(self._run(item for group in request.groups for item in group.pixels))
+        keys = self._keys(request.images, request.digests)
+        known = [self._memory.get(key) for key in keys]
+        pixels = (item for group in request.groups for item in group.pixels)
+        fresh = self._run(item for item, output in zip(pixels, known, strict=True) if output is None)
+        outputs = [next(fresh) if output is None else output for output in known]
+        if keys == self._keys(request.images, request.digests):  # else memory ran short, and other batches were used
+            for key, output in zip(keys, outputs, strict=True):
+                self._memory.put(key, output)
+        return outputs
+
+    def _answered(self, request: Request, outputs: Sequence[SliceOutput]) -> Prediction:
+        scores = [item for item in outputs if isinstance(item, np.ndarray)]
+        if self.bundle.node.task is Task.CLASSIFICATION:
+            return Prediction(answer_of_classes(self.bundle.node, request.images, scores), ())
+        return self._detected(request, [item for item in outputs if not isinstance(item, np.ndarray)])
+
     def _detected(self, request: Request, detections: Sequence[tuple[Detection, ...]]) -> Prediction:
         node = self.bundle.node
         answer = answer_of_detections(node, request.images, detections)
@@ -163,7 +216,7 @@ def _per_request(
 def _pixels(requests: Iterable[Request], begun: deque[Request]) -> Iterator[_Pixels]:
     for request in requests:
         if not request.images:
-            raise ImageError("there is no image to predict on; give a series that holds images")
+            raise ImageError(_NO_IMAGE)
         begun.append(request)
         for group in request.groups:
             yield from group.pixels

@@ -1,0 +1,1 @@
+"""What a network said of single images before their study was complete."""
