@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 from dicomnode.security.tls import certificate_names, failure_of
 
-_LOG = logging.getLogger(__name__)
 _SECONDS = 15.0
 
 
@@ -42,7 +40,6 @@ class Handshakes:
             address, reason = str(event.address[0]), failure_of(error)
             connection.close()
             secured.close()  # pynetdicom does not where the peer has gone
-            _LOG.warning("TLS handshake with %s failed: %s", address, reason)
             self._refused(address, reason)
 
 

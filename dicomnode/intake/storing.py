@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dicomnode.archive import Archive
+from dicomnode.archive.files import StagedFile
 from dicomnode.archive.records import Origin, Stored
 from dicomnode.dicom.header import InstanceHeader, read_header
 from dicomnode.errors import NotDicomError
@@ -62,15 +63,28 @@ def store_stream(
     with archive.instances.new_file() as staged:
         for chunk in chunks:
             staged.write(chunk)
-        staged.flush()
-        header = read_header(staged.path)
-        if on_read is not None:
-            on_read(header)
-        _require_announced(header, announced or Announced())
-        require_whole(staged.path, header.transfer_syntax_uid)
-        if on_header is not None:
-            on_header(header)
-        return archive.instances.commit(staged, header, origin, now)
+        return keep_staged(archive, staged, origin, now, announced, on_header, on_read)
+
+
+def keep_staged(
+    archive: Archive,
+    staged: StagedFile,
+    origin: Origin,
+    now: datetime,
+    announced: Announced | None = None,
+    on_header: Callable[[InstanceHeader], None] | None = None,
+    on_read: Callable[[InstanceHeader], None] | None = None,
+) -> Stored:
+    """Keep an instance whose bytes have all been written; arguments and errors are those of `store_stream`."""
+    staged.flush()
+    header = read_header(staged.path)
+    if on_read is not None:
+        on_read(header)
+    _require_announced(header, announced or Announced())
+    require_whole(staged.path, header.transfer_syntax_uid)
+    if on_header is not None:
+        on_header(header)
+    return archive.instances.commit(staged, header, origin, now)
 
 
 def require_content(size: int) -> None:

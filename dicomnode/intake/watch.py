@@ -1,7 +1,7 @@
 """Who is connected, and the end of those that hold a connection without using it.
 
-pynetdicom waits for the rest of a PDU without any limit, so that a sender that gives a byte now and then would hold two
-threads for ever, and an association that only echoes is never idle to it. Here the clock runs beside it.
+A sender that gives a byte now and then would hold its thread for ever, since pynetdicom waits for the rest of a PDU
+without any limit, and an association that only echoes is never idle. Here the clock runs beside whichever engine it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 from dicomnode.intake.admission import UNKNOWN, Peer
 
@@ -26,12 +26,26 @@ _MOST_WAITING = 64
 _PROGRESS_BYTES = 1 << 20
 
 
-@dataclass(slots=True)
+class Link(Protocol):
+    """A connection, as its engine knows it."""
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+
+    def lives(self) -> bool:
+        """Whether somebody still attends to it."""
+
+    def end(self) -> None:
+        """Abort it, if the peer still listens, and close it; called by another thread than its own."""
+
+
+@dataclass(slots=True, eq=False)
 class Call:
     """A connection; times are of the monotonic clock, in seconds.
 
     Attributes:
-        association: pynetdicom's.
+        link: The connection itself.
         last_pdu: When it was opened, or its last whole PDU came.
         last_progress: When it was opened, an instance was answered, or another `_PROGRESS_BYTES` had come.
         bytes_since: That came since then.
@@ -41,7 +55,7 @@ class Call:
         cut: Whether it was ended here.
     """
 
-    association: Any
+    link: Link
     last_pdu: float
     last_progress: float
     bytes_since: int = 0
@@ -58,7 +72,7 @@ class Patience:
     Attributes:
         silence: Seconds until the next whole PDU.
         idle: Seconds until the next instance.
-        largest: Bytes of an instance; pynetdicom holds one in memory until it is whole.
+        largest: Bytes of an instance.
     """
 
     silence: float
@@ -76,78 +90,83 @@ class Watch:
         self._patience = patience
         self._on_cut = on_cut
         self._clock = clock
-        self._calls: dict[int, Call] = {}
+        self._calls: set[Call] = set()
         self._guard = threading.Lock()
 
-    def opened(self, association: Any) -> None:
+    def opened(self, link: Link) -> Call:
         """Note a connection; of many that have not yet said who they are, the oldest ends."""
         now = self._clock()
+        call = Call(link, now, now)
         with self._guard:
-            self._calls[id(association)] = Call(association, now, now)
-            waiting = [call for call in self._calls.values() if call.peer is None and not call.cut]
+            self._calls.add(call)
+            waiting = [call for call in self._calls if call.peer is None and not call.cut]
         if len(waiting) > _MOST_WAITING:
-            self._cut(waiting[0], "more connections wait for it to say who it is")
+            self.cut(min(waiting, key=lambda one: one.last_progress), "more connections wait for it to say who it is")
+        return call
 
-    def came(self, association: Any, size: int) -> None:
+    def came(self, call: Call, size: int) -> None:
         """Note a whole PDU."""
-        call = self._calls.get(id(association))
-        if call is None:
-            return
         call.last_pdu = self._clock()
         call.bytes_since += size
         call.bytes_of_instance += size
         if call.bytes_since >= _PROGRESS_BYTES:
             call.bytes_since, call.last_progress = 0, call.last_pdu
         if call.bytes_of_instance > self._patience.largest and not call.cut:
-            # At once: what came is in memory, and a fast sender fills that within a round
+            # At once: a fast sender fills memory or disk within a round
             largest = f"{self._patience.largest} bytes (receive.maximum_instance_bytes)"
-            self._cut(call, f"an instance has more than {largest}")
+            self.cut(call, f"an instance has more than {largest}")
 
-    def admitted(self, association: Any, peer: Peer) -> None:
+    def admitted(self, call: Call, peer: Peer) -> None:
         """Note whose association it is."""
         with self._guard:
-            call = self._calls.get(id(association))
-            if call is not None:
-                call.peer = peer
+            call.peer = peer
 
     @contextmanager
-    def at_work(self, association: Any) -> Iterator[Peer]:
-        """While the node works for an association, it is neither silent nor idle; gives its peer."""
-        call = self._calls.get(id(association))
-        if call is None or call.peer is None:
-            yield Peer(UNKNOWN, "")  # its connection closed already; what came whole is kept all the same
+    def at_work(self, call: Call) -> Iterator[None]:
+        """While the node works for an association, it is neither silent nor idle."""
+        if call.peer is None:
+            yield
             return
         call.busy = True
         try:
-            yield call.peer
+            yield
         finally:
             now = self._clock()
             call.last_pdu, call.last_progress, call.bytes_since, call.bytes_of_instance = now, now, 0, 0
             call.busy = False
 
-    def closed(self, association: Any) -> None:
+    def closed(self, call: Call) -> None:
         """Note the end of a connection."""
         with self._guard:
-            self._calls.pop(id(association), None)
+            self._calls.discard(call)
 
     def counts(self) -> dict[str, int]:
         """Open associations by the peer's name."""
         with self._guard:
-            return dict(Counter(call.peer.name for call in self._calls.values() if call.peer is not None))
+            return dict(Counter(call.peer.name for call in self._calls if call.peer is not None))
 
     def overdue(self) -> list[tuple[Call, str]]:
         """Connections that are to be ended, each with the reason."""
         now = self._clock()
         with self._guard:
-            self._calls = {key: call for key, call in self._calls.items() if _lives(call)}
-            calls = list(self._calls.values())
+            self._calls = {call for call in self._calls if call.link.lives()}
+            calls = list(self._calls)
         return [(call, reason) for call in calls if not call.cut and (reason := self._complaint(call, now))]
 
     def run(self, stop: threading.Event) -> None:
         """End what is overdue until stopped."""
         while not stop.wait(_ROUND_SECONDS):
             for call, reason in self.overdue():
-                self._cut(call, reason)
+                self.cut(call, reason)
+
+    def cut(self, call: Call, reason: str) -> None:
+        """End a connection, and say why."""
+        call.cut = True
+        name = call.peer.name if call.peer is not None else UNKNOWN
+        who = "a stranger" if name == UNKNOWN else name
+        _LOG.warning("connection of %s from %s is ended: %s", who, call.link.address, reason)
+        call.link.end()
+        self._on_cut(name)
 
     def _complaint(self, call: Call, now: float) -> str:
         if call.busy:
@@ -159,24 +178,10 @@ class Watch:
             return f"it stored nothing for {self._patience.idle:g} s (receive.idle_timeout_seconds)"
         return ""
 
-    def _cut(self, call: Call, reason: str) -> None:
-        call.cut = True
-        name = call.peer.name if call.peer is not None else UNKNOWN
-        who = "a stranger" if name == UNKNOWN else name
-        _LOG.warning("connection of %s from %s is ended: %s", who, call.association.requestor.address, reason)
-        _end_connection(call.association)
-        self._on_cut(name)
 
-
-def _lives(call: Call) -> bool:
-    # One that was opened a moment ago has no thread yet; one whose thread ended is gone, whether it said so or not.
-    return call.association.ident is None or call.association.is_alive()
-
-
-def _end_connection(association: Any) -> None:
-    """Abort, if the peer still listens, and close; pynetdicom's threads then find the connection closed."""
-    with suppress(OSError, AttributeError):
-        connection: socket.socket = association.dul.socket.socket
+def end_connection(connection: socket.socket) -> None:
+    """Abort, if the peer still listens, and close; its own thread then finds the connection closed."""
+    with suppress(OSError):
         if type(connection) is socket.socket:  # by TLS only the thread that reads may write
             connection.send(_ABORT, socket.MSG_DONTWAIT)
         socket.socket.shutdown(connection, socket.SHUT_RDWR)

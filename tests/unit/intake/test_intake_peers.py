@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -195,27 +196,29 @@ def test_an_association_that_only_echoes_is_idle(tmp_path: Path) -> None:
 class Still:
     """A connection without a socket."""
 
-    ident = None
+    address = "192.0.2.1"
 
-    class requestor:  # noqa: N801
-        address = "192.0.2.1"
+    def lives(self) -> bool:
+        return True
+
+    def end(self) -> None:
+        pass
 
 
 def test_of_many_that_wait_the_oldest_ends() -> None:
     dropped: list[str] = []
-    watch = Watch(Patience(10, 100, 1 << 32), dropped.append, lambda: 0.0)
-    waiting = [Still() for _ in range(66)]
-    for one in waiting:
-        watch.opened(one)
+    now = itertools.count()
+    watch = Watch(Patience(10, 100, 1 << 32), dropped.append, lambda: float(next(now)))
+    calls = [watch.opened(Still()) for _ in range(66)]
     assert dropped == ["?", "?"]
+    assert [call.cut for call in calls[:3]] == [True, True, False]
     assert watch.counts() == {}
 
 
 def test_what_the_node_works_for_is_not_idle() -> None:
     now = [0.0]
     watch = Watch(Patience(10, 100, 1 << 32), lambda _: None, lambda: now[0])
-    one = Still()
-    watch.opened(one)
+    one = watch.opened(Still())
     now[0] = 11.0
     assert [reason.split(" for ")[0] for _, reason in watch.overdue()] == ["no association request came"]
     with watch.at_work(one):
