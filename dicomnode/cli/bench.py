@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicomnode.cli.bench_query import add_query_parser
 from dicomnode.cli.bench_retrieve import add_retrieve_parser
+from dicomnode.cli.bench_study import add_study_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Any) -> None:
     """Add the command and its own sub-commands to the command line."""
     parser = subparsers.add_parser("bench", help="measure what parts of the node cost on this machine")
-    commands = parser.add_subparsers(dest="bench_command", required=True, metavar="networks|query|retrieve")
+    commands = parser.add_subparsers(dest="bench_command", required=True, metavar="networks|query|retrieve|study")
     text = "parameters, memory, time and operations of mammography networks, beside the figures of the GMIC paper"
     networks = commands.add_parser("networks", help=text, description=text)
     networks.add_argument("--networks", nargs="+", metavar="NAME", help="some of the table (default: all)")
@@ -32,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
     networks.set_defaults(run=bench_networks)
     add_query_parser(commands)
     add_retrieve_parser(commands)
+    add_study_parser(commands)
 
 
 def _size(text: str) -> tuple[int, int]:

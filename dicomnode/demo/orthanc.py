@@ -30,12 +30,14 @@ class OrthancProcess:
 
     Attributes:
         url: Of its REST API.
+        dicom_port: It listens to C-STORE there as ``ORTHANC``; None if it does not.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, dicom: bool = False) -> None:
         self._folder = folder
         self._command, self._plugin = _installed()
         self._port = _free_port()
+        self.dicom_port = _free_port() if dicom else None
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self._port}"
 
@@ -70,6 +72,11 @@ class OrthancProcess:
     def version(self) -> str:
         """As it says itself."""
         return str(json.loads(self._ask("GET", "/system"))["Version"])
+
+    @property
+    def instances(self) -> int:
+        """How many it holds."""
+        return int(json.loads(self._ask("GET", "/statistics"))["CountInstances"])
 
     def keep(self, content: bytes) -> None:
         """Put a DICOM file into it.
@@ -109,7 +116,10 @@ class OrthancProcess:
         return {
             "StorageDirectory": str(self._folder / "storage"),
             "IndexDirectory": str(self._folder / "storage"),
-            "DicomServerEnabled": False,
+            "DicomServerEnabled": self.dicom_port is not None,
+            "DicomAet": "ORTHANC",
+            "DicomPort": self.dicom_port or 0,
+            "DicomAlwaysAllowStore": True,
             "HttpPort": self._port,
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
