@@ -28,14 +28,19 @@ class Stopper:
     def __init__(self) -> None:
         self.event = threading.Event()
         self._asked = False
+        self._is_heard = False
 
     def on_signals(self) -> None:
         """Listen to SIGTERM and SIGINT from now on; main thread only."""
+        self._is_heard = True
         signal.signal(signal.SIGTERM, self._ask)
         signal.signal(signal.SIGINT, self._ask)
 
     def with_parent(self) -> None:
-        """Stop when standard input ends, which the supervisor holds open as long as it lives."""
+        """Stop when standard input ends, which the supervisor holds open as long as it lives.
+
+        Before `on_signals` nothing has begun that could be brought to an end, and the process ends at once.
+        """
         threading.Thread(target=self._watch_parent, name="parent", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
@@ -55,6 +60,9 @@ class Stopper:
     def _watch_parent(self) -> None:
         while os.read(sys.stdin.fileno(), 4096):
             pass
+        if not self._is_heard:
+            # Still on its way up, where a signal ends it at once too: a new supervisor may have taken its place
+            os._exit(1)
         _log.warning("the supervisor is gone; stopping")
         self._asked = True
         # Should the main thread hang, nobody is left who could end this process

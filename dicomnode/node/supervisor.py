@@ -18,7 +18,8 @@ from dicomnode.node.stopping import GRACE_SECONDS, Stopper
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
-_FIRST_PAUSE, _LONGEST_PAUSE, _STABLE_SECONDS = 0.5, 30.0, 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
+_STABLE_SECONDS = 60.0
 
 
 class Child:
@@ -37,6 +38,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._not_before = 0.0
+        self._is_ready = False
         self._pause = _FIRST_PAUSE
 
     def presence(self) -> Presence | None:
@@ -44,7 +46,7 @@ class Child:
         presence = read_presence(self._data_dir, self.role)
         if self._process is None or presence is None or presence.pid != self._process.pid:
             return None
-        self.was_ready = True
+        self.was_ready = self._is_ready = True
         return presence
 
     def tend(self, now: float) -> int | None:
@@ -58,7 +60,8 @@ class Child:
         if status is None:
             return None
         self._forget()
-        if now - self._started > _STABLE_SECONDS:
+        # One that worked and was killed did not fail by itself: what it serves is missed, and it comes back at once
+        if now - self._started > _STABLE_SECONDS or (self._is_ready and status < 0):
             self._pause = _FIRST_PAUSE
         self._not_before = now + self._pause
         _log.warning("role %s ended with status %d; starts again in %.1f s", self.role, status, self._pause)
@@ -93,6 +96,7 @@ class Child:
         # The pipe's other end closes when this process ends, however it ends: the child's cue to stop
         self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
         self._started = now
+        self._is_ready = False
 
 
 def role_command(role: str, settings_path: Path | None) -> list[str]:

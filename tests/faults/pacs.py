@@ -156,6 +156,8 @@ class Wire:
 
 def _reset(end: socket.socket) -> None:
     with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)  # a close alone ends nothing while the other direction waits in recv
+    with suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         end.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shutil
@@ -34,34 +33,31 @@ def kills(folder: Path, seed: int, count: int) -> Verdict:
         on.sending(folder, studies=None)
         on.sending(folder, studies=None, stow=True)
         while on.faults < count:
-            time.sleep(on.random.uniform(0.05, 4.0))
-            on.faults += _kill(on, on.random.choice([*ROLES, "whole node"]))
+            time.sleep(on.random.uniform(0.05, 3.0))
+            _kill(on, on.random.choice([*ROLES, "whole node"]))
+            on.faults += 1
         return on.verdict()
 
 
-def _kill(on: Stage, what: str) -> bool:
-    """Kill a role if it lives just now, or all of the node as a power cut does; false if the role was not there yet."""
-    living = _living(on.node)
+def _kill(on: Stage, what: str) -> None:
+    """Kill a role, ready or on its way up, or all of the node as a power cut does."""
     if what != "whole node":
-        if what in living:
-            _end(living[what])
-        return what in living
-    _end(on.node.pid)
-    for pid in living.values():
+        _end(wait_for(lambda: _roles_of(on.node).get(what, 0), 60, f"role {what}"))
+        return
+    for pid in (on.node.pid, *_roles_of(on.node).values()):
         _end(pid)
     wait_for(on.node.has_ended, 60, "the killed node to be gone")
     on.node.start(wait=False)
-    return True
 
 
-def _living(node: Node) -> dict[str, int]:
-    """Process ids of the roles that announced themselves and live."""
+def _roles_of(node: Node) -> dict[str, int]:
+    """Process ids of the roles, ready or on their way up: the supervisor's children."""
     found: dict[str, int] = {}
-    for role in ROLES:
-        with suppress(OSError, ValueError):
-            pid = int(json.loads((node.data_dir / "run" / f"{role}.json").read_text())["pid"])
-            os.kill(pid, 0)
-            found[role] = pid
+    with suppress(OSError):
+        for pid in Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text().split():
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"--role" in words:
+                found[words[words.index(b"--role") + 1].decode()] = int(pid)
     return found
 
 

@@ -100,7 +100,7 @@ def _port(node: Node, role: str) -> int | None:
 def node_settings(port: int, ae_title: str) -> dict[str, Any]:
     """A node that tries again soon, and answers to one PACS on this machine."""
     target = {"name": "pacs", "ae_title": ae_title, "host": "127.0.0.1", "port": port}
-    # Orthanc flushes its index every ten seconds, and answers nobody meanwhile: seconds on a busy disk
+    # Orthanc has four threads for DICOM, and flushes its index every ten seconds: it may need a while to answer
     pauses = {"timeout_seconds": 15.0, "maximum_backoff_seconds": 2.0}
     return {
         "receive": {"accept_unknown_peers": True, "network_timeout_seconds": 10.0},

@@ -87,18 +87,19 @@ def test_a_child_that_ignores_the_signal_is_killed(tmp_path):
     assert not is_running(Presence("a", seen[0], None))
 
 
-def test_a_child_stops_when_its_supervisor_is_killed(tmp_path):
+@pytest.mark.parametrize(("is_up", "status"), [(True, 0), (False, 1)], ids=["up", "on its way up"])
+def test_a_child_stops_when_its_supervisor_is_killed(is_up, status):
     child = (
         "import sys\n"
         "from dicomnode.node.stopping import Stopper\n"
-        "stopper = Stopper(); stopper.with_parent()\n"
+        f"stopper = Stopper(); stopper.with_parent(); {'stopper.on_signals()' if is_up else ''}\n"
         "print('up', flush=True)\n"
-        "sys.exit(0 if stopper.wait(30) else 1)\n"
+        "sys.exit(0 if stopper.wait(30) else 2)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"up\n"
     process.stdin.close()
-    assert process.wait(10) == 0
+    assert process.wait(10) == status
     process.stdout.close()
 
 
