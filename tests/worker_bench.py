@@ -50,10 +50,12 @@ class Bench:
         instance = stored[0].instance
         return instance.study_instance_uid, instance.series_instance_uid
 
-    def route(self, study: str, series: str, kind: JobKind = JobKind.INFER, reason: str = "fits") -> None:
+    def route(
+        self, study: str, series: str, kind: JobKind = JobKind.INFER, reason: str = "fits", priority: int = 0
+    ) -> None:
         generation = complete(self.archive, study, at(self.seconds))
         chosen = (series,) if kind is JobKind.INFER else ()
-        job = NewJob("small", self.digest, kind, reason, chosen, ("pacs", "quiet"), False)
+        job = NewJob("small", self.digest, kind, reason, chosen, ("pacs", "quiet"), False, priority=priority)
         self.archive.jobs.add_all(study, generation, [job], [], at(self.seconds))
 
     def jobs(self) -> list[str]:

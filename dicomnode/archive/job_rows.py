@@ -38,6 +38,7 @@ def new_job_row(study_instance_uid: str, generation: int, job: NewJob, now: date
         "next_attempt_at": now,
         "error": "",
         "created_at": now,
+        "priority": job.priority,
     }
 
 
@@ -62,4 +63,5 @@ def job_from_row(row: IndexRow) -> Job:
         error=row.error,
         result_json=row.result_json,
         finished_at=row.finished_at,
+        priority=row.priority,
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.answers import answer_values
@@ -17,8 +17,9 @@ from dicomnode.archive.files import FileStore
 from dicomnode.archive.finishing import Answer, add_answer
 from dicomnode.archive.indexing import NO_REPLAY
 from dicomnode.archive.job_rows import job_from_row, new_job_row, trace_job
-from dicomnode.archive.priors import await_priors, awaits_priors
-from dicomnode.archive.records import Job, JobState, NewEvidence, NewJob, StudyState, TraceEntry
+from dicomnode.archive.leasing import died_alone, due_query
+from dicomnode.archive.priors import await_priors
+from dicomnode.archive.records import Job, JobState, NewEvidence, NewJob, StudyState, TraceEntry, Turn
 from dicomnode.archive.traces import add_trace
 from dicomnode.errors import ArchiveError, NotFoundError
 
@@ -88,7 +89,9 @@ class JobStore:
             connection.execute(update(rows).where(study).values(routed_generation=generation, **NO_REPLAY))
             _supersede(connection, study_instance_uid, generation, now)
             for job in jobs:
-                row = new_job_row(study_instance_uid, generation, job, now) | {"priority": known.replay_priority or 0}
+                row = new_job_row(study_instance_uid, generation, job, now)
+                if known.replay_priority is not None:
+                    row["priority"] = known.replay_priority
                 connection.execute(insert(tables.jobs).values(row))
                 if job.awaits_priors:
                     await_priors(connection, study_instance_uid, job.model_name)
@@ -96,28 +99,29 @@ class JobStore:
                 add_trace(connection, TraceEntry(study_instance_uid, generation, "routing", model_name, text, now))
         return True
 
-    def lease(self, owner: str, now: datetime, lease_seconds: float) -> Job | None:
+    def lease(self, owner: str, now: datetime, lease_seconds: float, turn: Turn = Turn.URGENT_FIRST) -> Job | None:
         """Take the next job that is due, or whose worker fell silent; None if there is none.
 
         Live work goes first. Among equals, jobs that were tried less often go first, so that one that kills or stalls
         its worker never keeps the others waiting for more than one attempt.
 
+        A worker that died with several jobs leaves open which of them it died of: none of these attempts counts then.
+        Each of the jobs has an error from then on, by which workers know to run it alone.
+
         Args:
             owner: Name of the worker, from `claim_name`.
             now: Present time.
             lease_seconds: The job is given to another worker after this, unless renewed.
+            turn: Which of the jobs that are due.
         """
-        due = or_(
-            and_(_JOBS.state == JobState.WAITING, _JOBS.next_attempt_at <= now),
-            and_(_JOBS.state == JobState.LEASED, or_(_JOBS.lease_until < now, _JOBS.lease_owner.in_(self._dead()))),
-        )
-        order = (_JOBS.priority.desc(), _JOBS.attempts, _JOBS.next_attempt_at, _JOBS.job_id)
-        query = select(tables.jobs).where(due, ~awaits_priors()).limit(1).order_by(*order)
+        query = due_query(turn, now, self._dead())
         with self._database.read() as connection:
             if connection.execute(query).first() is None:
                 return None  # an idle worker asks often, and must not queue with the writers for it
         with self._database.write() as connection:
             row = connection.execute(query).one_or_none()
+            while row is not None and row.state == JobState.LEASED and not died_alone(connection, row, now):
+                row = connection.execute(query).one_or_none()
             if row is None:
                 return None
             taken: dict[str, Any] = {

@@ -17,6 +17,7 @@ from dicomnode.archive.study_rows import (
     Way,
 )
 from dicomnode.archive.work_rows import (
+    STAT_PRIORITY,
     Delivery,
     DeliveryState,
     Deployment,
@@ -30,11 +31,13 @@ from dicomnode.archive.work_rows import (
     NewJob,
     Proof,
     ProofState,
+    Turn,
 )
 from dicomnode.dicom.audit import AuditEntry
 
 __all__ = [
     "ASIDE",
+    "STAT_PRIORITY",
     "AuditEntry",
     "Delivery",
     "DeliveryState",
@@ -61,5 +64,6 @@ __all__ = [
     "StudyRecord",
     "StudyState",
     "TraceEntry",
+    "Turn",
     "Way",
 ]

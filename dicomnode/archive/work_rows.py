@@ -27,6 +27,18 @@ class JobState(StrEnum):
     SUPERSEDED = "superseded"
 
 
+STAT_PRIORITY = 10
+"""Of jobs that go before routine ones, whose priority is 0; that of replayed ones is below."""
+
+
+class Turn(StrEnum):
+    """Which of the jobs that are due is taken next."""
+
+    URGENT_FIRST = "urgent first"
+    OLDEST_FIRST = "oldest first"  # urgent or not; replayed ones after all others
+    URGENT_ONLY = "urgent only"
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job that routing asks for.
@@ -40,6 +52,7 @@ class NewJob:
         targets: Names of the targets for the evidence.
         silent: Compute and show at the node, never send.
         awaits_priors: It waits until earlier studies are here, or known not to come.
+        priority: Higher first; 0 is routine.
     """
 
     model_name: str
@@ -50,6 +63,7 @@ class NewJob:
     targets: tuple[str, ...]
     silent: bool
     awaits_priors: bool = False
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,7 @@ class Job:
         error: Last failure, one line.
         result_json: What the worker answered, None before.
         finished_at: When it became done or failed.
+        priority: Higher first; 0 is routine, below is replayed work.
     """
 
     job_id: int
@@ -84,6 +99,7 @@ class Job:
     error: str
     result_json: str | None
     finished_at: datetime | None
+    priority: int = 0
 
 
 class EvidenceState(StrEnum):

@@ -44,3 +44,10 @@ def prepare_torch(*, deterministic: bool, threads: int | None = None) -> None:
         torch.set_num_threads(1)
     elif threads is not None:
         torch.set_num_threads(threads)
+
+
+def placed(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor of the CPU on a device; to a GPU through pinned memory, while this thread goes on."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)

@@ -9,6 +9,7 @@ import torch
 from dicomnode.bundles import Bundle, Task
 from dicomnode.inference.early.outputs import OutputMemory
 from dicomnode.inference.mammography.predictor import ExamPredictor
+from dicomnode.inference.pool.lane import Runner
 from dicomnode.inference.predictor import Predictor
 
 LoadedModel: TypeAlias = Predictor | ExamPredictor
@@ -22,6 +23,7 @@ def load_model(
     *,
     allow_code: bool = False,
     memory: OutputMemory | None = None,
+    runner: Runner | None = None,
 ) -> LoadedModel:
     """Build the network of an approved bundle.
 
@@ -32,10 +34,11 @@ def load_model(
         deterministic: True makes scores repeat bit for bit.
         allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
         memory: What networks said of single images; a model of exams does not use it.
+        runner: Who brings images through the network; None runs them in the thread that asks.
 
     Raises:
         BundleError: It cannot be built.
     """
     if bundle.node.task is Task.EXAM:
-        return ExamPredictor(bundle, device, deterministic, allow_code=allow_code)
-    return Predictor(bundle, device, batch_size, deterministic, allow_code=allow_code, memory=memory)
+        return ExamPredictor(bundle, device, deterministic, allow_code=allow_code, runner=runner)
+    return Predictor(bundle, device, batch_size, deterministic, allow_code=allow_code, memory=memory, runner=runner)

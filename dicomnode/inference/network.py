@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,13 @@ import torch
 from monai.data import MetaTensor
 
 from dicomnode.bundles import Bundle, build_network, build_preprocessing
+from dicomnode.bundles.building import Preprocessing
 from dicomnode.errors import BundleError
+from dicomnode.inference.devices import placed
 from dicomnode.inference.fitting import FittedNetwork
 from dicomnode.inference.grad_cam import grad_cam
 from dicomnode.inference.pixelmap import PixelMap, Region, pixel_map
-
-_Item = TypeVar("_Item")
+from dicomnode.inference.pool.lane import Directly, Lane, Runner
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,10 @@ class Batching:
 
     Attributes:
         size: Slices in one forward pass.
-        fixed: True fills the last batch up to ``size``, so that a slice's score does not depend on how many there are.
+        fixed: True makes every batch one slice, so that its score depends on nothing else, bit for bit: not on how
+            many slices there are, nor on what other studies wait at the same time. Batches that are filled up to
+            ``size`` would not do: a detector pads the images of a batch to the largest, and sums run in another
+            order where the proposals of several images go through one matrix product.
         bfloat16: True computes in bfloat16; scores then differ by up to 5e-3.
     """
 
@@ -55,29 +60,55 @@ class Batching:
     bfloat16: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A slice (C, rows, columns) as the network takes it, and those of earlier studies that go with it."""
+
+    image: torch.Tensor
+    priors: tuple[torch.Tensor, ...] = ()
+
+    @property
+    def key(self) -> Hashable:
+        """Slices go through the network together only if they have one shape and the same priors."""
+        return self.image.shape, id(self.priors) if self.priors else None
+
+
 class SliceNetwork:
-    """Preprocessing and network of one bundle on one device.
+    """Preprocessing and network of one bundle on one device; may be asked by several threads at once.
 
     Args:
         bundle: An approved bundle.
         device: Where the network stays.
         batching: How slices go through it.
         allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
+        runner: Who brings them through; None runs them in the thread that asks.
     """
 
-    def __init__(self, bundle: Bundle, device: torch.device, batching: Batching, *, allow_code: bool = False) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: torch.device,
+        batching: Batching,
+        *,
+        allow_code: bool = False,
+        runner: Runner | None = None,
+    ) -> None:
         self._bundle = bundle
         self._batching = batching
+        self._allow_code = allow_code
+        self._runner: Runner = Directly() if runner is None else runner
         network = build_network(bundle, device, allow_code=allow_code)
-        self._fitted = FittedNetwork(bundle.name, network, device, batching.size)
-        self._preprocessing = build_preprocessing(bundle, allow_code=allow_code)
-        self._priors: list[torch.Tensor] = []
+        self._fitted = FittedNetwork(bundle.name, network, device, 1 if batching.fixed else batching.size)
+        self._for_scores = Lane(self._fitted, self._scores)
+        self._for_boxes = Lane(self._fitted, self._outputs)
+        self._of_thread = threading.local()
+        self._preprocessing()  # a chain that cannot be built is told now
 
     @property
     def manner(self) -> str:
         """What outputs depend on besides the bundle and the slice: the device, and how it computes."""
         precision = "bfloat16" if self._batching.bfloat16 else "float32"
-        size = f"batches of {self._fitted.size}" if self._batching.fixed else "any batch"
+        size = "one by one" if self._batching.fixed else "any batch"
         return f"{self._fitted.device} {precision} {size}"
 
     def classify(
@@ -95,9 +126,9 @@ class SliceNetwork:
             BundleError: The network did not give one finite logit per class.
             DeviceMemoryError: Not even one slice fits into memory.
         """
-        self._priors = [self._prepare(pixels)[0] for pixels in priors]
-        for batch in batches((self._prepare(pixels)[0] for pixels in slices), self._batching.size):
-            yield from self._fitted.outputs(batch, self._scores)
+        earlier = tuple(self._prepare(pixels)[0] for pixels in priors)
+        prepared = (_Prepared(self._prepare(pixels)[0], earlier) for pixels in slices)
+        return self._runner.outputs(self._for_scores, self._of_one_size(prepared), lambda item: item.key)
 
     def detect(self, slices: Iterable[npt.NDArray[np.float32]]) -> Iterator[tuple[Detection, ...]]:
         """Boxes on each slice (C, Rows, Columns), in order, strongest first, mapped back to its source pixels.
@@ -106,10 +137,10 @@ class SliceNetwork:
             BundleError: The network did not give boxes, labels and scores as torchvision's detectors do.
             DeviceMemoryError: Not even one slice fits into memory.
         """
-        for batch in batches((self._prepare(pixels) for pixels in slices), self._batching.size):
-            outputs = self._fitted.outputs([image for image, _ in batch], self._outputs)
-            for output, (_, back) in zip(outputs, batch, strict=True):
-                yield self._detections(output, back)
+        maps: deque[PixelMap] = deque()
+        prepared = self._mapped(slices, maps)
+        for output in self._runner.outputs(self._for_boxes, prepared, lambda item: item.key):
+            yield self._detections(output, maps.popleft())
 
     def class_map(
         self, pixels: npt.NDArray[np.float32], label: int, shape: tuple[int, int]
@@ -130,29 +161,42 @@ class SliceNetwork:
         found = grad_cam(self._fitted.network, image[None].to(self._fitted.device), label)
         return None if found is None else back.map_to_source(found[0].cpu(), shape)
 
-    def _scores(self, images: Sequence[torch.Tensor]) -> Sequence[npt.NDArray[np.float64]]:
+    def _mapped(self, slices: Iterable[npt.NDArray[np.float32]], maps: deque[PixelMap]) -> Iterator[_Prepared]:
+        for pixels in slices:
+            image, back = self._prepare(pixels)
+            maps.append(back)
+            yield _Prepared(image)
+
+    def _of_one_size(self, items: Iterable[_Prepared]) -> Iterator[_Prepared]:
+        first: tuple[int, ...] | None = None
+        for item in items:
+            shape = tuple(item.image.shape)
+            if first is not None and shape != first and self._batching.size > 1:
+                raise BundleError(
+                    f"bundle {self._bundle.name}: preprocessing gives images of different sizes, such as "
+                    f"{' and '.join(map(str, sorted((first, shape))))}; end it with a resize or a padding to one size"
+                )
+            first = shape
+            yield item
+
+    def _scores(self, items: Sequence[_Prepared]) -> Sequence[npt.NDArray[np.float64]]:
         calibration = self._bundle.node.calibration
         temperature = calibration.temperature if calibration is not None else 1.0
-        logits = self._checked(self._forward(self._stacked(images).to(self._fitted.device)))[: len(images)]
+        batch = placed(torch.stack([item.image for item in items]), self._fitted.device)
+        logits = self._checked(self._forward(batch, items[0].priors))
         return list(torch.softmax(logits.double() / temperature, dim=1).cpu().numpy())
 
-    def _outputs(self, images: Sequence[torch.Tensor]) -> Sequence[object]:
-        """One dict per image; detectors pad the images of a pass to the largest, so fixed ones hold one size only."""
-        if not self._batching.fixed:
-            return self._one_pass(images)
-        outputs: list[object] = [None] * len(images)
-        for shape in dict.fromkeys(image.shape for image in images):
-            alike = [index for index, image in enumerate(images) if image.shape == shape]
-            for index, output in zip(alike, self._one_pass([images[index] for index in alike]), strict=True):
-                outputs[index] = output
+    def _outputs(self, items: Sequence[_Prepared]) -> Sequence[object]:
+        outputs = self._forward([placed(item.image, self._fitted.device) for item in items])
+        if not isinstance(outputs, list) or len(outputs) != len(items):
+            raise BundleError(f"bundle {self._bundle.name}: the network must give one dict per image")
         return outputs
 
-    def _one_pass(self, images: Sequence[torch.Tensor]) -> Sequence[object]:
-        filled = self._filled(images)
-        outputs = self._forward([image.to(self._fitted.device) for image in filled])
-        if not isinstance(outputs, list) or len(outputs) != len(filled):
-            raise BundleError(f"bundle {self._bundle.name}: the network must give one dict per image")
-        return outputs[: len(images)]
+    def _preprocessing(self) -> Preprocessing:
+        """The chain of this thread: nobody promises that a transform may be used by several at once."""
+        if not hasattr(self._of_thread, "chain"):
+            self._of_thread.chain = build_preprocessing(self._bundle, allow_code=self._allow_code)
+        return cast(Preprocessing, self._of_thread.chain)
 
     def _prepare(self, pixels: npt.NDArray[np.float32]) -> tuple[torch.Tensor, PixelMap]:
         image = MetaTensor(torch.from_numpy(np.ascontiguousarray(pixels)), affine=torch.eye(4, dtype=torch.float64))
@@ -160,7 +204,7 @@ class SliceNetwork:
             with warnings.catch_warnings():
                 # MONAI warns of every blank image; the slices around a head often are.
                 warnings.simplefilter("ignore")
-                processed = self._preprocessing(image)
+                processed = self._preprocessing()(image)
         except Exception as error:
             raise BundleError(
                 f"bundle {self._bundle.name}: preprocessing failed on an image of {tuple(image.shape)} "
@@ -172,25 +216,12 @@ class SliceNetwork:
             )
         return processed.as_tensor().float(), pixel_map(processed, (pixels.shape[1], pixels.shape[2]))
 
-    def _stacked(self, batch: Sequence[torch.Tensor]) -> torch.Tensor:
-        shapes = {tuple(image.shape) for image in batch}
-        if len(shapes) > 1:
-            raise BundleError(
-                f"bundle {self._bundle.name}: preprocessing gives images of different sizes, such as "
-                f"{' and '.join(map(str, sorted(shapes)[:2]))}; end it with a resize or a padding to one size"
-            )
-        return torch.stack(self._filled(batch))
-
-    def _filled(self, batch: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        missing = self._fitted.size - len(batch) if self._batching.fixed else 0
-        return [*batch, *[torch.zeros_like(batch[0])] * missing]
-
-    def _forward(self, batch: torch.Tensor | list[torch.Tensor]) -> object:
+    def _forward(self, batch: torch.Tensor | list[torch.Tensor], priors: Sequence[torch.Tensor] = ()) -> object:
         device = self._fitted.device.type
         precision = torch.autocast(device, torch.bfloat16) if self._batching.bfloat16 else nullcontext()
         given: tuple[object, ...] = (batch,)
         if self._bundle.node.accepts.priors is not None:
-            given += ([prior.to(self._fitted.device) for prior in self._priors],)
+            given += ([placed(prior, self._fitted.device) for prior in priors],)
         with torch.inference_mode(), precision:
             output: object = self._fitted.network(*given)
         return output
@@ -230,10 +261,3 @@ class SliceNetwork:
             )
         if not (0.0 <= score <= 1.0 and bool(torch.isfinite(box).all())):
             raise BundleError(f"bundle {self._bundle.name}: the network gave a box or score that is no number")
-
-
-def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Lists of ``size`` items, the last one shorter."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

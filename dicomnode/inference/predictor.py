@@ -20,6 +20,7 @@ from dicomnode.inference.detection import answer_of_detections, findings_of
 from dicomnode.inference.devices import prepare_torch
 from dicomnode.inference.early.outputs import OutputKey, OutputMemory, SliceOutput, output_keys
 from dicomnode.inference.network import Batching, Detection, SliceNetwork
+from dicomnode.inference.pool.lane import Runner
 from dicomnode.inference.slice_group import SliceGroup
 from dicomnode.study import SourceReference
 
@@ -77,11 +78,12 @@ class Predictor:
         bundle: An approved bundle.
         device: Where the network stays.
         batch_size: SliceGroup in one forward pass.
-        deterministic: True keeps batches at one size and this process's torch at one thread, so that scores repeat bit
+        deterministic: True keeps batches at one slice and this process's torch at one thread, so that scores repeat bit
             for bit.
         bfloat16: True computes in bfloat16; scores then differ by up to 5e-3.
         allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
         memory: What it said of single images; None remembers nothing.
+        runner: Who brings slices through the network; None runs them in the thread that asks.
     """
 
     def __init__(
@@ -94,12 +96,13 @@ class Predictor:
         bfloat16: bool = False,
         allow_code: bool = False,
         memory: OutputMemory | None = None,
+        runner: Runner | None = None,
     ) -> None:
         if deterministic:
             prepare_torch(deterministic=True)
         self.bundle = bundle
         batching = Batching(batch_size, fixed=deterministic, bfloat16=bfloat16)
-        self._network = SliceNetwork(bundle, device, batching, allow_code=allow_code)
+        self._network = SliceNetwork(bundle, device, batching, allow_code=allow_code, runner=runner)
         self._memory = memory
 
     def predict(self, request: Request) -> Prediction:
@@ -123,7 +126,7 @@ class Predictor:
         """Answer requests in their order; batches reach across them.
 
         Args:
-            requests: Read no further ahead than the next batch needs.
+            requests: Read no further ahead than the next batches need.
         """
         for request, outputs in _per_request(self._run, requests):
             yield self._answered(request, outputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from dicomnode.archive.deployments import DeploymentStore
@@ -10,6 +12,7 @@ from dicomnode.bundles import Bundle, load_bundle
 from dicomnode.errors import BundleError
 from dicomnode.inference.devices import choose_device
 from dicomnode.inference.loaded import LoadedModel, load_model
+from dicomnode.inference.pool.device_pool import DevicePool
 from dicomnode.settings import Settings
 
 
@@ -29,11 +32,17 @@ def check_deployment(deployments: DeploymentStore, job: Job) -> None:
 
 
 class LoadedModels:
-    """Bundles and their networks, each loaded when first asked for and kept."""
+    """Bundles and their networks, each loaded when first asked for and kept; safe among threads.
+
+    All networks share one device, whose pool brings the images of several jobs through them together.
+    """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self._folder = folder
         self._settings = settings
+        self._device = choose_device(settings.infer.device)
+        self._pool = DevicePool(self._device, settings.infer.batch_wait_seconds)
+        self._guard = threading.RLock()
         self._bundles: dict[str, Bundle] = {}
         self._predictors: dict[str, LoadedModel] = {}
 
@@ -43,35 +52,45 @@ class LoadedModels:
         Raises:
             BundleError: The folder holds another one, or none that can be used.
         """
-        known = self._bundles.get(name)
-        if known is not None and known.digest == digest:
-            return known
-        bundle = load_bundle(self._folder / name)
-        if bundle.digest != digest:
-            raise BundleError(
-                f"bundle {name} was altered after routing; restore it and retry the job, "
-                "or look at it and approve it with dicomnode models set"
-            )
-        self._predictors.pop(name, None)
-        self._bundles[name] = bundle
-        return bundle
+        with self._guard:
+            known = self._bundles.get(name)
+            if known is not None and known.digest == digest:
+                return known
+            bundle = load_bundle(self._folder / name)
+            if bundle.digest != digest:
+                raise BundleError(
+                    f"bundle {name} was altered after routing; restore it and retry the job, "
+                    "or look at it and approve it with dicomnode models set"
+                )
+            self._predictors.pop(name, None)
+            self._bundles[name] = bundle
+            return bundle
+
+    def urgent(self, priority: int) -> AbstractContextManager[None]:
+        """Let what this thread asks of any model in the block go through the device as its job's priority says."""
+        return self._pool.urgent(priority)
 
     def loaded(self) -> tuple[str, ...]:
         """Names of the models whose networks are loaded."""
-        return tuple(sorted(self._predictors))
+        with self._guard:
+            return tuple(sorted(self._predictors))
 
     def predictor(self, bundle: Bundle) -> LoadedModel:
         """The bundle's network, loaded and on its device."""
-        known = self._predictors.get(bundle.name)
-        if known is None or known.bundle.digest != bundle.digest:
-            infer = self._settings.infer
-            known = load_model(
-                bundle,
-                choose_device(infer.device),
-                infer.batch_size,
-                self._settings.node.deterministic,
-                # An administrator approved this digest, so the expressions of a bundle from elsewhere may run
-                allow_code=bundle.runs_code,
-            )
-            self._predictors[bundle.name] = known
-        return known
+        with self._guard:
+            known = self._predictors.get(bundle.name)
+            if known is None or known.bundle.digest != bundle.digest:
+                known = self._load(bundle)
+                self._predictors[bundle.name] = known
+            return known
+
+    def _load(self, bundle: Bundle) -> LoadedModel:
+        return load_model(
+            bundle,
+            self._device,
+            self._settings.infer.batch_size,
+            self._settings.node.deterministic,
+            # An administrator approved this digest, so the expressions of a bundle from elsewhere may run
+            allow_code=bundle.runs_code,
+            runner=self._pool,
+        )

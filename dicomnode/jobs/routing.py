@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dicomnode.archive.records import DeploymentState, JobKind, NewJob, StudyRecord
+from dicomnode.archive.records import STAT_PRIORITY, DeploymentState, JobKind, NewJob, StudyRecord
 from dicomnode.bundles.metadata import Accepts
 from dicomnode.bundles.scope import why_out_of_scope
 from dicomnode.dicom.kinds import is_image
@@ -58,11 +58,13 @@ class _Claim:
         modality: The rules' modalities; empty means any.
         targets: Where answers go.
         asked_by: How the model was asked for by name, so that 'out of scope' is an answer too; else empty.
+        is_urgent: Whether it goes before routine studies.
     """
 
     modality: frozenset[str]
     targets: tuple[str, ...]
     asked_by: str
+    is_urgent: bool = False
 
 
 def route(study: Study, record: StudyRecord, deployed: Sequence[DeployedModel], settings: Settings) -> RoutingDecision:
@@ -143,6 +145,7 @@ def _claim(model_name: str, study: Study, settings: Settings) -> _Claim | None:
         modality=frozenset() if any_modality else frozenset(item for rule in rules for item in rule.modality),
         targets=tuple(name for name in every if name in wanted),
         asked_by=next((f"called AE title {r.called_ae_title}" for r in rules if _asks(r)), ""),
+        is_urgent=any(rule.priority == "stat" for rule in rules),
     )
 
 
@@ -230,9 +233,11 @@ def _job(
         targets=() if silent else claim.targets,
         silent=silent,
         awaits_priors=kind is JobKind.INFER and model.accepts is not None and model.accepts.priors is not None,
+        priority=STAT_PRIORITY if claim.is_urgent else 0,
     )
     verb = {JobKind.INFER: "runs on", JobKind.REFUSED: "refused:", JobKind.OUT_OF_SCOPE: "out of scope:"}[kind]
     where = "silent: computed, never sent" if silent else f"answer to {', '.join(claim.targets) or 'no target'}"
     asked = f"; asked for by {claim.asked_by}" if claim.asked_by and kind is JobKind.INFER else ""
     asked += "; waits for earlier studies" if job.awaits_priors else ""
+    asked += "; urgent" if claim.is_urgent else ""
     return job, f"{verb} {reason}{asked}; {where}"

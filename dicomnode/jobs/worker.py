@@ -1,46 +1,34 @@
-"""The worker: leases one job after the other, runs the model, ends the job with its answer."""
+"""The worker: leases jobs, several at a time, and keeps watch over them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
-from threading import Event
+from datetime import datetime
+from threading import Event, Thread
 
 from dicomnode.archive import Archive
-from dicomnode.archive.checks import CheckState
-from dicomnode.archive.records import DeploymentState, Job, JobKind
-from dicomnode.bundles import Bundle
-from dicomnode.errors import ArchiveFullError, BundleError, InputError, describe
-from dicomnode.findings import Outcome, Result
-from dicomnode.inference.analyse import analyse, digest_input
+from dicomnode.archive.records import Turn
 from dicomnode.inference.devices import prepare_torch
-from dicomnode.inference.outcomes import without_answer
-from dicomnode.inference.result_json import result_to_json
+from dicomnode.jobs.attempts import Attempts, next_attempt
+from dicomnode.jobs.company import Company, UnderWay
 from dicomnode.jobs.heartbeat import Heartbeat
-from dicomnode.jobs.loading import LoadedModels, check_deployment
-from dicomnode.jobs.publishing import Answer, addressed, finished_answer, targets_for, write_answer
-from dicomnode.jobs.routing import asked_for, best_series
+from dicomnode.jobs.loading import LoadedModels
 from dicomnode.settings import Settings
-from dicomnode.study import Series, Study
 
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.2
-_RETRY_SECONDS = 2.0
-_LONGEST_RETRY_SECONDS = 300.0
 _PATIENCE_SECONDS = 4.0
-_NO_SPACE = "waits for disk space"
-_SPACE_PAUSE = timedelta(seconds=30)
-
-_CODED_ANSWERS = {JobKind.OUT_OF_SCOPE: Outcome.OUT_OF_SCOPE, JobKind.REFUSED: Outcome.REFUSED}
 
 
 class Worker:
-    """Does the jobs of one process, one at a time, on one device."""
+    """Does the jobs of one process on one device, ``infer.jobs`` at a time.
+
+    While the images of one job go through the device, others are read and decoded, and answers are written. One more
+    thread takes urgent jobs only, so that none of them waits for a routine one to end; and one thread takes jobs by
+    their age alone, so that however many urgent ones there are, the others get their turn.
+    """
 
     def __init__(
         self,
@@ -63,226 +51,79 @@ class Worker:
         self._settings = settings
         self._owner = owner
         self._clock = clock
-        self._models = LoadedModels(settings.models.folder, settings)
-        self._current: Job | None = None
         self._monotonic = monotonic
-        self._began = monotonic()
-        self._idle = Event()
-        self._idle.set()
+        self._models = LoadedModels(settings.models.folder, settings)
+        self._attempts = Attempts(archive, settings, owner, clock, self._models)
+        self._company = Company(monotonic)
 
     def run(self, stop: Event) -> None:
-        """Work until told to stop; a job under way is finished first."""
+        """Work until told to stop; jobs under way are finished first."""
         prepare_torch(deterministic=self._settings.node.deterministic)
-        while not stop.is_set():
-            if not self.work_once():
-                stop.wait(_IDLE_SECONDS)
+        turns = [Turn.URGENT_ONLY, Turn.OLDEST_FIRST, *[Turn.URGENT_FIRST] * (self._settings.infer.jobs - 1)]
+        failed: list[BaseException] = []
+        threads = [Thread(target=self._serve, args=(turn, stop, failed), name=f"jobs, {turn}") for turn in turns]
+        for thread in threads:
+            thread.daemon = True  # a hanging model must not keep a process from ending that was told to
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failed:
+            raise failed[0]
 
     def loaded_models(self) -> tuple[str, ...]:
         """Names of the models that stay loaded."""
         return self._models.loaded()
 
     def give_back(self, stop: Event, patience_seconds: float = _PATIENCE_SECONDS) -> None:
-        """Once told to stop, give a job that takes too long to finish back, so that nobody waits for its lease."""
+        """Once told to stop, give jobs that take too long to finish back, so that nobody waits for their leases."""
         stop.wait()
-        job = None if self._idle.wait(patience_seconds) else self._current
-        if job is not None:
-            now = self._clock()
-            self._archive.jobs.retry_later(job.job_id, self._owner, "its worker was stopped", now, now, counted=False)
+        if not self._company.wait_until_empty(patience_seconds):
+            self._give_back_all("its worker was stopped")
 
     def give_up(self, seconds: float) -> bool:
         """Give a job back that takes longer than this, the attempt counted; the caller ends the process then.
 
+        The process's other jobs are given back too, theirs not counted.
+
         Returns:
             False if no job does.
         """
-        job, now = self._current, self._clock()
-        if self._idle.is_set() or job is None or self._monotonic() - self._began < seconds:
+        now = self._monotonic()
+        late = [one for one in self._company.held if one.began is not None and now - one.began >= seconds]
+        if not late or not self._time_out(late[0], seconds):
             return False
+        self._give_back_all(f"its worker was ended because of job {late[0].job.job_id}, which took too long")
+        return True
+
+    def work_once(self, turn: Turn = Turn.URGENT_FIRST) -> bool:
+        """Do one job if there is one; true if there was."""
+        lease_seconds = self._settings.infer.lease_seconds
+        jobs = self._archive.jobs
+        with self._company.lease(lambda: jobs.lease(self._owner, self._clock(), lease_seconds, turn)) as held:
+            if held is None:
+                return False
+            with Heartbeat(jobs, held.job.job_id, self._owner, lease_seconds, self._clock):
+                self._company.begin(held)
+                self._attempts.make(held.job)
+        return True
+
+    def _serve(self, turn: Turn, stop: Event, failed: list[BaseException]) -> None:
+        try:
+            while not (stop.is_set() or failed):
+                if not self.work_once(turn):
+                    stop.wait(_IDLE_SECONDS)
+        except BaseException as error:  # noqa: BLE001  raised again by `run`, which ends the role
+            failed.append(error)
+
+    def _time_out(self, late: UnderWay, seconds: float) -> bool:
+        job, now = late.job, self._clock()
         reason = f"timed out: it took longer than {seconds:g} s (infer.timeout_seconds)"
-        if not self._archive.jobs.retry_later(job.job_id, self._owner, reason, self._next_attempt(job, now), now):
+        if not self._archive.jobs.retry_later(job.job_id, self._owner, reason, next_attempt(job, now), now):
             return False
         _log.error("job %d, attempt %d: %s; this process ends itself", job.job_id, job.attempts, reason)
         return True
 
-    def work_once(self) -> bool:
-        """Do one job if there is one; true if there was."""
-        lease_seconds = self._settings.infer.lease_seconds
-        job = self._archive.jobs.lease(self._owner, self._clock(), lease_seconds)
-        if job is None:
-            return False
-        self._current, self._began = job, self._monotonic()
-        self._idle.clear()
-        try:
-            with Heartbeat(self._archive.jobs, job.job_id, self._owner, lease_seconds, self._clock):
-                self._attempt(job)
-        finally:
-            self._idle.set()
-        return True
-
-    def _attempt(self, job: Job) -> None:
-        what = f"job {job.job_id}: {job.model_name} on study {job.study_instance_uid}"
-        _log.info("%s, attempt %d", what, job.attempts)
-        started = f"attempt {job.attempts} by {self._owner}"
-        self._archive.traces.add(
-            job.study_instance_uid, job.generation, "started", job.model_name, started, self._clock()
-        )
-        bundle = self._admitted(job)
-        if bundle is None:
-            return
-        try:
-            self._do(job, bundle)
-        except ArchiveFullError as error:
-            self._wait_for_space(job, error)
-        except Exception as error:  # noqa: BLE001  whatever a study does to a model, the worker goes on
-            self._attempt_failed(job, bundle, describe(error))
-
-    def _admitted(self, job: Job) -> Bundle | None:
-        """The job's bundle; a job of a model that may not speak ends here, without a document."""
-        try:
-            check_deployment(self._archive.deployments, job)
-            return self._models.bundle(job.model_name, job.bundle_digest)
-        except BundleError as error:
-            self._archive.jobs.fail(job.job_id, self._owner, describe(error), self._clock())
-            _log.error("job %d failed: %s", job.job_id, describe(error))
-            return None
-
-    def _wait_for_space(self, job: Job, error: ArchiveFullError) -> None:
-        # Nothing is wrong with the study or the model: wait, however often it takes
+    def _give_back_all(self, reason: str) -> None:
         now = self._clock()
-        reason = f"{_NO_SPACE}: {describe(error)}"
-        self._archive.jobs.retry_later(job.job_id, self._owner, reason, now + _SPACE_PAUSE, now, counted=False)
-        _log.error("job %d: %s", job.job_id, reason)
-
-    def _do(self, job: Job, bundle: Bundle) -> None:
-        study = self._archive.studies.get(job.study_instance_uid)
-        if job.attempts > self._settings.infer.maximum_attempts:
-            self._give_up_study(job, study, bundle)
-        elif job.kind is JobKind.INFER:
-            self._infer(job, study, bundle)
-        else:
-            digest = _digest_words(job.kind, job.reason, bundle.digest, self._settings.node.ae_title)
-            if not self._answered_before(job, digest):
-                result = self._without_answer(job, bundle, _CODED_ANSWERS[job.kind], job.reason, digest)
-                self._finish(job, study, result)
-
-    def _give_up_study(self, job: Job, study: Study, bundle: Bundle) -> None:
-        """Answer a job that no attempt ever ended, because it killed its process or had to be stopped."""
-        reason = f"{job.error}; {self._settings.infer.maximum_attempts} attempts ended that way"
-        self._archive.quarantine.put(study.study_instance_uid, f"{job.model_name}: {reason}", self._clock())
-        self._answer_failed(job, study, bundle, reason)
-
-    def _infer(self, job: Job, study: Study, bundle: Bundle) -> None:
-        selected = _selected(study, job)
-        priors = self._priors(job, bundle)
-        try:
-            digest = digest_input((*selected, *priors), bundle, self._settings)
-        except InputError as error:
-            digest = _digest_words("unreadable", describe(error), bundle.digest, self._settings.node.ae_title)
-            result = self._without_answer(job, bundle, Outcome.REFUSED, describe(error), digest)
-            self._finish(job, study, result)
-            return
-        note = self._incompleteness(job)
-        if note:
-            digest = _digest_words(digest, note)
-        if self._answered_before(job, digest):
-            return
-        created = self._begin(job, digest)
-        predictor = self._models.predictor(bundle)
-        result = analyse(study, selected, bundle, predictor, created, digest, priors)
-        if note:
-            result = replace(result, reason=f"{result.reason}; {note}")
-        if result.outcome is Outcome.OUT_OF_SCOPE and not asked_for(job.model_name, study, self._settings):
-            self._end_untold(job, result)
-        else:
-            self._finish(job, study, result)
-
-    def _priors(self, job: Job, bundle: Bundle) -> tuple[Series, ...]:
-        """The series of each earlier study that fits the model best, newest study first."""
-        if bundle.node.accepts.priors is None:
-            return ()
-        studies = map(self._archive.studies.get, self._archive.priors.of(job.study_instance_uid, job.model_name))
-        fitting = (best_series(study, bundle.node.accepts) for study in studies)
-        return tuple(series for series in fitting if series is not None)
-
-    def _incompleteness(self, job: Job) -> str:
-        """What the answer has to say about images that are missing; empty if none are known to be."""
-        check = self._archive.checks.get(job.study_instance_uid, job.generation)
-        if check is None or check.expected is None or check.state is not CheckState.INCOMPLETE:
-            return ""
-        return f"the study is incomplete: {check.expected - check.held} of {check.expected} images are missing"
-
-    def _finish(self, job: Job, study: Study, result: Result, error: str = "") -> None:
-        answer = write_answer(self._archive, study, result, result_to_json(result), self._settings.node.ae_title)
-        self._end(job, answer, result.outcome, error)
-        _log.info("job %d: %s: %s", job.job_id, result.outcome, result.reason)
-
-    def _end(self, job: Job, answer: Answer, outcome: Outcome, error: str = "") -> None:
-        # Routing was before; a model that was silenced or switched off since must not speak
-        deployment = self._archive.deployments.get(job.model_name)
-        live = deployment is not None and deployment.state is DeploymentState.LIVE
-        targets = targets_for(outcome, job.targets, self._settings.targets) if live else ()
-        evidence = addressed(answer.evidence, self._settings.targets)
-        ended = self._archive.jobs.finish(
-            job.job_id, self._owner, evidence, answer.result_json, self._clock(), targets=targets, error=error
-        )
-        if not ended:
-            _log.warning("job %d: its lease was lost; nothing was written", job.job_id)
-
-    def _end_untold(self, job: Job, result: Result) -> None:
-        """End a job whose model turned out not to be for these images, and was not asked for by name."""
-        now = self._clock()
-        if self._archive.jobs.finish(job.job_id, self._owner, (), result_to_json(result), now, targets=()):
-            self._archive.traces.add(
-                job.study_instance_uid, job.generation, "out of scope", job.model_name, result.reason, now
-            )
-
-    def _answered_before(self, job: Job, input_digest: str) -> bool:
-        answer = finished_answer(self._archive, job, input_digest)
-        if answer is None:
-            return False
-        outcome = Outcome(json.loads(answer.result_json).get("outcome", Outcome.FINDINGS))
-        self._end(job, answer, outcome)
-        _log.info("job %d: the same images were answered before; the stored answer stands", job.job_id)
-        return True
-
-    def _attempt_failed(self, job: Job, bundle: Bundle, reason: str) -> None:
-        _log.error("job %d, attempt %d: %s", job.job_id, job.attempts, reason)
-        now = self._clock()
-        if job.attempts < self._settings.infer.maximum_attempts:
-            self._archive.jobs.retry_later(job.job_id, self._owner, reason, self._next_attempt(job, now), now)
-            return
-        try:
-            study = self._archive.studies.get(job.study_instance_uid)
-            self._answer_failed(job, study, bundle, reason)
-        except ArchiveFullError as error:
-            self._wait_for_space(job, error)
-        except Exception as error:  # noqa: BLE001  if not even the document can be written, the index says so
-            self._archive.jobs.fail(job.job_id, self._owner, f"{reason}; no document: {describe(error)}", now)
-
-    def _next_attempt(self, job: Job, now: datetime) -> datetime:
-        pause = min(_RETRY_SECONDS * 2.0 ** min(job.attempts - 1, 30), _LONGEST_RETRY_SECONDS)
-        return now + timedelta(seconds=pause)
-
-    def _answer_failed(self, job: Job, study: Study, bundle: Bundle, reason: str) -> None:
-        digest = _digest_words("failed", reason, bundle.digest, self._settings.node.ae_title)
-        result = self._without_answer(job, bundle, Outcome.FAILED, f"processing failed: {reason}", digest)
-        self._finish(job, study, result, error=reason)
-
-    def _without_answer(self, job: Job, bundle: Bundle, outcome: Outcome, reason: str, digest: str) -> Result:
-        return without_answer(bundle, job.study_instance_uid, outcome, reason, digest, self._begin(job, digest))
-
-    def _begin(self, job: Job, input_digest: str) -> datetime:
-        now = self._clock()
-        return self._archive.results.begin(job.study_instance_uid, job.model_name, input_digest, now, job.bundle_digest)
-
-
-def _selected(study: Study, job: Job) -> tuple[Series, ...]:
-    present = {series.series_instance_uid: series for series in study.series}
-    missing = [uid for uid in job.series_instance_uids if uid not in present]
-    if missing or not job.series_instance_uids:
-        raise InputError(f"series {' '.join(missing)} is no longer in study {study.study_instance_uid}")
-    return tuple(present[uid] for uid in job.series_instance_uids)
-
-
-def _digest_words(*words: str) -> str:
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()
+        for one in self._company.held:  # of one that was given back already nothing is changed
+            self._archive.jobs.retry_later(one.job.job_id, self._owner, reason, now, now, counted=False)

@@ -104,3 +104,7 @@ class RuleSettings(Section):
     calling_ae_title: AETitle | None = Field(None, description="Studies sent by this AE title.")
     modality: tuple[str, ...] = Field((), description="Modalities of the series.")
     targets: tuple[str, ...] | None = Field(None, description="Names of targets; absent means all of them.")
+    priority: Literal["stat", "routine"] = Field(
+        "routine",
+        description="stat: before routine studies; of several rules the most urgent one counts.",
+    )

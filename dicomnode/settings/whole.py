@@ -55,7 +55,11 @@ class InferSettings(Section):
     """The workers that run models."""
 
     device: str = Field("auto", description="auto, cpu, cuda, or cuda:N.")
+    jobs: int = Field(2, ge=1, le=64, description="Jobs at once: one is read while another is on the device.")
     batch_size: int = Field(8, ge=1, description="Images in one forward pass.")
+    batch_wait_seconds: float = Field(
+        0.02, ge=0, le=10, description="An image waits so long for others, of any study, to go through a model with it."
+    )
     lease_seconds: float = Field(60.0, gt=1, description="A job whose worker is silent for this long is taken over.")
     maximum_attempts: int = Field(3, ge=1, description="Attempts at a job before it answers 'failed'.")
     timeout_seconds: float = Field(

@@ -11,7 +11,9 @@ import torch
 
 from dicomnode.bundles import Bundle, build_network
 from dicomnode.errors import BundleError
+from dicomnode.inference.devices import placed
 from dicomnode.inference.fitting import FittedNetwork
+from dicomnode.inference.pool.lane import Directly, Lane, Runner
 
 FloatArray = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.float32]
@@ -44,12 +46,17 @@ class ExamNetwork:
         bundle: An approved bundle of task ``exam``.
         device: Where the network stays.
         allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
+        runner: Who brings views through it; None runs them in the thread that asks.
     """
 
-    def __init__(self, bundle: Bundle, device: torch.device, *, allow_code: bool = False) -> None:
+    def __init__(
+        self, bundle: Bundle, device: torch.device, *, allow_code: bool = False, runner: Runner | None = None
+    ) -> None:
         self._bundle = bundle
+        self._runner: Runner = Directly() if runner is None else runner
         network = build_network(bundle, device, allow_code=allow_code)
         self._fitted = FittedNetwork(bundle.name, network, device, 1)
+        self._one_view, self._one_exam = Lane(self._fitted, self._view), Lane(self._fitted, self._exam)
 
     def look(self, pixels: Pixels, study_class: int) -> ViewOutput:
         """Look at one view.
@@ -62,7 +69,7 @@ class ExamNetwork:
             BundleError: The network answers other than its bundle says.
             DeviceMemoryError: The view does not fit into memory.
         """
-        (answer,) = self._fitted.outputs([pixels], self._view)
+        (answer,) = self._runner.outputs(self._one_view, [pixels], lambda _: None)
         classes = len(self._bundle.node.classes)
         scores = self._array(answer, "scores", (1, classes))[0]
         saliency = (
@@ -87,7 +94,7 @@ class ExamNetwork:
             BundleError: The network answers other than its bundle says.
             DeviceMemoryError: The exam does not fit into memory.
         """
-        (answer,) = self._fitted.outputs([views], self._exam)
+        (answer,) = self._runner.outputs(self._one_exam, [views], lambda _: None)
         both: FloatArray = self._array(answer, "scores", (1, len(SIDES), len(self._bundle.node.classes)))[0]
         return both
 
@@ -100,7 +107,7 @@ class ExamNetwork:
         return self._answer({name: self._placed(pixels) for name, pixels in views.items()})
 
     def _placed(self, pixels: Pixels) -> torch.Tensor:
-        return torch.from_numpy(pixels)[None].to(self._fitted.device)
+        return placed(torch.from_numpy(pixels)[None], self._fitted.device)
 
     def _answer(self, given: object) -> Sequence[Mapping[str, object]]:
         with torch.inference_mode():

@@ -14,6 +14,7 @@ from dicomnode.inference.mammography.lesions import lesions_of
 from dicomnode.inference.mammography.network import SIDES, ExamNetwork
 from dicomnode.inference.mammography.preparation import Prepared, prepare
 from dicomnode.inference.mammography.source_grid import attention_on_source, map_on_source
+from dicomnode.inference.pool.lane import Runner
 from dicomnode.inference.predictor import Prediction
 
 _SIDES = {"L": "left", "R": "right"}
@@ -30,13 +31,20 @@ class ExamPredictor:
         device: Where the network stays.
         deterministic: True keeps this process's torch at one thread, so that scores repeat bit for bit.
         allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
+        runner: Who brings views through the network; None runs them in the thread that asks.
 
     Raises:
         BundleError: The bundle describes another kind of model, or its network cannot be built.
     """
 
     def __init__(
-        self, bundle: Bundle, device: torch.device, deterministic: bool = False, *, allow_code: bool = False
+        self,
+        bundle: Bundle,
+        device: torch.device,
+        deterministic: bool = False,
+        *,
+        allow_code: bool = False,
+        runner: Runner | None = None,
     ) -> None:
         if bundle.node.exam is None:
             raise BundleError(f"bundle {bundle.name} is no model of mammography exams: its task is {bundle.node.task}")
@@ -45,7 +53,7 @@ class ExamPredictor:
         self.bundle = bundle
         self.exam: ExamInput = bundle.node.exam
         self._class = study_class(bundle.node, self.exam)
-        self._network = ExamNetwork(bundle, device, allow_code=allow_code)
+        self._network = ExamNetwork(bundle, device, allow_code=allow_code, runner=runner)
 
     def predict(self, exam: Exam, seed: str) -> Prediction:
         """Answer one exam.

@@ -9,7 +9,7 @@ import torch
 from dicomnode.bundles import build_network, build_preprocessing, load_bundle
 from dicomnode.errors import BundleError, ImageError, SettingsError
 from dicomnode.inference.devices import choose_device
-from dicomnode.inference.network import batches
+from dicomnode.inference.pool.lane import batches
 from dicomnode.inference.predictor import Predictor, Request
 from dicomnode.inference.slice_group import SliceGroup
 from dicomnode.study import SourceReference

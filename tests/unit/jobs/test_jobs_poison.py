@@ -61,7 +61,7 @@ def settings_file(bench, folder: Path, **infer: object) -> Path:
 def test_a_study_behind_others_that_kill_the_process_is_answered(bench, tmp_path, capsys):
     poison = [queue(bench, tmp_path, str(harm), harm) for harm in (ABORT, CRASH)]
     sound = queue(bench, tmp_path, "sound")
-    settings = settings_file(bench, tmp_path, maximum_attempts=1)
+    settings = settings_file(bench, tmp_path, maximum_attempts=1, jobs=1)
     command = [sys.executable, "-m", "dicomnode", "serve", "--role", "infer", "--with-parent", "--settings"]
     stopper = Stopper()
     arguments = (("infer",), lambda role: [*command, str(settings)], bench.settings.node.data_dir, stopper)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.archive.records import DeploymentState, JobKind, PatientStudy, StudyRecord, StudyState
+from dicomnode.archive.records import STAT_PRIORITY, DeploymentState, JobKind, PatientStudy, StudyRecord, StudyState
 from dicomnode.bundles.metadata import Accepts
 from dicomnode.jobs.routing import DeployedModel, route
 from dicomnode.settings import Settings
@@ -223,3 +223,14 @@ def test_an_empty_bundle_folder_is_told():
     decision = decide(study(series()))
     assert decision.jobs == ()
     assert decision.lines == ((None, "no model to ask: the bundle folder is empty"),)
+
+
+@pytest.mark.parametrize(
+    ("called", "priority", "words"),
+    [(("DICOMNODE", "STAT"), STAT_PRIORITY, "; urgent; answer to pacs"), (("DICOMNODE",), 0, "images); answer to")],
+)
+def test_the_most_urgent_rule_counts(called, priority, words):
+    rules = [{"model": "*"}, {"model": "*", "called_ae_title": "STAT", "priority": "stat"}]
+    decision = decide(study(series(), called=called), model(), rules=rules)
+    assert decision.jobs[0].priority == priority
+    assert words in decision.lines[0][1]
