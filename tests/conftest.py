@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dicomnode.web.viewer.installing import find_installed
+from tests.listeners import engine
 from tests.node_fixtures import node_factory
 from tests.peers_fixtures import CHROMIUM, ORTHANC, ORTHANC_DICOMWEB, orthanc, store_scp
 from tests.phi import LogLines, leaks, lines_of_logs, patients_in
@@ -22,6 +23,7 @@ from tests.unit.conftest import make_bundle, make_exam_bundle
 
 __all__ = [
     "certificates",
+    "engine",
     "index_url",
     "made_certificates",
     "make_bundle",

@@ -18,6 +18,12 @@ from dicomnode.intake.scp import serve_dimse
 from dicomnode.settings import Settings
 
 
+@pytest.fixture(params=["own", "pynetdicom"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """What speaks the upper layer: a test that takes it is passed by both."""
+    return str(request.param)
+
+
 @contextmanager
 def listening(
     settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dicomnode.security.tls import certificate_names, failure_of
 
-_SECONDS = 15.0
+HANDSHAKE_SECONDS = 15.0
 
 
 class Handshakes:
@@ -21,7 +21,7 @@ class Handshakes:
         seconds: A handshake that takes longer has failed.
     """
 
-    def __init__(self, refused: Callable[[str, str], None], seconds: float = _SECONDS) -> None:
+    def __init__(self, refused: Callable[[str, str], None], seconds: float = HANDSHAKE_SECONDS) -> None:
         self._refused = refused
         self._seconds = seconds
 

@@ -6,12 +6,14 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Origin, Way
 from dicomnode.errors import SettingsError
 from dicomnode.intake.doorkeeper import Doorkeeper
 from dicomnode.intake.stock_engine import StockEngine
+from dicomnode.intake.upper_layer.engine import OwnEngine, listening_socket
 from dicomnode.security.tls import server_context
 from dicomnode.settings import Settings
 
@@ -47,7 +49,7 @@ def serve_dimse(
     doorkeeper = Doorkeeper(settings, archive, clock)
     receive = settings.receive
     try:
-        engine = StockEngine(settings, doorkeeper, server_context(receive.tls, "receive.tls"))
+        engine = _engine(settings, doorkeeper)
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {receive.host} port {receive.port} ({error.strerror}): "
@@ -57,3 +59,22 @@ def serve_dimse(
         ready(engine.port)
         stop.wait()
         engine.close()
+
+
+class _Engine(Protocol):
+    """What speaks the upper layer (PS3.8)."""
+
+    @property
+    def port(self) -> int:
+        """That it listens on."""
+
+    def close(self) -> None:
+        """Stop listening, abort what is open."""
+
+
+def _engine(settings: Settings, doorkeeper: Doorkeeper) -> _Engine:
+    receive = settings.receive
+    tls = server_context(receive.tls, "receive.tls")
+    if receive.engine == "pynetdicom":
+        return StockEngine(settings, doorkeeper, tls)
+    return OwnEngine(settings, doorkeeper, tls, listening_socket(receive.host, receive.port))

@@ -105,10 +105,15 @@ def request_commitment(
 
 def answer_report(event: evt.Event, answer: Answerer) -> int:
     """Read an N-EVENT-REPORT and have it answered: the status for the peer."""
-    if event.request.EventTypeID not in (_ALL_COMMITTED, _SOME_FAILED):
+    return answer_information(event.request.EventTypeID, lambda: event.event_information, answer)
+
+
+def answer_information(event_type: int | None, information: Callable[[], Dataset], answer: Answerer) -> int:
+    """The same of its Event Type ID (0000,1002) and what reads its Event Information."""
+    if event_type not in (_ALL_COMMITTED, _SOME_FAILED):
         return NO_SUCH_EVENT
     try:
-        report = read_report(event.event_information)
+        report = read_report(information())
     except InputError as error:
         _LOG.warning("storage commitment report refused: %s", error)
         return INVALID_ARGUMENT

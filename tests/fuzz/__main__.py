@@ -64,11 +64,12 @@ def fuzz_parser(name: str) -> Callable[[random.Random, float], tuple[int, int]]:
     return run
 
 
-def fuzz_pdus(chance: random.Random, seconds: float) -> tuple[int, int]:
+def fuzz_pdus(chance: random.Random, seconds: float, engine: str = "own") -> tuple[int, int]:
     """A run against the listener of a whole node."""
     tries = 0
+    receive = {"accept_unknown_peers": True, "network_timeout_seconds": 5.0, "engine": engine}
     with tempfile.TemporaryDirectory(prefix="dicomnode-fuzz-") as folder:
-        node = Node(Path(folder), {"receive": {"accept_unknown_peers": True, "network_timeout_seconds": 5.0}}, BUNDLES)
+        node = Node(Path(folder), {"receive": receive}, BUNDLES)
         node.start(wait=False)
         try:
             pid = node.presence("receive")["pid"]

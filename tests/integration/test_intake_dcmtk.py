@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -32,7 +33,7 @@ from pathlib import Path
 from dicomnode.archive import Archive
 from dicomnode.intake.scp import serve_dimse
 from dicomnode.settings import NodeSettings, ReceiveSettings, Settings
-receive = ReceiveSettings(port=0, accept_unknown_peers=True)
+receive = ReceiveSettings(port=0, accept_unknown_peers=True, engine=sys.argv[2])
 settings = Settings(node=NodeSettings(data_dir=Path(sys.argv[1])), receive=receive)
 with Archive.open(settings) as archive:
     serve_dimse(settings, archive, threading.Event(), lambda port: print(port, flush=True))
@@ -40,10 +41,9 @@ with Archive.open(settings) as archive:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(
-        node=NodeSettings(data_dir=tmp_path / "data"), receive=ReceiveSettings(port=0, accept_unknown_peers=True)
-    )
+def settings(tmp_path: Path, engine: str) -> Settings:
+    receive = ReceiveSettings(port=0, accept_unknown_peers=True, engine=engine)
+    return Settings(node=NodeSettings(data_dir=tmp_path / "data"), receive=receive)
 
 
 def write_files(folder: Path, count: int, study: str = "1.2.3") -> list[Path]:
@@ -171,7 +171,7 @@ def test_truncated_samples_are_refused(settings: Settings, name: str) -> None:
 
 def start_server(settings: Settings) -> tuple[subprocess.Popen[str], int]:
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", SERVER, str(settings.node.data_dir)]
+    command = [sys.executable, "-c", SERVER, str(settings.node.data_dir), settings.receive.engine]
     server = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     with server.stdout as lines:
@@ -212,6 +212,8 @@ def send_raw(port: int, sop_class_uid: str, sop_instance_uid: str, syntax: str, 
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = sop_class_uid, sop_instance_uid
     request.DataSet = BytesIO(content)
     association._reactor_checkpoint.clear()  # as pynetdicom's own send_c_store does: the answer is ours
+    while not association._is_paused:
+        time.sleep(0.001)
     association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
     _, response = association.dimse.get_msg(block=True)
     association._reactor_checkpoint.set()

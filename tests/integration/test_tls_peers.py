@@ -33,7 +33,14 @@ from tests.tls import Certificates, now
 
 
 def node(folder: Path, **tables: object) -> Settings:
-    receive = ReceiveSettings.model_validate({"port": 0, "accept_unknown_peers": True, "tls": tables.get("dimse", {})})
+    receive = ReceiveSettings.model_validate(
+        {
+            "port": 0,
+            "accept_unknown_peers": True,
+            "tls": tables.get("dimse", {}),
+            "engine": tables.get("engine", "own"),
+        }
+    )
     web = WebSettings.model_validate({"port": 0, "accounts": {"required": False}, "tls": tables.get("web", {})})
     return Settings(node=NodeSettings(data_dir=folder / "data"), receive=receive, web=web)
 
@@ -45,10 +52,10 @@ def by_tls(certificates: Certificates, name: str | None = None, authority: str =
 
 
 @pytest.mark.dcmtk
-def test_dcmtk_without_a_client_certificate(certificates: Certificates, tmp_path: Path) -> None:
+def test_dcmtk_without_a_client_certificate(certificates: Certificates, tmp_path: Path, engine: str) -> None:
     path = tmp_path / "one.dcm"
     path.write_bytes(make_file("1.2.3.1.1", "1.2.3", InstanceNumber=1))
-    with listening(node(tmp_path, dimse=certificates.server())) as (port, archive):
+    with listening(node(tmp_path, engine=engine, dimse=certificates.server())) as (port, archive):
         assert dcmtk("storescu", *by_tls(certificates), str(port), path).returncode == 0
         assert archive.instances.exists("1.2.3.1.1")
         for profile in ("--profile-bcp195-nd", "--profile-bcp195", "--profile-bcp195-ex"):
@@ -58,8 +65,8 @@ def test_dcmtk_without_a_client_certificate(certificates: Certificates, tmp_path
 
 
 @pytest.mark.dcmtk
-def test_dcmtk_with_a_client_certificate(certificates: Certificates, tmp_path: Path) -> None:
-    with listening(node(tmp_path, dimse=certificates.server(clients=True))) as (port, _):
+def test_dcmtk_with_a_client_certificate(certificates: Certificates, tmp_path: Path, engine: str) -> None:
+    with listening(node(tmp_path, engine=engine, dimse=certificates.server(clients=True))) as (port, _):
         assert dcmtk("echoscu", *by_tls(certificates, "modality"), str(port)).returncode == 0
         for refused in ("taken-back", "stranger", "expired", None):
             assert dcmtk("echoscu", *by_tls(certificates, refused), str(port)).returncode != 0, refused
@@ -80,11 +87,11 @@ def test_a_peers_certificate_must_bear_its_name(certificates: Certificates, tmp_
         assert "does not bear the name" in archive.audit.list()[0].detail
 
 
-def test_a_silent_client_holds_up_nobody(certificates: Certificates, tmp_path: Path) -> None:
+def test_a_silent_client_holds_up_nobody(certificates: Certificates, tmp_path: Path, engine: str) -> None:
     import socket
 
     tls = client_context(certificates.client(), "peer")
-    with listening(node(tmp_path, dimse=certificates.server())) as (port, _):
+    with listening(node(tmp_path, engine=engine, dimse=certificates.server())) as (port, _):
         with socket.create_connection(("127.0.0.1", port)):
             assert echo("127.0.0.1", port, "DICOMNODE", "TEST", 30, tls).answered
         plain = echo("127.0.0.1", port, "DICOMNODE", "TEST", 30)

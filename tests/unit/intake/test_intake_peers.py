@@ -50,21 +50,21 @@ def counted(archive: Archive, **counts: int) -> Tally:
     return wait_for(found, 20, f"counts {counts}")
 
 
-def test_strangers_and_impostors_are_rejected_and_audited(tmp_path: Path) -> None:
-    with listening(settings(tmp_path / "a", {"ae_title": "OTHER"})) as (port, archive):
+def test_strangers_and_impostors_are_rejected_and_audited(tmp_path: Path, engine: str) -> None:
+    with listening(settings(tmp_path / "a", {"ae_title": "OTHER"}, engine=engine)) as (port, archive):
         assert rejection(associate(port)) == CALLING_AE_TITLE
         assert rejection(associate(port)) == CALLING_AE_TITLE
         assert counted(archive, rejected=2).peer == "?"
         (entry,) = archive.audit.list()
         assert (entry.event, "'MODALITY'" in entry.detail) == ("security alert", True)
-    with listening(settings(tmp_path / "b", {"addresses": ["192.0.2.0/24"]})) as (port, archive):
+    with listening(settings(tmp_path / "b", {"addresses": ["192.0.2.0/24"]}, engine=engine)) as (port, archive):
         assert rejection(associate(port)) == CALLING_AE_TITLE
         assert counted(archive, rejected=1).peer == "modality"
         assert "does not call from 127.0.0.1" in archive.audit.list()[0].detail
 
 
-def test_services_that_a_peer_may_not_use_are_not_negotiated(tmp_path: Path) -> None:
-    with listening(settings(tmp_path, {"may": ["echo"]})) as (port, _):
+def test_services_that_a_peer_may_not_use_are_not_negotiated(tmp_path: Path, engine: str) -> None:
+    with listening(settings(tmp_path, {"may": ["echo"]}, engine=engine)) as (port, _):
         association = associate(port, MR, Verification)
         assert [str(cx.abstract_syntax) for cx in association.accepted_contexts] == [Verification]
         assert [(str(cx.abstract_syntax), cx.result) for cx in association.rejected_contexts] == [(MR, 3)]
@@ -72,8 +72,8 @@ def test_services_that_a_peer_may_not_use_are_not_negotiated(tmp_path: Path) -> 
         association.release()
 
 
-def test_a_peer_has_its_own_limit_of_associations(tmp_path: Path) -> None:
-    with listening(settings(tmp_path, {"maximum_associations": 1})) as (port, _):
+def test_a_peer_has_its_own_limit_of_associations(tmp_path: Path, engine: str) -> None:
+    with listening(settings(tmp_path, {"maximum_associations": 1}, engine=engine)) as (port, _):
         first = associate(port)
         assert rejection(associate(port)) == LOCAL_LIMIT
         first.release()
@@ -81,9 +81,9 @@ def test_a_peer_has_its_own_limit_of_associations(tmp_path: Path) -> None:
         again.release()
 
 
-def test_a_used_up_quota_refuses_for_now(tmp_path: Path) -> None:
+def test_a_used_up_quota_refuses_for_now(tmp_path: Path, engine: str) -> None:
     size = len(make_file())  # and a little more, as the listener writes it: two of them are needed for the quota
-    limited = settings(tmp_path, {"maximum_gib_per_day": 1.5 * size / 2**30})
+    limited = settings(tmp_path, {"maximum_gib_per_day": 1.5 * size / 2**30}, engine=engine)
     with listening(limited) as (port, archive):
         association = associate(port)
         for number, status in ((1, 0x0000), (2, 0x0000), (3, 0xA700)):
@@ -98,9 +98,9 @@ def test_a_used_up_quota_refuses_for_now(tmp_path: Path) -> None:
 
 
 def test_without_room_associations_wait_and_instances_are_out_of_resources(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with listening(settings(tmp_path)) as (port, archive):
+    with listening(settings(tmp_path, engine=engine)) as (port, archive):
         association = associate(port)
         monkeypatch.setattr(archive.space, "look", lambda: Space(0, 0, "only 0 MiB"))
         assert send(association, dataset_of(make_file())).Status == 0xA700
@@ -113,8 +113,8 @@ def test_without_room_associations_wait_and_instances_are_out_of_resources(
             one.release()
 
 
-def test_repetitions_and_conflicts_are_counted(tmp_path: Path) -> None:
-    with listening(settings(tmp_path)) as (port, archive):
+def test_repetitions_and_conflicts_are_counted(tmp_path: Path, engine: str) -> None:
+    with listening(settings(tmp_path, engine=engine)) as (port, archive):
         association = associate(port)
         data = dataset_of(make_file())
         other = dataset_of(make_file(InstanceNumber=9))
@@ -152,9 +152,9 @@ def ended(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("start", [b"", b"\x01\x00\x00\x00\x10\x00"], ids=["silent", "slow request"])
-def test_connections_that_never_ask_are_ended(tmp_path: Path, start: bytes) -> None:
+def test_connections_that_never_ask_are_ended(tmp_path: Path, engine: str, start: bytes) -> None:
     with (
-        listening(settings(tmp_path, network_timeout_seconds=0.6)) as (port, archive),
+        listening(settings(tmp_path, engine=engine, network_timeout_seconds=0.6)) as (port, archive),
         socket.create_connection(("127.0.0.1", port)) as connection,
     ):
         connection.sendall(start)
@@ -167,8 +167,8 @@ def test_connections_that_never_ask_are_ended(tmp_path: Path, start: bytes) -> N
         counted(archive, dropped=1)
 
 
-def test_a_slow_pdu_is_ended_and_what_came_whole_is_kept(tmp_path: Path) -> None:
-    with listening(settings(tmp_path, network_timeout_seconds=1.0)) as (port, archive):
+def test_a_slow_pdu_is_ended_and_what_came_whole_is_kept(tmp_path: Path, engine: str) -> None:
+    with listening(settings(tmp_path, engine=engine, network_timeout_seconds=1.0)) as (port, archive):
         association = associate(port)
         assert send(association, dataset_of(make_file())).Status == 0x0000
         connection = association.dul.socket.socket
@@ -182,8 +182,8 @@ def test_a_slow_pdu_is_ended_and_what_came_whole_is_kept(tmp_path: Path) -> None
         again.release()
 
 
-def test_an_association_that_only_echoes_is_idle(tmp_path: Path) -> None:
-    with listening(settings(tmp_path, idle_timeout_seconds=1.0)) as (port, archive):
+def test_an_association_that_only_echoes_is_idle(tmp_path: Path, engine: str) -> None:
+    with listening(settings(tmp_path, engine=engine, idle_timeout_seconds=1.0)) as (port, archive):
         association = associate(port, MR, Verification)
         deadline = time.monotonic() + 20
         while association.is_established and time.monotonic() < deadline:
@@ -234,8 +234,8 @@ def test_what_the_node_works_for_is_not_idle() -> None:
     assert watch.overdue() == []
 
 
-def test_an_instance_without_end_is_cut_off(tmp_path: Path) -> None:
-    with listening(settings(tmp_path, maximum_instance_bytes=200_000)) as (port, archive):
+def test_an_instance_without_end_is_cut_off(tmp_path: Path, engine: str) -> None:
+    with listening(settings(tmp_path, engine=engine, maximum_instance_bytes=200_000)) as (port, archive):
         association = associate(port)
         small, large = (dataset_of(make_file(f"1.2.3.{size}", PixelData=bytes(size))) for size in (150_000, 8_000_000))
         for _ in range(2):  # the bound is one instance's, not the association's

@@ -39,8 +39,8 @@ def settings(folder: Path, **receive: Any) -> Settings:
 
 
 @pytest.fixture
-def listener(tmp_path: Path) -> Iterator[tuple[int, Archive]]:
-    with listening(settings(tmp_path)) as running:
+def listener(tmp_path: Path, engine: str) -> Iterator[tuple[int, Archive]]:
+    with listening(settings(tmp_path, engine=engine)) as running:
         yield running
 
 
@@ -61,6 +61,8 @@ def send(association: Any, data: bytes | None, sop_class: str = MR, uid: str = "
     request.DataSet = None if data is None else BytesIO(data)
     context = next(cx for cx in association.accepted_contexts if cx.abstract_syntax == sop_class)
     association._reactor_checkpoint.clear()  # as pynetdicom's own send_c_store does: the answer is ours
+    while not association._is_paused:
+        time.sleep(0.001)
     association.dimse.send_msg(request, context.context_id)
     if data == b"":  # announced, so one fragment has to come; pynetdicom sends none for no bytes
         last_fragment = P_DATA()
@@ -155,16 +157,16 @@ def test_completion_knows_who_still_sends(listener: tuple[int, Archive]) -> None
 
 
 @pytest.mark.parametrize(("called", "accepted"), [("DICOMNODE", True), ("BRAIN", True), ("OTHER", False)])
-def test_unknown_called_titles_are_rejected_if_so_set(tmp_path: Path, called: str, accepted: bool) -> None:
-    with listening(settings(tmp_path, require_called_ae_title=True)) as (port, _):
+def test_unknown_called_titles_are_rejected_if_so_set(tmp_path: Path, engine: str, called: str, accepted: bool) -> None:
+    with listening(settings(tmp_path, engine=engine, require_called_ae_title=True)) as (port, _):
         association = associate(port, called=called)
         assert association.is_established is accepted
         if accepted:
             association.release()
 
 
-def test_too_many_associations_are_rejected_for_now(tmp_path: Path) -> None:
-    with listening(settings(tmp_path, maximum_associations=1)) as (port, _):
+def test_too_many_associations_are_rejected_for_now(tmp_path: Path, engine: str) -> None:
+    with listening(settings(tmp_path, engine=engine, maximum_associations=1)) as (port, _):
         first = associate(port)
         second = associate(port)
         assert (first.is_established, second.is_rejected) == (True, True)
@@ -255,10 +257,12 @@ def test_every_transfer_syntax_of_the_standard_is_known() -> None:
     assert "1.2.840.10008.1.2.6.2" not in TRANSFER_SYNTAXES
 
 
-def test_the_port_that_is_taken_is_said(tmp_path: Path) -> None:
+def test_the_port_that_is_taken_is_said(tmp_path: Path, engine: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        wrong = settings(tmp_path).model_copy(update={"receive": ReceiveSettings(port=taken.getsockname()[1])})
+        wrong = settings(tmp_path).model_copy(
+            update={"receive": ReceiveSettings(port=taken.getsockname()[1], engine=engine)}
+        )
         with Archive.open(wrong) as archive, pytest.raises(SettingsError, match=r"receive\.port"):
             serve_dimse(wrong, archive, threading.Event(), lambda _: None)
