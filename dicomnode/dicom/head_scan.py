@@ -18,9 +18,10 @@ _SHORT = frozenset(int.from_bytes(vr, "little") for vr in _SHORT_VRS)
 _LONG = frozenset(int.from_bytes(vr, "little") for vr in _LONG_VRS)
 _UNKNOWN = int.from_bytes(b"UN", "little")
 _NOT_WALKED = ("", ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
-_UNDEFINED = 0xFFFFFFFF
+UNDEFINED_LENGTH = _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _TRANSFER_SYNTAX = 0x00020010
+_PIXEL_DATA = 0x7FE00010
 _MAXIMUM_DEPTH = 16
 
 _header = struct.Struct("<HHHH").unpack_from
@@ -49,11 +50,8 @@ def scan_head(data: Bytes, wanted: Collection[int], *, whole: bool = False) -> t
     Raises:
         UnusualError: No File Meta Information, big endian, deflated, ``data`` ends too early, or no DICOM.
     """
-    if data[128:132] != b"DICM":
-        raise UnusualError
     try:
-        meta, start = _walk(data, 132, True, (_TRANSFER_SYNTAX,), 0x0002FFFF, whole)
-        syntax = meta.get(_TRANSFER_SYNTAX, b"").rstrip(b"\0 ").decode("ascii", "replace")
+        syntax, start = _meta(data, whole)
         values = _values(data, start, syntax, wanted, whole)
     except struct.error as error:
         raise UnusualError from error
@@ -75,10 +73,46 @@ def scan_data_set(data: Bytes, syntax: str, wanted: Collection[int], *, whole: b
         raise UnusualError from error
 
 
+def _meta(data: Bytes, whole: bool) -> tuple[str, int]:
+    """Transfer syntax, and where the data set starts."""
+    if data[128:132] != b"DICM":
+        raise UnusualError
+    meta, start = _walk(data, 132, True, (_TRANSFER_SYNTAX,), 0x0002FFFF, whole)
+    syntax = meta.get(_TRANSFER_SYNTAX, b"").rstrip(b"\0 ").decode("ascii", "replace")
+    if syntax in _NOT_WALKED:
+        raise UnusualError
+    return syntax, start
+
+
 def _values(data: Bytes, start: int, syntax: str, wanted: Collection[int], whole: bool) -> dict[int, bytes]:
     if syntax in _NOT_WALKED:
         raise UnusualError
     return _walk(data, start, syntax != ImplicitVRLittleEndian, wanted, max(wanted), whole)[0]
+
+
+def scan_to_pixels(data: Bytes, wanted: Collection[int]) -> tuple[str, dict[int, bytes], int, int]:
+    """As `scan_head`, up to the Pixel Data.
+
+    Args:
+        data: The file's first bytes, up to behind the head of the element Pixel Data (7FE0,0010), or all of them.
+        wanted: Tags below it.
+
+    Returns:
+        Transfer Syntax UID, the values that are there, where the value of Pixel Data starts in the file, and its
+        length, which is `UNDEFINED_LENGTH` if it is encapsulated.
+
+    Raises:
+        UnusualError: As `scan_head`, or there is no Pixel Data.
+    """
+    try:
+        syntax, start = _meta(data, False)
+        values, offset = _walk(data, start, syntax != ImplicitVRLittleEndian, wanted, _PIXEL_DATA - 1, False)
+        tag, length, start = _element(data, offset, syntax != ImplicitVRLittleEndian)
+    except struct.error as error:
+        raise UnusualError from error
+    if tag != _PIXEL_DATA:
+        raise UnusualError
+    return syntax, values, start, length
 
 
 def first_item(sequence: bytes, syntax: str, wanted: Collection[int]) -> dict[int, bytes]:

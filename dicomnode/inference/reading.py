@@ -16,7 +16,8 @@ from dicomnode.dicom.pixels import PIXEL_KEYWORDS, read_frames
 from dicomnode.dicom.stored_bits import check_stored_bits
 from dicomnode.errors import PixelError
 from dicomnode.inference.separation import Separation, sort_out
-from dicomnode.inference.slices import Slice, check_instance, read_slices, readable
+from dicomnode.inference.heads import read_slices
+from dicomnode.inference.slices import Slice, check_instance, readable
 from dicomnode.inference.source_image import SourceImage, planar, volume
 from dicomnode.study import Instance, Series, SourceReference
 

@@ -1,17 +1,17 @@
-"""The slices of a series: one per frame, described from the heads of its instances."""
+"""The slices of a series: one per frame, described from the head of an instance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
 from dicomnode.dicom.decoding import DECODE_ERRORS, name_of, number_of_frames
 from dicomnode.dicom.frames import frame_attribute
 from dicomnode.dicom.geometry import Plane
+from dicomnode.dicom.grey_scale import GreyScale
 from dicomnode.dicom.pixels import MONOCHROME, check_photometric
 from dicomnode.dicom.planes import planar_spacing, read_plane
 from dicomnode.errors import IdentityError, PixelError
@@ -51,7 +51,7 @@ CONTRASTS = (
     ("", "AcquisitionNumber", "acquisition"),
 )
 
-_HEAD_KEYWORDS = (
+HEAD_KEYWORDS = (
     *("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "ImageType"),
     *("NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsStored", "HighBit"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"),
@@ -59,6 +59,23 @@ _HEAD_KEYWORDS = (
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
     *(keyword for _, keyword, _ in CONTRASTS),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPixels:
+    """Where the pixels of a plain grey image lie in its file.
+
+    Attributes:
+        transfer_syntax_uid: Of the file.
+        scale: What the stored values mean.
+        offset: Where the value of Pixel Data starts.
+        encapsulated: Whether it is a sequence of fragments; else the pixels as they are.
+    """
+
+    transfer_syntax_uid: str
+    scale: GreyScale
+    offset: int
+    encapsulated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,7 @@ class Slice:
         channels: 1 grey, 3 colour.
         localizer: Whether Image Type says LOCALIZER.
         contrasts: Values of ``CONTRASTS``, in that order; empty where absent.
+        stored: Where its pixels lie and what they mean, if it is a plain grey image; None: pydicom has to say.
     """
 
     instance: Instance
@@ -88,26 +106,48 @@ class Slice:
     channels: int
     localizer: bool
     contrasts: tuple[str, ...]
+    stored: StoredPixels | None = None
 
 
-def read_slices(series: Series, instances: Sequence[Instance]) -> tuple[Slice, ...]:
-    """Describe every frame of these instances of a series.
+def describe(instance: Instance, dataset: FileDataset, stored: StoredPixels | None = None) -> Iterator[Slice]:
+    """Every frame of an instance.
+
+    Args:
+        instance: The instance.
+        dataset: Its head, with the attributes of ``HEAD_KEYWORDS``.
+        stored: Where its pixels lie, if it is a plain grey image.
 
     Raises:
-        IdentityError: Patient, study or series differ between the instances.
-        GeometryError: An instance's geometry attributes are damaged.
-        PixelError: An instance cannot be read, or its pixels have no known interpretation.
+        GeometryError: Its geometry attributes are damaged.
+        PixelError: Its pixels have no known interpretation.
     """
-    patients = set()
-    slices: list[Slice] = []
-    for instance in instances:
-        with readable(instance):
-            dataset = dcmread(instance.path, stop_before_pixels=True, force=True, specific_tags=list(_HEAD_KEYWORDS))
-            patients.add(patient_of(dataset))
-            check_identity(series, instance, dataset)
-            slices.extend(_frames(instance, dataset))
-    check_one_patient(series, patients)
-    return tuple(slices)
+    count = number_of_frames(dataset)
+    rows, columns = dataset.get("Rows", None), dataset.get("Columns", None)
+    if not rows or not columns:
+        raise PixelError(f"{name_of(dataset)} states no Rows and Columns: it is truncated, or it is no image")
+    channels = 1 if check_photometric(dataset) in MONOCHROME else 3
+    in_patient = instance.sop_class_uid in VOLUME_SOP_CLASSES
+    for index in range(count):
+        yield Slice(
+            instance=instance,
+            index=index,
+            reference=reference_of(instance, index + 1 if count > 1 else None),
+            plane=read_plane(dataset, index) if in_patient else None,
+            spacing=None if in_patient else planar_spacing(dataset, index),
+            rows=int(rows),
+            columns=int(columns),
+            channels=channels,
+            localizer="LOCALIZER" in str(dataset.get("ImageType", "")).upper(),
+            contrasts=tuple(_text(dataset, index, group, keyword) for group, keyword, _ in CONTRASTS),
+            stored=stored,
+        )
+
+
+def reference_of(instance: Instance, frame_number: int | None = None) -> SourceReference:
+    """How results refer to an instance, or to one frame of it."""
+    return SourceReference(
+        instance.sop_class_uid, instance.sop_instance_uid, instance.series_instance_uid, frame_number
+    )
 
 
 def patient_of(dataset: FileDataset) -> str:
@@ -157,33 +197,6 @@ def check_instance(instance: Instance, dataset: FileDataset) -> None:
     """
     if dataset.get("SOPInstanceUID", None) != instance.sop_instance_uid:
         raise PixelError(f"instance {instance.sop_instance_uid}: its file is truncated or damaged; send it again")
-
-
-def _frames(instance: Instance, dataset: FileDataset) -> Iterator[Slice]:
-    count = number_of_frames(dataset)
-    rows, columns = dataset.get("Rows", None), dataset.get("Columns", None)
-    if not rows or not columns:
-        raise PixelError(f"{name_of(dataset)} states no Rows and Columns: it is truncated, or it is no image")
-    channels = 1 if check_photometric(dataset) in MONOCHROME else 3
-    in_patient = instance.sop_class_uid in VOLUME_SOP_CLASSES
-    for index in range(count):
-        yield Slice(
-            instance=instance,
-            index=index,
-            reference=SourceReference(
-                instance.sop_class_uid,
-                instance.sop_instance_uid,
-                instance.series_instance_uid,
-                index + 1 if count > 1 else None,
-            ),
-            plane=read_plane(dataset, index) if in_patient else None,
-            spacing=None if in_patient else planar_spacing(dataset, index),
-            rows=int(rows),
-            columns=int(columns),
-            channels=channels,
-            localizer="LOCALIZER" in str(dataset.get("ImageType", "")).upper(),
-            contrasts=tuple(_text(dataset, index, group, keyword) for group, keyword, _ in CONTRASTS),
-        )
 
 
 def _text(dataset: FileDataset, index: int, group: str, keyword: str) -> str:
