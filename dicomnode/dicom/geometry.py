@@ -76,9 +76,9 @@ def slice_normal(orientation: Sequence[float]) -> Vector:
     return np.asarray(normal / np.linalg.norm(normal), np.float64)
 
 
-def position_along(normal: Vector, position: Sequence[float]) -> float:
-    """How far along ``normal`` a position lies, mm."""
-    return float(normal @ np.asarray(position, float))
+def positions_along(normal: Vector, positions: Sequence[Sequence[float]]) -> Vector:
+    """How far along ``normal`` each position lies, mm."""
+    return np.asarray(np.array(positions, float) @ normal, np.float64)
 
 
 def same_orientation(one: Sequence[float], other: Sequence[float]) -> bool:
@@ -97,7 +97,7 @@ def stack_planes(planes: Sequence[Plane]) -> Stack:
         GeometryError: Two planes at one position, a gap, an uneven step, or a single plane without thickness.
     """
     normal = slice_normal(planes[0].orientation)
-    along = np.array([position_along(normal, plane.position) for plane in planes])
+    along = positions_along(normal, [plane.position for plane in planes])
     order = np.argsort(along, kind="stable")
     if len(planes) == 1:
         step = normal * _thickness(planes[0])
@@ -127,7 +127,7 @@ def lps_to_ras(affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def duplicates(planes: Sequence[Plane]) -> tuple[float, ...]:
     """Positions along the normal at which more than one of these parallel planes lies, mm."""
     normal = slice_normal(planes[0].orientation)
-    along = np.sort([position_along(normal, plane.position) for plane in planes])
+    along = np.sort(positions_along(normal, [plane.position for plane in planes]))
     repeated = along[1:][np.diff(along) < SAME_POSITION_MM]
     return tuple(dict.fromkeys(round(float(position), 2) for position in repeated))
 

@@ -85,22 +85,33 @@ def read_file_frames(path: Path, head: Dataset) -> Iterator[FramePixels]:
 def read_frame(dataset: Dataset, index: int) -> FramePixels:
     """One frame of an image, counted from 0, without decoding the others; errors as `read_frames`."""
     photometric = check_photometric(dataset)
-    return _frame_pixels(dataset, stored_frame(dataset, index), index, photometric)
+    return frame_pixels(dataset, stored_frame(dataset, index), index, photometric)
 
 
 def read_file_frame(path: Path, head: Dataset, index: int) -> FramePixels:
     """As `read_frame`, reading no other frame from the file; ``head`` as for `read_file_frames`."""
     photometric = check_photometric(head)
-    return _frame_pixels(head, stored_frame_of_file(path, head, index), index, photometric)
+    return frame_pixels(head, stored_frame_of_file(path, head, index), index, photometric)
 
 
 def _interpreted(dataset: Dataset, frames: Iterator[StoredValues]) -> Iterator[FramePixels]:
     photometric = check_photometric(dataset)
     for index, stored in enumerate(frames):
-        yield _frame_pixels(dataset, stored, index, photometric)
+        yield frame_pixels(dataset, stored, index, photometric)
 
 
-def _frame_pixels(dataset: Dataset, stored: StoredValues, index: int, photometric: str) -> FramePixels:
+def frame_pixels(dataset: Dataset, stored: StoredValues, index: int, photometric: str) -> FramePixels:
+    """What the stored values of one frame mean.
+
+    Args:
+        dataset: The image.
+        stored: As `dicomnode.dicom.decoding.stored_frame` gives them.
+        index: Frame, counted from 0.
+        photometric: From `check_photometric`.
+
+    Raises:
+        PixelError: Their modality transformation is unknown or contradicts itself.
+    """
     if photometric in COLOUR:
         return FramePixels(_colour(dataset, stored, photometric))
     values, low, high = modality_values(dataset, stored, index)

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomnode.dicom.grey_scale import GreyScale
 from dicomnode.dicom.head_scan import UNDEFINED_LENGTH, UnusualError, scan_to_pixels
@@ -24,7 +24,13 @@ _PADDING = b"\0 "
 
 SOP_INSTANCE, STUDY, SERIES, PATIENT_ID = 0x00080018, 0x0020000D, 0x0020000E, 0x00100020
 IMAGE_TYPE, POSITION, ORIENTATION, SPACING, THICKNESS = 0x00080008, 0x00200032, 0x00200037, 0x00280030, 0x00180050
-ECHO_TIME, TRIGGER_TIME, INVERSION_TIME, TEMPORAL, ACQUISITION = 0x00180081, 0x00181060, 0x00180082, 0x00200100, 0x00200012
+ECHO_TIME, TRIGGER_TIME, INVERSION_TIME, TEMPORAL, ACQUISITION = (
+    0x00180081,
+    0x00181060,
+    0x00180082,
+    0x00200100,
+    0x00200012,
+)
 _SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS = 0x00280002, 0x00280004, 0x00280008, 0x00280010, 0x00280011
 _ALLOCATED, _STORED, _HIGH_BIT, _SIGN = 0x00280100, 0x00280101, 0x00280102, 0x00280103
 _INTERCEPT, _SLOPE = 0x00281052, 0x00281053
@@ -42,6 +48,7 @@ _WANTED = _UNUSUAL | {
     *(ECHO_TIME, TRIGGER_TIME, INVERSION_TIME, TEMPORAL, ACQUISITION),
     *(_SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH_BIT, _SIGN, _INTERCEPT, _SLOPE),
 }
+_UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _us = struct.Struct("<H").unpack
 
 
@@ -127,9 +134,9 @@ def scan_plain_image(data: bytes | memoryview, size: int) -> PlainImage:
         raise UnusualError
     rows, columns = _size(values, _ROWS), _size(values, _COLUMNS)
     scale = _grey_scale(values)
-    if not UID(syntax).is_transfer_syntax:
+    encapsulated = syntax not in _UNCOMPRESSED
+    if encapsulated and not UID(syntax).is_transfer_syntax:
         raise UnusualError
-    encapsulated = UID(syntax).is_encapsulated
     image = PlainImage(values, syntax, rows, columns, scale, offset, None if encapsulated else length)
     if encapsulated:
         if length != UNDEFINED_LENGTH:

@@ -51,9 +51,7 @@ def read_slices(series: Series, instances: Sequence[Instance]) -> tuple[Slice, .
                 patients.add(patient)
                 slices.append(item)
             except UnusualError:
-                dataset = dcmread(
-                    instance.path, stop_before_pixels=True, force=True, specific_tags=list(HEAD_KEYWORDS)
-                )
+                dataset = dcmread(instance.path, stop_before_pixels=True, force=True, specific_tags=list(HEAD_KEYWORDS))
                 patients.add(patient_of(dataset))
                 check_identity(series, instance, dataset)
                 slices.extend(describe(instance, dataset, _stored(image)))

@@ -9,7 +9,7 @@ from dicomnode.dicom.geometry import (
     Plane,
     duplicates,
     lps_to_ras,
-    position_along,
+    positions_along,
     same_orientation,
     slice_normal,
     stack_planes,
@@ -39,7 +39,7 @@ def _axial(*heights: float, **others: object) -> list[Plane]:
 @pytest.mark.parametrize(("orientation", "normal"), [(AXIAL, (0, 0, 1)), (SAGITTAL, (-1, 0, 0)), (CORONAL, (0, 1, 0))])
 def test_normals(orientation: tuple[float, ...], normal: tuple[float, ...]) -> None:
     assert np.array_equal(slice_normal(orientation), normal)
-    assert position_along(slice_normal(orientation), (1, 2, 3)) == np.dot(normal, (1, 2, 3))
+    assert positions_along(slice_normal(orientation), [(1, 2, 3)]) == np.dot(normal, (1, 2, 3))
 
 
 @pytest.mark.parametrize(
