@@ -19,7 +19,7 @@ class ReceiveSettings(Section):
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
     port: Port = Field(11112, description="TCP port; 0 chooses a free one.")
     engine: Literal["own", "pynetdicom"] = Field(
-        "pynetdicom", description="What speaks the upper layer: the node's own, or pynetdicom, several times slower."
+        "own", description="What speaks the upper layer: the node's own, or pynetdicom, several times slower."
     )
     maximum_pdu_bytes: int = Field(131072, ge=4096, description="Largest PDU that the node accepts.")
     maximum_instance_bytes: int = Field(4 * 1024**3, ge=1024, description="Largest instance.")

@@ -19,9 +19,10 @@ FULL, ROOM = Space(0, 0, "only 0 MiB of disk are left"), Space(1 << 40, 0, "")
 UIDS = ["1.2.3.1", "1.2.3.2"]
 
 
-def settings(folder: Path, *ae_titles: str) -> Settings:
+def settings(folder: Path, engine: str, *ae_titles: str) -> Settings:
     peers = [{"name": title.lower(), "ae_title": title, "addresses": ["127.0.0.1"]} for title in ae_titles]
-    return Settings.model_validate({"node": {"data_dir": folder / "data"}, "receive": {"port": 0}, "peers": peers})
+    receive = {"port": 0, "engine": engine}
+    return Settings.model_validate({"node": {"data_dir": folder / "data"}, "receive": receive, "peers": peers})
 
 
 def write(folder: Path) -> list[Path]:
@@ -51,11 +52,11 @@ def fill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Archive, bool], None]:
     [("storescu", ("Rejected Transient", "Local Limit Exceeded")), ("dcmsend", ("DUL Association Rejected",))],
 )
 def test_dcmtk_is_told_to_come_again(
-    tool: str, words: tuple[str, ...], tmp_path: Path, fill: Callable[[Archive, bool], None]
+    tool: str, words: tuple[str, ...], tmp_path: Path, engine: str, fill: Callable[[Archive, bool], None]
 ) -> None:
     paths = write(tmp_path)
     title = ["-aet", tool.upper(), "-aec", "DICOMNODE"]
-    with listening(settings(tmp_path, tool.upper())) as (port, archive):
+    with listening(settings(tmp_path, engine, tool.upper())) as (port, archive):
         fill(archive, True)
         refused = dcmtk(tool, *title, "127.0.0.1", str(port), *paths)
         assert refused.returncode != 0
@@ -68,10 +69,10 @@ def test_dcmtk_is_told_to_come_again(
 
 @pytest.mark.dcmtk
 def test_an_instance_on_an_open_association_is_out_of_resources(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = write(tmp_path)
-    with listening(settings(tmp_path, "STORESCU")) as (port, archive):
+    with listening(settings(tmp_path, engine, "STORESCU")) as (port, archive):
         monkeypatch.setattr(archive.space, "look", lambda: FULL if stored(archive) else ROOM)
         refused = dcmtk("storescu", "-v", "-aec", "DICOMNODE", "127.0.0.1", str(port), *paths)
         assert refused.returncode != 0
@@ -81,7 +82,7 @@ def test_an_instance_on_an_open_association_is_out_of_resources(
 
 @pytest.mark.orthanc
 def test_orthanc_fails_its_job_and_succeeds_when_it_is_tried_again(
-    orthanc: Orthanc, tmp_path: Path, fill: Callable[[Archive, bool], None]
+    orthanc: Orthanc, tmp_path: Path, engine: str, fill: Callable[[Archive, bool], None]
 ) -> None:
     for path in write(tmp_path):
         orthanc.upload(path)
@@ -89,7 +90,7 @@ def test_orthanc_fails_its_job_and_succeeds_when_it_is_tried_again(
     def state(job: str) -> str:
         return str(orthanc.get(f"/jobs/{job}")["State"])
 
-    with listening(settings(tmp_path, "ORTHANC")) as (port, archive):
+    with listening(settings(tmp_path, engine, "ORTHANC")) as (port, archive):
         orthanc.add_modality("node", "DICOMNODE", port)
         fill(archive, True)
         body = {"Resources": orthanc.get("/instances"), "Synchronous": False}

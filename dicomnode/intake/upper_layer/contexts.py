@@ -62,8 +62,8 @@ def answer_contexts(
 def _answer(context: Proposed, roles: Roles, services: Collection[Service]) -> Answered:
     service = service_of(context.abstract_syntax)
     known = next((uid for uid in context.transfer_syntaxes if uid in TRANSFER_SYNTAXES), None)
-    # Reports on commitment come from its provider, which must ask for that role (PS3.4 J.3.3)
-    provides = roles.get(context.abstract_syntax, (True, False))[1]
+    # Reports on commitment come from its provider, which must ask for that role (PS3.4 J.3.3); many ask for none
+    provides = roles.get(context.abstract_syntax, (False, True))[1]
     if service is None or service not in services:
         result = NO_ABSTRACT_SYNTAX
     elif known is None:

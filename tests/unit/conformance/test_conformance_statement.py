@@ -62,8 +62,9 @@ def test_stated_tables_are_those_of_the_code(plain):
         assert words in dimse_outcome(int(status[:4], 16)).status
 
 
-def test_a_live_listener_negotiates_what_is_stated(tmp_path):
-    settings = Settings.model_validate(OPEN | {"node": {"data_dir": tmp_path, "ae_title": "STATED"}})
+def test_a_live_listener_negotiates_what_is_stated(tmp_path, engine):
+    receive = OPEN["receive"] | {"engine": engine}
+    settings = Settings.model_validate({"receive": receive, "node": {"data_dir": tmp_path, "ae_title": "STATED"}})
     stated = dict(rows(write_statement(settings, DAY), "Property"))
     entity = AE("TEST")
     contexts = [build_context(uid, sorted(TRANSFER_SYNTAXES)[:3]) for uid in storage_classes()[:120]]

@@ -126,9 +126,10 @@ def test_a_report_without_transaction_or_with_odd_uids_is_refused(broken):
 
 
 @pytest.mark.parametrize("with_role", [True, False])
-def test_the_listener_takes_a_report_on_a_new_association(tmp_path, with_role):
+def test_the_listener_takes_a_report_on_a_new_association(tmp_path, engine, with_role):
     peer = PeerSettings(name="pacs", ae_title="PACS", may=("commit",))
-    settings = Settings(node=NodeSettings(data_dir=tmp_path), receive=ReceiveSettings(port=0), peers=(peer,))
+    receive = ReceiveSettings(port=0, engine=engine)
+    settings = Settings(node=NodeSettings(data_dir=tmp_path), receive=receive, peers=(peer,))
     with listening(settings) as (port, archive):
         queue(archive)
         archive.proofs.request("pacs", [send(archive, at(1))], "1.2.77", at(900), at(2))
