@@ -12,15 +12,18 @@ from dicomnode.dicom.digest import content_digest
 from dicomnode.dicom.mammography import STANDARD_VIEWS
 from dicomnode.errors import IdentityError, ImageError, ScopeError
 from dicomnode.findings import Outcome, Result
+from dicomnode.inference.decoding.decoders import Decoders
+from dicomnode.inference.frame_reader import FrameReader
 from dicomnode.inference.laterality import with_laterality
 from dicomnode.inference.loaded import LoadedModel
 from dicomnode.inference.mammography.exam import read_exam
 from dicomnode.inference.mammography.predictor import ExamPredictor
 from dicomnode.inference.network import Detection
+from dicomnode.inference.opening import open_series
 from dicomnode.inference.outcomes import result_of, without_answer
 from dicomnode.inference.predictor import Prediction, Predictor, Request
-from dicomnode.inference.reading import read_parts
 from dicomnode.inference.slice_group import SliceGroup, slice_group
+from dicomnode.inference.slice_pixels import open_group
 from dicomnode.inference.slide_images import read_slides
 from dicomnode.inference.tile_analysis import predict_tiles
 from dicomnode.inference.tiles import tiles_of
@@ -69,6 +72,7 @@ def analyse(
     created: datetime,
     input_digest: str,
     priors: Sequence[Series] = (),
+    decoders: Decoders | None = None,
 ) -> Result:
     """Ask a model about a series, or about several that it looks at together.
 
@@ -83,8 +87,9 @@ def analyse(
         created: When the result was first made, with time zone.
         input_digest: From `digest_input`, over the priors too.
         priors: A series of each earlier study that the model is given, newest first.
+        decoders: Decode compressed frames; this process does unless given.
     """
-    return analyse_with_images(study, selected, bundle, predictor, created, input_digest, priors).result
+    return analyse_with_images(study, selected, bundle, predictor, created, input_digest, priors, decoders).result
 
 
 def analyse_with_images(
@@ -95,13 +100,14 @@ def analyse_with_images(
     created: datetime,
     input_digest: str,
     priors: Sequence[Series] = (),
+    decoders: Decoders | None = None,
 ) -> Analysis:
     """As `analyse`, with the images, for drawing on them."""
     uid = study.study_instance_uid
     try:
         for series in selected:
             _check_series(study, series, bundle)
-        read = _predict(selected, predictor, f"{uid} {bundle.name} {input_digest}", priors)
+        read = _predict(selected, predictor, f"{uid} {bundle.name} {input_digest}", priors, decoders)
     except (ImageError, IdentityError) as error:
         return Analysis(without_answer(bundle, uid, Outcome.REFUSED, str(error), input_digest, created), ())
     except ScopeError as error:
@@ -128,12 +134,18 @@ def _check_series(study: Study, series: Series, bundle: Bundle) -> None:
         raise ScopeError(reason)
 
 
-def _predict(selected: Sequence[Series], predictor: LoadedModel, seed: str, priors: Sequence[Series]) -> _Predicted:
+def _predict(
+    selected: Sequence[Series],
+    predictor: LoadedModel,
+    seed: str,
+    priors: Sequence[Series],
+    decoders: Decoders | None,
+) -> _Predicted:
     if isinstance(predictor, ExamPredictor):
         return _exam(selected, predictor, seed)
     tiling = predictor.bundle.node.tiling
     if tiling is None:
-        return _slices(selected[0], predictor, seed, priors)
+        return _slices(selected[0], predictor, seed, priors, decoders)
     return _tiles(selected[0], predictor, tiling)
 
 
@@ -148,13 +160,16 @@ def _exam(selected: Sequence[Series], predictor: ExamPredictor, seed: str) -> _P
     return _Predicted(predictor.predict(exam, seed), references, (*exam.notes, *unused), groups)
 
 
-def _slices(series: Series, predictor: Predictor, seed: str, priors: Sequence[Series]) -> _Predicted:
+def _slices(
+    series: Series, predictor: Predictor, seed: str, priors: Sequence[Series], decoders: Decoders | None
+) -> _Predicted:
     bundle = predictor.bundle
-    read = read_parts(series)
+    read, reader = open_series(series), FrameReader(decoders)
     for image in read.images:
-        check_scope(image.rows, image.columns, image.data.shape[0], bundle.node.accepts)
-    earlier = tuple(slice_group(image, bundle.channels) for prior in priors for image in read_parts(prior).images)
-    groups = tuple(slice_group(image, bundle.channels) for image in read.images)
+        check_scope(image.rows, image.columns, image.channels, bundle.node.accepts)
+    opened = [image for prior in priors for image in open_series(prior).images]
+    earlier = tuple(open_group(image, bundle.channels, reader) for image in opened)
+    groups = tuple(open_group(image, bundle.channels, reader) for image in read.images)
     request = Request(groups, seed, earlier, file_digests(series, groups))
     notes = tuple(separation.reason for separation in read.separations)
     notes += tuple(f"compared with study {prior.study_instance_uid}" for prior in priors)

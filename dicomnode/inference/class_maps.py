@@ -12,7 +12,7 @@ from dicomnode.findings import Result
 from dicomnode.inference.loaded import LoadedModel
 from dicomnode.inference.overlay import Overlay, caption_of, carrying_images
 from dicomnode.inference.predictor import Predictor
-from dicomnode.inference.slice_group import SliceGroup
+from dicomnode.inference.slice_group import PixelsByImage, SliceGroup
 
 MOST_CLASS_MAPS = 4
 """Of one result: each takes as long as one to three predictions, and somebody waits."""
@@ -32,13 +32,14 @@ def draw_class_maps(result: Result, groups: Sequence[SliceGroup], model: LoadedM
     if answer is None or not answer.classes or not isinstance(model, Predictor) or model.bundle.node.tiling is not None:
         return ()
     images = [image for group in groups for image in group.images]
-    pixels = dict(zip(images, (item for group in groups for item in group.pixels), strict=True))
+    pixels = PixelsByImage(groups)
     concept, drawn = answer.classes[0].concept, []
     for image in carrying_images(result, answer)[:MOST_CLASS_MAPS]:
-        rows, columns = pixels[image].shape[1:]
-        found = model.class_map(pixels[image], concept, (rows, columns))
+        shown = pixels[image]
+        rows, columns = shown.shape[1:]
+        found = model.class_map(shown, concept, (rows, columns))
         if found is not None:
-            picture = draw_overlay(_blended(pixels[image], found), [], [], f"{concept.meaning}? {caption_of(result)}")
+            picture = draw_overlay(_blended(shown, found), [], [], f"{concept.meaning}? {caption_of(result)}")
             drawn.append(Overlay(image, images.index(image) + 1, picture))
     return tuple(drawn)
 

@@ -39,15 +39,14 @@ class FrameReader:
         self._lock = threading.Lock()
         self._open: dict[str, InstanceFrames] = {}
 
-    def read(self, item: Slice) -> Pixels:
-        """(C, Rows, Columns) float32 modality values, high is bright, or RGB 0..255.
+    def read(self, item: Slice) -> FramePixels:
+        """Modality values, high is bright, or RGB 0..255.
 
         Raises:
             PixelError: The pixels cannot be read, decoded or interpreted.
         """
         out = np.empty((item.channels, item.rows, item.columns), np.float32)
-        self.read_into(item, out)
-        return out
+        return FramePixels(out, self.read_into(item, out))
 
     def read_into(self, item: Slice, out: Pixels) -> float | None:
         """As `read`, into an array; gives ``low + high`` that MONOCHROME1 was mirrored with."""
@@ -63,14 +62,14 @@ class FrameReader:
         out[...] = frame.values
         return frame.mirror
 
-    def read_all(self, items: Sequence[Slice]) -> Iterator[Pixels]:
+    def read_all(self, items: Sequence[Slice]) -> Iterator[FramePixels]:
         """As `read`, in order; compressed frames are decoded ahead, several at once."""
         count = self._decoders.processes
         if count == 1 or not any(_is_compressed(item) for item in items):
             yield from map(self.read, items)
             return
         with ThreadPoolExecutor(count) as threads:
-            ahead: deque[Future[Pixels]] = deque()
+            ahead: deque[Future[FramePixels]] = deque()
             try:
                 for item in items:
                     ahead.append(threads.submit(self.read, item))

@@ -112,7 +112,7 @@ class SliceNetwork:
         return f"{self._fitted.device} {precision} {size}"
 
     def classify(
-        self, slices: Iterable[npt.NDArray[np.float32]], priors: Sequence[npt.NDArray[np.float32]] = ()
+        self, slices: Iterable[npt.NDArray[np.float32]], priors: Iterable[npt.NDArray[np.float32]] = ()
     ) -> Iterator[npt.NDArray[np.float64]]:
         """Class scores (K,) of each slice (C, Rows, Columns), in order: softmax of logits over the temperature.
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dicomnode.dicom.picture import draw_overlay, to_8_bit
 from dicomnode.findings import Finding, Polygon, Result, StudyAnswer
-from dicomnode.inference.slice_group import SliceGroup
+from dicomnode.inference.slice_group import PixelsByImage, SliceGroup
 from dicomnode.study import SourceReference
 
 _MOST_IMAGES = 12
@@ -48,7 +48,7 @@ def draw_result(result: Result, groups: Sequence[SliceGroup]) -> tuple[Overlay, 
     """
     if result.answer is None:
         return ()
-    pixels = {image: item for group in groups for image, item in zip(group.images, group.pixels, strict=True)}
+    pixels = PixelsByImage(groups)
     positions = {image: number for number, image in enumerate(pixels, start=1)}
     drawn = [image for image in key_images(result, result.answer) if image in pixels]
     return tuple(Overlay(image, positions[image], _draw(result, image, pixels[image])) for image in drawn)

@@ -22,6 +22,7 @@ from dicomnode.inference.early.outputs import OutputKey, OutputMemory, SliceOutp
 from dicomnode.inference.network import Batching, Detection, SliceNetwork
 from dicomnode.inference.pool.lane import Runner
 from dicomnode.inference.slice_group import SliceGroup
+from dicomnode.inference.slice_pixels import pixels_of
 from dicomnode.study import SourceReference
 
 _Output = TypeVar("_Output")
@@ -118,7 +119,7 @@ class Predictor:
             return self._answered(request, self._through_memory(request))
         if self.bundle.node.accepts.priors is None:
             return next(self.predict_each([request]))
-        priors = [pixels for group in request.priors for pixels in group.pixels]
+        priors = (pixels for group in request.priors for pixels in group.pixels)
         scores = list(self._network.classify(_pixels([request], deque()), priors))
         return Prediction(answer_of_classes(self.bundle.node, request.images, scores), ())
 
@@ -186,8 +187,7 @@ class Predictor:
             return list(self._run(item for group in request.groups for item in group.pixels))
         keys = self._keys(request.images, request.digests)
         known = [self._memory.get(key) for key in keys]
-        pixels = (item for group in request.groups for item in group.pixels)
-        fresh = self._run(item for item, output in zip(pixels, known, strict=True) if output is None)
+        fresh = self._run(pixels_of(request.groups, [output is None for output in known]))
         outputs = [next(fresh) if output is None else output for output in known]
         if keys == self._keys(request.images, request.digests):  # else memory ran short, and other batches were used
             for key, output in zip(keys, outputs, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,13 +24,13 @@ class SliceGroup:
 
     Attributes:
         images: One per slice.
-        pixels: One (C, Rows, Columns) float32 per slice: modality values, high is bright.
+        pixels: One (C, Rows, Columns) float32 per slice: modality values, high is bright; perhaps read when asked for.
         pixel_spacing: Distance between rows and between columns in mm; None if it cannot be trusted.
         slice_distance: Distance between neighbouring slices in mm; None if they are no volume.
     """
 
     images: tuple[SourceReference, ...]
-    pixels: tuple[npt.NDArray[np.float32], ...]
+    pixels: Sequence[npt.NDArray[np.float32]]
     pixel_spacing: tuple[float, float] | None = None
     slice_distance: float | None = None
 
@@ -37,6 +38,27 @@ class SliceGroup:
     def is_volume(self) -> bool:
         """Whether slices that follow each other are neighbours in space."""
         return self.slice_distance is not None
+
+
+class PixelsByImage(Mapping[SourceReference, npt.NDArray[np.float32]]):
+    """Pixels of each image of some groups, looked at only when they are asked for.
+
+    Args:
+        groups: Of one study.
+    """
+
+    def __init__(self, groups: Sequence[SliceGroup]) -> None:
+        self._places = {image: (group, index) for group in groups for index, image in enumerate(group.images)}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[SourceReference]:
+        return iter(self._places)
+
+    def __getitem__(self, image: SourceReference) -> npt.NDArray[np.float32]:
+        group, index = self._places[image]
+        return group.pixels[index]
 
 
 def slice_group(image: SourceImage, channels: int) -> SliceGroup:

@@ -18,6 +18,7 @@ from dicomnode.inference.overlay import carrying_images
 from dicomnode.inference.predict_files import Predicted
 from dicomnode.inference.predictor import Predictor
 from dicomnode.inference.result_json import Value
+from dicomnode.inference.slice_group import PixelsByImage
 from dicomnode.study import SourceReference
 
 Values = dict[str, Value]
@@ -26,7 +27,7 @@ Values = dict[str, Value]
 def shown_images(predicted: Predicted, model: LoadedModel, question: Question) -> Iterator[Values]:
     """The images that are worth looking at, the most important first; of a result without answer the first one."""
     result, groups = predicted.analysis.result, predicted.analysis.groups
-    images = {image: pixels for group in groups for image, pixels in zip(group.images, group.pixels, strict=True)}
+    images = PixelsByImage(groups)
     spacings = {image: group.pixel_spacing for group in groups for image in group.images}
     chosen = carrying_images(result, result.answer) if result.answer is not None else tuple(islice(images, 1))
     drawing = _Drawing(predicted, model, question)
