@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from dicomnode.cli.bench_evidence import add_evidence_parser
 from dicomnode.cli.bench_query import add_query_parser
 from dicomnode.cli.bench_retrieve import add_retrieve_parser
 from dicomnode.cli.bench_study import add_study_parser
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Any) -> None:
     """Add the command and its own sub-commands to the command line."""
     parser = subparsers.add_parser("bench", help="measure what parts of the node cost on this machine")
-    commands = parser.add_subparsers(dest="bench_command", required=True, metavar="networks|query|retrieve|study")
+    commands = parser.add_subparsers(
+        dest="bench_command", required=True, metavar="evidence|networks|query|retrieve|study"
+    )
     text = "parameters, memory, time and operations of mammography networks, beside the figures of the GMIC paper"
     networks = commands.add_parser("networks", help=text, description=text)
     networks.add_argument("--networks", nargs="+", metavar="NAME", help="some of the table (default: all)")
@@ -31,6 +34,7 @@ def add_parser(subparsers: Any) -> None:
     networks.add_argument("--repeats", type=int, metavar="N", help="timed passes (default: 10 on a GPU, else 3)")
     networks.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     networks.set_defaults(run=bench_networks)
+    add_evidence_parser(commands)
     add_query_parser(commands)
     add_retrieve_parser(commands)
     add_study_parser(commands)

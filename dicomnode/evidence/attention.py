@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import highdicom as hd
 from pydicom.dataset import Dataset
@@ -19,7 +20,8 @@ from dicomnode.findings import Attention, Result
 
 def attention_groups(result: Result, sources: Sources) -> list[Dataset]:
     """One group for each box, every one with an outline and a number, or viewers go blank."""
-    return [_group(attention, number, result, sources) for attention, number in numbered(result)]
+    made_by = algorithm(result.model)
+    return [_group(attention, number, result, sources, made_by) for attention, number in numbered(result)]
 
 
 def numbered(result: Result) -> Iterator[tuple[Attention, int]]:
@@ -31,7 +33,7 @@ def numbered(result: Result) -> Iterator[tuple[Attention, int]]:
         yield attention, seen[uid]
 
 
-def _group(attention: Attention, number: int, result: Result, sources: Sources) -> Dataset:
+def _group(attention: Attention, number: int, result: Result, sources: Sources, made_by: Any) -> Dataset:
     image = attention.box.image
     header = sources.of(image)
     uid = derive_uid(result.study_instance_uid, result.model.name, "attention", image.sop_instance_uid, str(number))
@@ -40,7 +42,7 @@ def _group(attention: Attention, number: int, result: Result, sources: Sources) 
         tracking_identifier=hd.sr.TrackingIdentifier(uid, f"Attention {number} {view_name(header)}".strip()),
         finding_type=coded(concepts.ATTENTION_REGION),
         finding_sites=finding_sites(result.answer.site if result.answer else None, side_code(header)),
-        algorithm_id=algorithm(result.model),
+        algorithm_id=made_by,
         measurements=[share],
         geometric_purpose=coded(concepts.BOUNDED_BY),
         referenced_region=region(attention.box.points, image),

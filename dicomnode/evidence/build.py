@@ -33,6 +33,7 @@ def build_evidence(
     source_paths: Sequence[Path],
     previous: Mapping[str, PreviousEvidence],
     node: NodeIdentity,
+    headers: Sequence[Dataset] | None = None,
 ) -> tuple[EvidenceObject, ...]:
     """Write the documents of a result: answer and text always, the others where there is something to show.
 
@@ -42,11 +43,12 @@ def build_evidence(
             result names must be among them; where it names none, at least one must be readable.
         previous: The newest object that the archive holds in each of the evidence series, by kind.
         node: Who writes them.
+        headers: Of the same files, as `sources.read_headers` gave them; None to read them here.
 
     Raises:
         InputError: The sources cannot be read, or an image that the result names is missing.
     """
-    sources = read_sources(result, source_paths)
+    sources = read_sources(result, source_paths, headers)
     desk = _Desk(result, sources, previous, node)
     masks, heat_maps = masks_of(result, sources), heat_maps_of(result, sources)
     overlays = _overlays(desk)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import highdicom as hd
@@ -52,7 +54,9 @@ def side_name(site: Code | None, laterality: Code | None) -> str:
 
 def lesion_groups(result: Result) -> list[Dataset]:
     """One group for each finding, every one with an outline."""
-    return [_lesion_group(finding, result) for finding in result.findings if outlines(finding)]
+    # What many of them have in common is made once, and every group holds it
+    made_by, codes = algorithm(result.model, result.answer.threshold if result.answer else None), cache(coded)
+    return [_lesion_group(finding, result, made_by, codes) for finding in result.findings if outlines(finding)]
 
 
 def outlines(finding: Finding) -> tuple[Polygon, ...]:
@@ -184,13 +188,14 @@ def _unnamed_frames(references: tuple[SourceReference, ...]) -> list[Dataset]:
     ]
 
 
-def _lesion_group(finding: Finding, result: Result) -> Dataset:
+def _lesion_group(finding: Finding, result: Result, made_by: Any, codes: Callable[[Code], Any]) -> Dataset:
     polygons = outlines(finding)
     regions = [region(polygon.points, polygon.image) for polygon in polygons]
-    sizes = [hd.sr.Measurement(coded(m.concept), float(m.value), coded(m.unit)) for m in finding.measurements]
+    sizes = [hd.sr.Measurement(codes(m.concept), float(m.value), codes(m.unit)) for m in finding.measurements]
     # A lesion's own score was not calibrated, whatever the study's was.
     is_scored = result.model.maker is Maker.MODEL
-    certainty = [_score(score_concept(finding.concept, calibrated=False), finding.score)] if is_scored else []
+    name = score_concept(finding.concept, calibrated=False)
+    certainty = [hd.sr.Measurement(codes(name), percent(finding.score), codes(concepts.PERCENT))] if is_scored else []
     site = finding.site or (result.answer.site if result.answer else None)
     planar = len(regions) == 1
     template = (
@@ -200,11 +205,11 @@ def _lesion_group(finding: Finding, result: Result) -> Dataset:
     )
     group: Dataset = template(
         tracking_identifier=hd.sr.TrackingIdentifier(finding.tracking_uid, finding.label),
-        finding_type=coded(finding.concept),
+        finding_type=codes(finding.concept),
         finding_sites=finding_sites(site, finding.laterality),
-        algorithm_id=algorithm(result.model, result.answer.threshold if result.answer else None),
+        algorithm_id=made_by,
         measurements=[*certainty, *sizes],
-        geometric_purpose=coded(concepts.BOUNDED_BY) if all(p.is_box for p in polygons) else None,
+        geometric_purpose=codes(concepts.BOUNDED_BY) if all(p.is_box for p in polygons) else None,
         **({"referenced_region": regions[0]} if planar else {"referenced_regions": regions}),
     )[0]
     return group

@@ -107,6 +107,7 @@ _IMAGE = (
     "RecognizableVisualFeatures",
 )
 _TAGS = [tag for tag in map(tag_for_keyword, (*IDENTITY, *_IMAGE, *VIEW_KEYWORDS)) if tag is not None]
+_UNREADABLE = (InvalidDicomError, EOFError, OSError, ValueError, AttributeError, NotImplementedError)
 # An identifier is copied even if it breaks the rules of its VR: another one would be another patient.
 _AS_IT_IS = ("PatientID", "IssuerOfPatientID", "AccessionNumber", "StudyID", "StudyInstanceUID")
 
@@ -135,39 +136,61 @@ class Sources:
         return next(iter(self.images.values()))
 
 
-def read_sources(result: Result, paths: Sequence[Path]) -> Sources:
-    """Read the headers that a result's documents need.
+def read_headers(paths: Sequence[Path]) -> tuple[Dataset, ...]:
+    """The header of each file, whole, in their order; an empty one of a file that cannot be read."""
+    return tuple(map(_whole, paths))
+
+
+def read_sources(result: Result, paths: Sequence[Path], headers: Sequence[Dataset] | None = None) -> Sources:
+    """Read the headers that a result's documents need, unless they were read before.
 
     Cited are the images that the model was given; where it was given none, every instance that
     can be read, images before others.
 
+    Args:
+        result: What the documents say.
+        paths: Files of the study's instances.
+        headers: As `read_headers` gave them.
+
     Raises:
         InputError: No file can be read, or the result names an image that is not among the files.
     """
-    read = {header.SOPInstanceUID: (header, path) for path in paths if (header := _read(path)) is not None}
-    headers = {uid: h for uid, (h, _) in read.items() if h.StudyInstanceUID == result.study_instance_uid}
-    if not headers:
+    found = map(_read, paths) if headers is None else headers
+    complete = [(header, path) for header, path in zip(found, paths, strict=True) if _is_complete(header)]
+    read = {header.SOPInstanceUID: (header, path) for header, path in complete}
+    of_study = {uid: h for uid, (h, _) in read.items() if h.StudyInstanceUID == result.study_instance_uid}
+    if not of_study:
         raise InputError(
             f"study {result.study_instance_uid}: none of its {len(paths)} files can be read as DICOM, so no "
             "evidence can be written; send the study again"
         )
     wanted = list(dict.fromkeys(reference.sop_instance_uid for reference in _references(result)))
-    missing = [uid for uid in wanted if uid not in headers]
+    missing = [uid for uid in wanted if uid not in of_study]
     if missing:
         raise InputError(f"result names image {missing[0]}, which is not among the source files; pass all of them")
-    images = {uid: headers[uid] for uid in wanted} or _images_first(headers)
+    images = {uid: of_study[uid] for uid in wanted} or _images_first(of_study)
     return Sources(patient_and_study(next(iter(images.values()))), images, {uid: read[uid][1] for uid in images})
 
 
-def _read(path: Path) -> Dataset | None:
+def _read(path: Path) -> Dataset:
     try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-        complete = all(
-            header.get(k) for k in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
-        )
-    except (InvalidDicomError, EOFError, OSError, ValueError, AttributeError, NotImplementedError):
-        return None
-    return header if complete else None
+        return dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+    except _UNREADABLE:
+        return Dataset()
+
+
+def _whole(path: Path) -> Dataset:
+    try:
+        return dcmread(path, stop_before_pixels=True, force=True)
+    except _UNREADABLE:
+        return Dataset()
+
+
+def _is_complete(header: Dataset) -> bool:
+    try:
+        return all(header.get(k) for k in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"))
+    except _UNREADABLE:
+        return False
 
 
 def _references(result: Result) -> tuple[SourceReference, ...]:

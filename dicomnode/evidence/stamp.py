@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -26,6 +27,7 @@ from dicomnode.evidence.identity import (
 from dicomnode.evidence.sources import Sources
 from dicomnode.findings import Maker, ModelIdentity, Result
 
+_SCHEME = 0x00080102  # Coding Scheme Designator
 _OFFSET = re.compile(r"^([+-])(\d{2})(\d{2})$")
 
 
@@ -124,14 +126,22 @@ def stamp_coding_schemes(dataset: Dataset) -> None:
     """Say whose codes the private ones are, if there are any (PS3.3 C.12.1.1.1)."""
     # Of a segmentation only the segments are searched: its frames, which may be many, have standard codes.
     searched = dataset.get("SegmentSequence") or [dataset]
-    elements = (element for item in searched for element in item.iterall())
-    used = {str(element.value) for element in elements if element.keyword == "CodingSchemeDesignator"}
-    if concepts.PRIVATE_SCHEME in used:
+    if any(concepts.PRIVATE_SCHEME in _schemes(item) for item in searched):
         item = Dataset()
         item.CodingSchemeDesignator = concepts.PRIVATE_SCHEME
         item.CodingSchemeName = concepts.PRIVATE_SCHEME_NAME
         item.CodingSchemeResponsibleOrganization = NODE_MANUFACTURER
         dataset.CodingSchemeIdentificationSequence = [item]
+
+
+def _schemes(dataset: Dataset) -> Iterator[str]:
+    """Coding schemes of all codes in a data set; twice as fast as walking through every element of it."""
+    for tag in list(dataset.keys()):
+        if dataset.get_item(tag).VR == "SQ":
+            for item in dataset[tag].value:
+                yield from _schemes(item)
+        elif tag == _SCHEME:
+            yield str(dataset[tag].value)
 
 
 def _stamp_equipment(dataset: Dataset, draft: Draft) -> None:

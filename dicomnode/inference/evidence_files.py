@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicomnode.errors import GateError
 from dicomnode.evidence import EvidenceObject, NodeIdentity, build_evidence, check, to_bytes
+from dicomnode.evidence.sources import read_headers
 from dicomnode.findings import Result
 
 
@@ -26,8 +26,8 @@ def write_evidence(result: Result, sources: Sequence[Path], folder: Path, node: 
         InputError: The sources cannot be read.
         GateError: A document failed the gate's checks; the documents before it are written.
     """
-    objects = build_evidence(result, sources, {}, node)
-    headers = [dcmread(path, stop_before_pixels=True, force=True) for path in sources]
+    headers = read_headers(sources)
+    objects = build_evidence(result, sources, {}, node, headers)
     return tuple(_write(item, objects, headers, folder) for item in objects)
 
 

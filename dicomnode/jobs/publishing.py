@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicomnode import __version__
@@ -24,6 +23,7 @@ from dicomnode.evidence import (
 )
 from dicomnode.evidence.correcting import StudyIdentity, give_identity, identity_of
 from dicomnode.evidence.identity import kinds, role_of
+from dicomnode.evidence.sources import read_headers
 from dicomnode.findings import Outcome, Result
 from dicomnode.settings import OutcomeSwitches, TargetSettings
 from dicomnode.study import Study
@@ -76,8 +76,9 @@ def write_answer(archive: Archive, study: Study, result: Result, result_json: st
         InputError: None of the study's files can be read.
     """
     paths = [instance.path for series in study.series for instance in series.instances]
-    objects = build_evidence(result, paths, _previous(archive, result), NodeIdentity(ae_title, __version__))
-    headers = [dcmread(path, stop_before_pixels=True, force=True) for path in paths]
+    headers = read_headers(paths)
+    node = NodeIdentity(ae_title, __version__)
+    objects = build_evidence(result, paths, _previous(archive, result), node, headers)
     documents = [item.dataset for item in objects]
     settled = _settled(archive, study, headers)
     if settled is not None:

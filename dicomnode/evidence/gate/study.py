@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from dicomnode.evidence.gate.subject import Subject, descendants
@@ -11,6 +12,7 @@ from dicomnode.evidence.sources import TYPE_2_IDENTITY, patient_and_study
 
 _ALWAYS = ("PatientID", "IssuerOfPatientID", "StudyInstanceUID")
 _COMPARED = tuple(dict.fromkeys((*_ALWAYS, *TYPE_2_IDENTITY)))
+_TAGS = tuple(tag_for_keyword(keyword) or 0 for keyword in ("SpecificCharacterSet", *_COMPARED))
 
 
 def identity(subject: Subject) -> Iterator[str]:
@@ -32,15 +34,21 @@ def identity(subject: Subject) -> Iterator[str]:
 def _differences(subject: Subject) -> dict[str, tuple[str, ...]]:
     """The attributes in which each cited source (each source, if none is cited) differs."""
     cited = [uid for uid in cited_instances(subject.dataset) if uid in subject.sources]
-    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+    known: dict[tuple[object, ...], tuple[str, ...]] = {}
     differences = {}
     for uid in sorted(cited or subject.sources):
         source = subject.sources[uid]
-        values = tuple(str(source.get(keyword)) for keyword in _COMPARED)
-        if values not in known:
-            known[values] = tuple(_different(subject.dataset, patient_and_study(source)))
-        differences[uid] = known[values]
+        stored = tuple(_stored(source, tag) for tag in _TAGS)
+        if stored not in known:
+            known[stored] = tuple(_different(subject.dataset, patient_and_study(source)))
+        differences[uid] = known[stored]
     return differences
+
+
+def _stored(source: Dataset, tag: int) -> object:
+    """A value as it lies in the header: its bytes if nobody asked for it yet, since hundreds of slices say the same."""
+    value = source.get_item(tag).value if tag in source else None
+    return value if isinstance(value, bytes | str | None) else str(value)
 
 
 def _different(dataset: Dataset, expected: Dataset) -> Iterator[str]:
