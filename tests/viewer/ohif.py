@@ -21,7 +21,7 @@ from tests.browser.looking import picture
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 RADIOLOGIST = "radiologist"
 SIZE = {"width": 1100, "height": 700}
-_LONG, _PATIENT, _IMPATIENT, _PAUSE = 90_000, 60_000, 6_000, 250  # ms
+_LONG, _PATIENT, _IMPATIENT, _PAUSE = 240_000, 120_000, 6_000, 250  # ms
 _CLICKS, _OVERLAY = 2, 50
 _PANE = "[data-cy=viewport-pane]"
 _NO_TOUR = "localStorage.setItem('shownTours', JSON.stringify(['basicViewerTour', 'basicTour']))"
@@ -67,6 +67,14 @@ _HANGS = """(description) => {
   const hung = [...viewportGridService.getState().viewports.values()].flatMap((one) => one.displaySetInstanceUIDs);
   const named = hung.map((one) => displaySetService.getDisplaySetByUID(one)?.SeriesDescription);
   return named.includes(description) || segmentationService.getSegmentations().some((one) => one.label === description);
+}"""
+# Whether the viewer knows every series of the study that its page is about, by asking the archive which there are: what
+# is hung before its images are known stays blank.
+_KNOWS_ALL = """async () => {
+  const study = new URLSearchParams(location.search).get('StudyInstanceUIDs');
+  const answer = await fetch(`/dicom-web/studies/${study}/series`, {headers: {accept: 'application/dicom+json'}});
+  const known = window.services.displaySetService.getActiveDisplaySets().map((one) => one.SeriesInstanceUID);
+  return (await answer.json()).every((one) => known.includes(one['0020000E'].Value[0]));
 }"""
 _PLACED = """(description) => window.services.displaySetService.getActiveDisplaySets()
   .filter((one) => one.Modality === 'SR' && one.SeriesDescription === description)
@@ -126,11 +134,17 @@ class Ohif:
             sign_in(self.page, RADIOLOGIST)
 
     def open(self, url: str) -> Ohif:
-        """Open a study; returns once an image is drawn."""
+        """Open a study; returns once an image is drawn, and every series is known."""
         self.go(url)
         self.page.locator(f"{_PANE} canvas").first.wait_for()
         self._wait(self.is_drawn, "an image of the study")
+        self._wait(lambda: bool(self.page.evaluate(_KNOWS_ALL)), "all series of the study in its list")
         return self
+
+    def slow_down(self, times: float) -> None:
+        """Make the browser's machine so many times slower."""
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("Emulation.setCPUThrottlingRate", {"rate": times})
 
     def hang(self, description: str) -> Ohif:
         """Put a series into the viewport, by double click as radiologists do: again where nothing came of the first."""
@@ -177,7 +191,7 @@ class Ohif:
             found[:] = [one for one in self.segments() if one.of == description]
             return len(found) == len(labels) and all(one.volume is not None and one.colour for one in found)
 
-        self._wait(loaded, f"segments {labels} of {description}; there are {self.segments()}")
+        self._wait(loaded, lambda: f"segments {labels} of {description}; there are {self.segments()}")
         assert [one.label for one in found] == list(labels)
         assert len({one.colour for one in found}) == len(found)
         return found
@@ -199,15 +213,24 @@ class Ohif:
 
     def expect_image(self, *uids: str) -> None:
         """The viewport shows one of these images."""
-        self._wait(lambda: self.image_uid() in uids, f"one of {uids}; it shows {self.image_uid()}")
+        self._wait(lambda: self.image_uid() in uids, lambda: f"one of {uids}; it shows {self.image_uid()}")
 
     def expect_contours(self, *words: str) -> None:
         """The viewport shows as many outlines as sets of words, and these words beside them."""
-        self._wait(lambda: self.outlines() == len(words), f"{len(words)} outlines; there are {self.outlines()}")
-        shown = [_squeezed(one) for one in self.page.locator(f"{_PANE} svg.svg-layer > g").all_text_contents()]
-        missing = [one for one in words if not any(_squeezed(one) in label for label in shown)]
-        assert not missing, f"not beside an outline: {missing}; there are {shown}"
-        assert self.is_drawn(), "outlines without an image"
+        self._wait(lambda: self.outlines() == len(words), lambda: f"{len(words)} outlines; there are {self.outlines()}")
+        self._wait(
+            lambda: self.outlines() == len(words) and not self._missing(words),
+            lambda: f"beside an outline: {self._missing(words)}; there are {self._labels()}",
+        )
+        self._wait(self.is_drawn, "an image under the outlines")
+
+    def _labels(self) -> list[str]:
+        """The words beside outlines."""
+        return self.page.locator(f"{_PANE} svg.svg-layer > g").all_text_contents()
+
+    def _missing(self, words: Sequence[str]) -> list[str]:
+        shown = [_squeezed(one) for one in self._labels()]
+        return [one for one in words if not any(_squeezed(one) in label for label in shown)]
 
     def outlines(self) -> int:
         """Closed lines with more than a handful of points in the viewport."""
@@ -226,18 +249,20 @@ class Ohif:
             ]
             return sorted(found) == sorted(uids)
 
-        self._wait(placed, f"outlines on {uids}; they are on {found}")
+        self._wait(placed, lambda: f"outlines on {uids}; they are on {found}")
 
     def expect_sentences(self, *sentences: str) -> None:
         """The viewport shows these words."""
-        self._wait(lambda: all(one in _spaced(self.text()) for one in sentences), f"{sentences} in {self.text()!r}")
+        self._wait(
+            lambda: all(one in _spaced(self.text()) for one in sentences), lambda: f"{sentences} in {self.text()!r}"
+        )
 
-    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+    def _wait(self, condition: Callable[[], bool], what: str | Callable[[], str]) -> None:
         for _ in range(self._patience // _PAUSE):
             if condition():
                 return
             self.page.wait_for_timeout(_PAUSE)
-        raise AssertionError(f"the viewer does not show {what}")
+        raise AssertionError(f"the viewer does not show {what if isinstance(what, str) else what()}")
 
 
 def _squeezed(words: str) -> str:

@@ -8,7 +8,7 @@ from tests.viewer.cases import Case
 from tests.viewer.conftest import Address
 from tests.viewer.ohif import Ohif
 
-pytestmark = [pytest.mark.viewer, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.viewer, pytest.mark.timeout(900)]
 
 
 def test_masks_of_another_series_are_seen_to_be_missing(viewer: Ohif, address: Address, cases: dict[str, Case]) -> None:
@@ -36,9 +36,10 @@ def test_a_group_without_outline_is_seen_to_blank_the_others(
 def test_wrong_words_and_images_are_seen(viewer: Ohif, address: Address, cases: dict[str, Case]) -> None:
     case = cases["brain"]
     viewer.open(address(case.study_uid)).hang(case.name("lesions"))
-    with pytest.raises(AssertionError, match="not beside an outline"):
-        viewer.expect_contours("Certainty of Finding: 88.00 %", "Certainty of Finding: 64.00 %")
+    viewer.expect_contours("Certainty of Finding: 87.00 %", "Certainty of Finding: 64.00 %")
     viewer.expect_little()
+    with pytest.raises(AssertionError, match="does not show beside an outline"):
+        viewer.expect_contours("Certainty of Finding: 88.00 %", "Certainty of Finding: 64.00 %")
     with pytest.raises(AssertionError, match="does not show one of"):
         viewer.expect_image("1.2.3")
     with pytest.raises(AssertionError, match="does not show an overlay"):
