@@ -49,6 +49,7 @@ from dicomnode.archive.study_list import StudyListStore
 from dicomnode.archive.substitutes import SubstituteStore
 from dicomnode.archive.tallies import TallyStore
 from dicomnode.archive.traces import TraceStore
+from dicomnode.archive.wakeups import Wakeups
 from dicomnode.archive.watermarks import WatermarkStore
 from dicomnode.settings import Settings, StorageSettings
 
@@ -101,6 +102,7 @@ class Archive:
         gauges: How the node stands, in numbers.
         figures: How long things took.
         attention: What does not move, or went wrong.
+        wakeups: Wakes those who wait for a change.
     """
 
     def __init__(self, database: Database, files: FileStore, storage: StorageSettings) -> None:
@@ -148,6 +150,7 @@ class Archive:
         self.gauges = GaugeStore(database)
         self.figures = FigureStore(database)
         self.attention = AttentionStore(database)
+        self.wakeups = Wakeups(database)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -169,6 +172,7 @@ class Archive:
 
     def close(self) -> None:
         """Close the index and give up what this process had staged."""
+        self.wakeups.close()
         self._database.close()
         self._files.close()
 

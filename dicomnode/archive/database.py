@@ -19,6 +19,9 @@ BUSY_TIMEOUT_SECONDS = 30.0
 _WRITES = "dicomnode_writes"
 _WRITER_LOCK = 0x4449434F  # an arbitrary key of our own for PostgreSQL's advisory locks
 
+CHANNEL = "dicomnode_changes"
+"""What PostgreSQL notifies at each commit, for those who wait for a change."""
+
 _DAMAGED = ("malformed", "not a database")  # SQLITE_CORRUPT, SQLITE_NOTADB
 REBUILD = "stop the node, then `dicomnode doctor --deep --repair` rebuilds it"
 
@@ -140,7 +143,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _begin_server(connection: Connection) -> None:
     if connection.get_execution_options().get(_WRITES, False):
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK}), pg_notify('{CHANNEL}', '')"))
 
 
 @contextmanager

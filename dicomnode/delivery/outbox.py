@@ -24,7 +24,7 @@ from dicomnode.peers.http import WebAccess
 from dicomnode.settings import TargetSettings
 
 _log = logging.getLogger(__name__)
-_IDLE_SECONDS = 0.25
+_IDLE_SECONDS = 1.0
 _BATCH = 32
 _LEASE_MARGIN = timedelta(seconds=10)
 
@@ -103,10 +103,11 @@ class Outbox:
 
     def run(self, stop: Event) -> None:
         """Send until told to stop."""
+        waiter = self._archive.wakeups.waiter()
         try:
             while not stop.is_set():
                 if self.send_due() == 0:
-                    stop.wait(_IDLE_SECONDS)
+                    waiter.wait(stop, _IDLE_SECONDS)
         finally:
             self._sender.close()
 

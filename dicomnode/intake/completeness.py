@@ -56,9 +56,10 @@ class Completeness:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
+        waiter = self._archive.wakeups.waiter()
         while not stop.is_set():
             if not self.step(stop):
-                stop.wait(_ROUND_SECONDS)
+                waiter.wait(stop, _ROUND_SECONDS)
 
     def step(self, stop: threading.Event) -> bool:
         """Look at one study that is due; False if there is none."""

@@ -19,7 +19,7 @@ from dicomnode.intake.fetching import Fetcher
 from dicomnode.settings import PacsSettings
 
 _LOG = logging.getLogger(__name__)
-_ROUND_SECONDS = 0.5
+_ROUND_SECONDS = 1.0
 _PAUSE = timedelta(seconds=15)
 _MOST_TRIED = 8  # earlier studies looked into per prior that is wanted
 
@@ -64,9 +64,10 @@ class PriorFetching:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
+        waiter = self._archive.wakeups.waiter()
         while not stop.is_set():
             self.step(stop)
-            stop.wait(_ROUND_SECONDS)
+            waiter.wait(stop, _ROUND_SECONDS)
 
     def step(self, stop: threading.Event) -> None:
         """Look at every job that waits."""

@@ -18,7 +18,7 @@ from dicomnode.jobs.loading import LoadedModels
 from dicomnode.settings import Settings
 
 _log = logging.getLogger(__name__)
-_IDLE_SECONDS = 0.2
+_IDLE_SECONDS = 1.0
 _PATIENCE_SECONDS = 4.0
 
 
@@ -108,10 +108,11 @@ class Worker:
         return True
 
     def _serve(self, turn: Turn, stop: Event, failed: list[BaseException]) -> None:
+        waiter = self._archive.wakeups.waiter()
         try:
             while not (stop.is_set() or failed):
                 if not self.work_once(turn):
-                    stop.wait(_IDLE_SECONDS)
+                    waiter.wait(stop, _IDLE_SECONDS)
         except BaseException as error:  # noqa: BLE001  raised again by `run`, which ends the role
             failed.append(error)
 

@@ -49,7 +49,8 @@ def run_role(role: str, settings: Settings, stopper: Stopper) -> bool:
     parts = {"receive": _receive, "dispatch": _dispatch, "infer": _infer, "web": _web}[role]
     with Archive.open(settings) as archive, holding(role, settings, archive, now) as keep_lease:
         try:
-            built = {**parts(settings, archive), "lease": keep_lease}
+            wake = partial(_wake_to_stop, archive)
+            built: dict[str, Part] = {**parts(settings, archive), "lease": keep_lease, "wake-ups": wake}
             # From here on a signal is waited for; before, while modules are imported, it ends the process at once
             stopper.on_signals()
             archive.audit.add("role started", f"{role}, process {os.getpid()}", now(), kind=AuditKind.START)
@@ -68,6 +69,11 @@ def run_role(role: str, settings: Settings, stopper: Stopper) -> bool:
 def now() -> datetime:
     """Present time in UTC."""
     return datetime.now(UTC)
+
+
+def _wake_to_stop(archive: Archive, stop: threading.Event) -> None:
+    stop.wait()
+    archive.wakeups.wake()
 
 
 def _announce(settings: Settings, role: str, port: int | None = None) -> None:
@@ -194,6 +200,7 @@ def _rounds(settings: Settings, archive: Archive) -> Part:
     def rounds(stop: threading.Event) -> None:
         watch = ClockWatch(now, time.monotonic)
         archive.clock.settle(now(), _LONGEST_PAUSE)
+        waiter = archive.wakeups.waiter()
         while not stop.is_set():
             if watch.went_back():
                 _log.warning("the clock was put back: what waits for a later time is done now")
@@ -201,7 +208,7 @@ def _rounds(settings: Settings, archive: Archive) -> Part:
             if not settings.completion.ask:  # else they are closed by who compares them
                 close_due_studies(archive, settings.completion, now())
             route_unrouted(archive, models, settings, now)
-            stop.wait(_ROUND_SECONDS)
+            waiter.wait(stop, _ROUND_SECONDS)
 
     return rounds
 

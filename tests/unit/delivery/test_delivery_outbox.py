@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -145,17 +146,14 @@ def test_what_a_killed_process_was_sending_is_sent_after_its_lease(archive, outb
     assert states(archive) == [DeliveryState.DELIVERED] * 2
 
 
-def test_running_ends_when_told_and_closes_the_sender(outbox, sender):
-    class Stop:
-        asked = False
-
-        def is_set(self):
-            return self.asked
-
-        def wait(self, _):
-            self.asked = True
-
-    outbox.run(Stop())
+def test_running_ends_when_told_and_closes_the_sender(archive, outbox, sender):
+    stop = threading.Event()
+    running = threading.Thread(target=outbox.run, args=(stop,))
+    running.start()
+    stop.set()
+    archive.wakeups.wake()
+    running.join(30)
+    assert not running.is_alive()
     assert sender.closed
 
 
