@@ -27,6 +27,7 @@ from dicomnode.archive.figures import FigureStore
 from dicomnode.archive.files import FileStore, full_disk_is_refusal
 from dicomnode.archive.flow import FlowStore
 from dicomnode.archive.gauges import GaugeStore
+from dicomnode.archive.habits import HabitStore
 from dicomnode.archive.instances import InstanceStore
 from dicomnode.archive.jobs import JobStore
 from dicomnode.archive.journeys import JourneyStore
@@ -66,6 +67,7 @@ class Archive:
         quarantine: Studies that no model is given any more.
         checks: How studies compare with what a PACS holds.
         associations: Associations that may still bring instances.
+        habits: What devices do once they have sent a study.
         traces: What happened to each study, and why.
         jobs: Work for the models.
         results: When each answer was first given.
@@ -115,6 +117,7 @@ class Archive:
         self.quarantine = QuarantineStore(database)
         self.checks = CheckStore(database)
         self.associations = AssociationStore(database, files)
+        self.habits = HabitStore(database)
         self.traces = TraceStore(database)
         self.jobs = JobStore(database, files)
         self.results = ResultStore(database)

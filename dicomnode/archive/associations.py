@@ -28,18 +28,27 @@ class AssociationStore:
                 insert(tables.associations).values(association_id=association_id, owner=owner, opened_at=now)
             )
 
-    def touched(self, association_id: str, study_instance_uid: str) -> None:
+    def touched(self, association_id: str, study_instance_uid: str, now: datetime | None = None) -> None:
         """Note, before its first instance is stored, that the association brings this study."""
         rows = tables.association_studies
         key = {"association_id": association_id, "study_instance_uid": study_instance_uid}
         with self._database.write() as connection:
             if connection.execute(select(rows.c.association_id).filter_by(**key)).first() is None:
-                connection.execute(insert(rows).values(**key))
+                connection.execute(insert(rows).values(first_at=now, **key))
 
-    def closed(self, association_id: str, now: datetime, transferred: AuditEvent | None = None) -> None:
-        """Note that the association ended, by release or abort, and for the audit what it brought."""
+    def closed(
+        self, association_id: str, now: datetime, transferred: AuditEvent | None = None, *, clean: bool = False
+    ) -> None:
+        """Note that the association ended, and for the audit what it brought.
+
+        Args:
+            association_id: Of an association that was opened.
+            now: Time of the end.
+            transferred: What it brought.
+            clean: Whether it was released, not aborted, and all that it brought was kept.
+        """
         with self._database.write() as connection:
-            _close(connection, association_id, now)
+            _close(connection, association_id, now, clean=clean)
             if transferred is not None:
                 add_event(connection, transferred, now)
 
@@ -84,9 +93,10 @@ def _audit_dead(connection: Connection, association_id: str, now: datetime) -> N
         add_event(connection, event, now)
 
 
-def _close(connection: Connection, association_id: str, now: datetime) -> None:
+def _close(connection: Connection, association_id: str, now: datetime, *, clean: bool = False) -> None:
     rows, studies = tables.associations, tables.association_studies
-    connection.execute(update(rows).where(rows.c.association_id == association_id).values(closed_at=now))
+    ended = update(rows).where(rows.c.association_id == association_id)
+    connection.execute(ended.values(closed_at=now, clean=clean))
     brought = select(studies.c.study_instance_uid).where(studies.c.association_id == association_id)
     if connection.execute(brought).first() is None:
         connection.execute(delete(rows).where(rows.c.association_id == association_id))

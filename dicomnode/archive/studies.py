@@ -11,6 +11,7 @@ from dicomnode.archive import tables
 from dicomnode.archive.associations import forget_closed
 from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
+from dicomnode.archive.habits import brought_of, ended_once, learn
 from dicomnode.archive.held import HeldInstance, any_instance, held_instances
 from dicomnode.archive.indexing import instance_from_row
 from dicomnode.archive.records import (
@@ -77,7 +78,9 @@ class StudyStore:
             found = connection.execute(select(rows).where(rows.c.state == StudyState.OPEN)).all()
             return [_open_study(connection, row) for row in found]
 
-    def complete(self, study_instance_uid: str, reason: str, arrivals: int, now: datetime) -> int | None:
+    def complete(
+        self, study_instance_uid: str, reason: str, arrivals: int, now: datetime, *, waited: bool = True
+    ) -> int | None:
         """Close a study, unless something came in between.
 
         Args:
@@ -85,6 +88,7 @@ class StudyStore:
             reason: Why it counts as complete, one line for its trace.
             arrivals: As `OpenStudy` said when this was decided.
             now: Time of completion.
+            waited: Whether nothing came for the quiet period.
 
         Returns:
             The new generation, or None if somebody was first or another instance came since.
@@ -95,6 +99,7 @@ class StudyStore:
             if row.state != StudyState.OPEN or row.arrivals != arrivals:
                 return None
             generation: int = row.generation + 1
+            learn(connection, row, now, waited=waited)
             connection.execute(
                 update(rows)
                 .where(rows.c.study_instance_uid == study_instance_uid)
@@ -195,16 +200,15 @@ def _numbered(number: int | None) -> tuple[bool, int]:
 
 
 def _open_study(connection: Connection, row: IndexRow) -> OpenStudy:
-    rows, studies = tables.associations, tables.association_studies
-    brought = select(rows.c.closed_at).join_from(rows, studies, rows.c.association_id == studies.c.association_id)
-    closings = list(connection.execute(brought.where(studies.c.study_instance_uid == row.study_instance_uid)).scalars())
-    released = [closed for closed in closings if closed is not None]
+    brought = brought_of(connection, row.study_instance_uid)
+    released = [item.closed_at for item in brought if item.closed_at is not None]
     return OpenStudy(
         row.study_instance_uid,
         row.first_arrival,
         row.last_arrival,
         row.arrivals,
-        open_associations=closings.count(None),
+        open_associations=len(brought) - len(released),
         last_released=max(released, default=None),
         generation=row.generation,
+        ended_once=ended_once(brought),
     )

@@ -210,6 +210,7 @@ class OpenStudy:
         open_associations: Associations that brought instances of it and are not released yet.
         last_released: When the last of its associations ended, None if there was none.
         generation: Completions so far.
+        ended_once: Whether one association brought all of it, and was released.
     """
 
     study_instance_uid: str
@@ -219,6 +220,7 @@ class OpenStudy:
     open_associations: int = 0
     last_released: datetime | None = None
     generation: int = 0
+    ended_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

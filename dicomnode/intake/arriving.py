@@ -166,6 +166,7 @@ class Arrival:
 
     def _refusal(self, error: DicomNodeError | OSError) -> StoreAnswer:
         kind = "conflicts" if isinstance(error, ConflictError) else "refused"
+        self._sending.refused()
         self._shelf.tallies.count(self._peer.name, **{kind: 1})
         answer = answer_to(error)
         uid, calling = self._request.sop_instance_uid, self._origin.calling_ae_title

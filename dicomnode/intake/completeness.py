@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 
 from dicomnode.archive import Archive
@@ -13,7 +14,7 @@ from dicomnode.archive.checks import CheckState, StudyCheck
 from dicomnode.archive.records import OpenStudy
 from dicomnode.errors import ArchiveError
 from dicomnode.intake.comparing import Compared, Comparing
-from dicomnode.intake.completion import is_complete
+from dicomnode.intake.completion import Decision, is_complete
 from dicomnode.settings import CompletionSettings
 
 _LOG = logging.getLogger(__name__)
@@ -66,9 +67,9 @@ class Completeness:
         taken = self._take()
         if taken is None:
             return False
-        study, reason, before = taken
+        study, decision, before = taken
         try:
-            self._settle(study, reason, before, stop)
+            self._settle(study, decision, before, stop)
         except (ArchiveError, OSError) as error:
             _LOG.error("study %s was not compared: %s", study.study_instance_uid, error)
             stop.wait(_FIRST_PAUSE_SECONDS)  # a full disk needs some time
@@ -77,24 +78,25 @@ class Completeness:
                 self._taken.discard(study.study_instance_uid)
         return True
 
-    def _take(self) -> tuple[OpenStudy, str, StudyCheck | None] | None:
+    def _take(self) -> tuple[OpenStudy, Decision, StudyCheck | None] | None:
         self._archive.associations.close_dead(self._clock())  # a killed receiver brings nothing more
         with self._guard:
             for study in self._archive.studies.open_studies():
-                decision = is_complete(study, self._policy, self._clock())
+                habit = partial(self._archive.habits.of, study.study_instance_uid)
+                decision = is_complete(study, self._policy, self._clock(), habit)
                 if not decision.close or study.study_instance_uid in self._taken:
                     continue
                 before = self._archive.checks.get(study.study_instance_uid, study.generation + 1)
                 if before is not None and before.next_attempt_at > self._clock() and not self._is_late(study):
                     continue
                 self._taken.add(study.study_instance_uid)
-                return study, decision.reason, before
+                return study, decision, before
         return None
 
     def _is_late(self, study: OpenStudy) -> bool:
         return self._clock() - study.first_arrival >= timedelta(seconds=self._policy.deadline_seconds)
 
-    def _settle(self, study: OpenStudy, reason: str, before: StudyCheck | None, stop: threading.Event) -> None:
+    def _settle(self, study: OpenStudy, decision: Decision, before: StudyCheck | None, stop: threading.Event) -> None:
         if before is not None and before.state is CheckState.WAITING and self._is_late(study):
             compared = Compared(CheckState.UNCHECKED, "", None, 0, 0, before.status)
         else:
@@ -102,7 +104,7 @@ class Completeness:
         if compared.state is CheckState.WAITING and not self._is_late(study):
             self._wait(study, before, compared)
         elif not stop.is_set():
-            self._close(study, reason, before, compared)
+            self._close(study, decision, before, compared)
 
     def _wait(self, study: OpenStudy, before: StudyCheck | None, compared: Compared) -> None:
         check = self._row(study, before, compared)
@@ -113,14 +115,16 @@ class Completeness:
             )
         self._archive.checks.put(check)
 
-    def _close(self, study: OpenStudy, reason: str, before: StudyCheck | None, compared: Compared) -> None:
+    def _close(self, study: OpenStudy, decision: Decision, before: StudyCheck | None, compared: Compared) -> None:
         if compared.state is CheckState.WAITING:
             compared = Compared(CheckState.UNCHECKED, "", None, 0, 0, compared.status)
         uid = study.study_instance_uid
         # First, so that no job of this generation ever runs without it
         self._archive.checks.put(self._row(study, before, compared))
-        text = f"{reason}; {compared.status}"
-        generation = self._archive.studies.complete(uid, text, study.arrivals + compared.gained, self._clock())
+        text = f"{decision.reason}; {compared.status}"
+        generation = self._archive.studies.complete(
+            uid, text, study.arrivals + compared.gained, self._clock(), waited=decision.waited
+        )
         if generation is None:
             _LOG.info("study %s: more arrived while it was compared; it stays open", uid)
 

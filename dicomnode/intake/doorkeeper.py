@@ -121,6 +121,10 @@ class Doorkeeper:
         """Take a target's word on whether it keeps what was sent to it; gives the status for it."""
         return write_report(self._archive, report, self._clock)
 
+    def released(self, visit: Visit) -> None:
+        """Note that the sender asked for the release of its association: it sent what it had to send."""
+        visit.sending.released()
+
     def closed(self, visit: Visit) -> None:
         """Let completion know that nothing more comes this way."""
         self.watch.closed(visit.call)

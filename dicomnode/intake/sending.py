@@ -31,7 +31,7 @@ class Sending:
         self._studies: set[str] = set()
         self._kept: Counter[tuple[str, str]] = Counter()
         self._origin: Origin | None = None
-        self._ended = False
+        self._ended = self._released = self._refused = False
         self._guard = threading.Lock()
 
     def touch(self, study_instance_uid: str) -> None:
@@ -41,7 +41,7 @@ class Sending:
                 return
             if not self._studies:
                 self._archive.associations.opened(self._id, self._clock())
-            self._archive.associations.touched(self._id, study_instance_uid)
+            self._archive.associations.touched(self._id, study_instance_uid, self._clock())
             self._studies.add(study_instance_uid)
             if self._ended:
                 # The connection broke while this instance was on its way to the disk: nothing follows it.
@@ -53,12 +53,21 @@ class Sending:
             self._kept[instance.study_instance_uid, instance.sop_class_uid] += 1
             self._origin = origin
 
+    def released(self) -> None:
+        """Before its end: note that the sender says that it sent everything (PS3.8 7.2)."""
+        self._released = True
+
+    def refused(self) -> None:
+        """Note an instance that was not kept: the sender may come back with it."""
+        self._refused = True
+
     def close(self) -> None:
         """Note its end."""
         with self._guard:
             self._ended = True
             if self._studies:
-                self._archive.associations.closed(self._id, self._clock(), self._transferred())
+                clean = self._released and not self._refused
+                self._archive.associations.closed(self._id, self._clock(), self._transferred(), clean=clean)
 
     def _transferred(self) -> AuditEvent | None:
         if self._origin is None:

@@ -27,6 +27,7 @@ from dicomnode.peers.commitment import answer_report
 from dicomnode.settings import Settings
 
 _NO_LIMIT = 1 << 30
+_A_RELEASE_RQ = b"\x05"  # PDU-type, PS3.8 9.3.6
 
 
 class StockEngine:
@@ -114,7 +115,10 @@ class _Events:
 
     def on_data(self, event: Any) -> None:
         """Acknowledge at once: senders that left Nagle's algorithm on wait for it. Linux forgets this setting."""
-        self._door.watch.came(self._visit(event.assoc).call, len(event.data))
+        visit = self._visit(event.assoc)
+        self._door.watch.came(visit.call, len(event.data))
+        if event.data[:1] == _A_RELEASE_RQ:
+            self._door.released(visit)  # before the peer can close the connection
         _set_tcp(event.assoc, socket.TCP_QUICKACK)
 
     def on_request(self, event: Any) -> None:

@@ -22,7 +22,7 @@ from dicomnode.node.stopping import Stopper, run_together
 from dicomnode.settings import Settings
 
 _log = logging.getLogger(__name__)
-_ROUND_SECONDS = 0.25
+_ROUND_SECONDS = 1.0
 _LONGEST_PAUSE = timedelta(hours=1)
 """A time further ahead than this was written before the clock was put back."""
 _STUDIES_COMPARED_AT_ONCE = 2
@@ -205,10 +205,11 @@ def _rounds(settings: Settings, archive: Archive) -> Part:
             if watch.went_back():
                 _log.warning("the clock was put back: what waits for a later time is done now")
                 archive.clock.settle(now(), timedelta(0))
+            pause = _ROUND_SECONDS
             if not settings.completion.ask:  # else they are closed by who compares them
-                close_due_studies(archive, settings.completion, now())
+                pause = min(pause, close_due_studies(archive, settings.completion, now()).pause_seconds)
             route_unrouted(archive, models, settings, now)
-            waiter.wait(stop, _ROUND_SECONDS)
+            waiter.wait(stop, pause)
 
     return rounds
 

@@ -46,6 +46,13 @@ class CompletionSettings(Section):
 
     quiet_period_seconds: float = Field(10.0, ge=0, description="No arrival and no open association for this long.")
     deadline_seconds: float = Field(600.0, gt=0, description="Close at the latest this long after the first arrival.")
+    adaptive: bool = Field(
+        True,
+        description="Close a study at the release of its only association where its device was seen to end such so.",
+    )
+    adaptive_after_studies: int = Field(
+        20, ge=1, description="So many studies like it must have ended so; one that went on ends the trust for good."
+    )
     ask: tuple[Name, ...] = Field(
         (), description="Names of [[pacs]] whose instance counts a study is compared with; what is missing is fetched."
     )

@@ -84,7 +84,7 @@ def test_several_associations_at_once(settings: Settings, tmp_path: Path) -> Non
             assert content_digest(series.instances[3].path) == content_digest(folder / f"1.2.{number}-0003.dcm")
         wait_for(lambda: all(not study.open_associations for study in archive.studies.open_studies()), 10)
         policy = CompletionSettings(quiet_period_seconds=0)
-        assert len(close_due_studies(archive, policy, at(10**9))) == 4
+        assert len(close_due_studies(archive, policy, at(10**9)).closed) == 4
         assert archive.studies.counts() == {StudyState.COMPLETE: 4}
 
 

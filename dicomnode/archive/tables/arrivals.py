@@ -139,6 +139,7 @@ associations = Table(
     Column("owner", String(64), nullable=False),
     Column("opened_at", UtcDateTime, nullable=False),
     Column("closed_at", UtcDateTime),
+    Column("clean", Boolean),  # it was released, and all that it brought was kept
 )
 
 association_studies = Table(
@@ -146,6 +147,27 @@ association_studies = Table(
     metadata,
     Column("association_id", String(64), ForeignKey(associations.c.association_id), primary_key=True),
     Column("study_instance_uid", UID, primary_key=True, index=True),
+    Column("first_at", UtcDateTime),  # when it began to bring instances of the study
+)
+
+device_habits = Table(
+    "device_habits",
+    metadata,
+    # How often a device's studies of one look ended with the release of their only association
+    Column("device", String(64), primary_key=True),
+    Column("signature", String(64), primary_key=True),
+    Column("studies", Integer, nullable=False),
+    Column("fewest", Integer, nullable=False),  # images
+    Column("seen", UtcDateTime, nullable=False),
+)
+
+continuing_devices = Table(
+    "continuing_devices",
+    metadata,
+    # Devices that went on with a study after they had released their associations; the study shows it
+    Column("device", String(64), primary_key=True),
+    Column("study_instance_uid", UID, nullable=False),
+    Column("seen", UtcDateTime, nullable=False),
 )
 
 traces = Table(

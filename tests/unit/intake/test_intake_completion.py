@@ -44,9 +44,9 @@ def test_only_studies_that_are_due_are_closed(tmp_path: Path) -> None:
     with open_archive(tmp_path) as archive:
         put(archive, make_file(), at(0))
         put(archive, make_file("2.2.1", "2.2"), at(5))
-        assert close_due_studies(archive, POLICY, at(11)) == [("1.2.3", 1)]
-        assert close_due_studies(archive, POLICY, at(11)) == []
-        assert close_due_studies(archive, POLICY, at(16)) == [("2.2", 1)]
+        assert close_due_studies(archive, POLICY, at(11)).closed == [("1.2.3", 1)]
+        assert close_due_studies(archive, POLICY, at(11)).closed == []
+        assert close_due_studies(archive, POLICY, at(16)).closed == [("2.2", 1)]
         assert archive.traces.list("1.2.3")[0].text.startswith("nothing arrived for 10 s")
 
 
@@ -64,7 +64,7 @@ def test_a_receiver_that_was_killed_holds_no_study_open(tmp_path: Path) -> None:
         receiver.associations.opened("a", at(0))
         receiver.associations.touched("a", "1.2.3")
         put(receiver, make_file(), at(0))
-        assert close_due_studies(archive, POLICY, at(20)) == []
+        assert close_due_studies(archive, POLICY, at(20)).closed == []
         receiver.close()
-        assert close_due_studies(archive, POLICY, at(21)) == []
-        assert close_due_studies(archive, POLICY, at(31)) == [("1.2.3", 1)]
+        assert close_due_studies(archive, POLICY, at(21)).closed == []
+        assert close_due_studies(archive, POLICY, at(31)).closed == [("1.2.3", 1)]
