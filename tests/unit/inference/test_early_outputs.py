@@ -42,7 +42,7 @@ def bundle_of(task: str, make_bundle: Any) -> Any:
 
 
 @pytest.mark.parametrize("task", ["classification", "detection"])
-@pytest.mark.parametrize("early", [(4, 1, 9), (10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), range(8), ()])
+@pytest.mark.parametrize("early", [(4, 1, 9), (10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)])
 @pytest.mark.usefixtures("deterministic")
 def test_answers_are_those_of_the_complete_study_bit_for_bit(make_bundle: Any, task: str, early: Any) -> None:
     bundle = bundle_of(task, make_bundle)

@@ -156,6 +156,20 @@ def test_completion_knows_who_still_sends(listener: tuple[int, Archive]) -> None
     assert study.last_released is not None
 
 
+@pytest.mark.parametrize("end", ["released", "aborted", "refused"])
+def test_completion_knows_how_an_association_ended(listener: tuple[int, Archive], end: str) -> None:
+    port, archive = listener
+    association = associate(port)
+    send(association, dataset_of(make_file()))
+    if end == "refused":
+        send(association, dataset_of(make_file("1.2.3.2")), uid="1.2.3.3")  # it is another one than announced
+    (association.abort if end == "aborted" else association.release)()
+    deadline = time.monotonic() + 10
+    while archive.studies.open_studies()[0].open_associations and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert archive.studies.open_studies()[0].ended_once is (end == "released")
+
+
 @pytest.mark.parametrize(("called", "accepted"), [("DICOMNODE", True), ("BRAIN", True), ("OTHER", False)])
 def test_unknown_called_titles_are_rejected_if_so_set(tmp_path: Path, engine: str, called: str, accepted: bool) -> None:
     with listening(settings(tmp_path, engine=engine, require_called_ae_title=True)) as (port, _):
