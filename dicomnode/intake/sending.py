@@ -62,10 +62,10 @@ class Sending:
         self._refused = True
 
     def close(self) -> None:
-        """Note its end."""
+        """Note its end; harmless afterwards."""
         with self._guard:
-            self._ended = True
-            if self._studies:
+            was_open, self._ended = not self._ended, True
+            if was_open and self._studies:
                 clean = self._released and not self._refused
                 self._archive.associations.closed(self._id, self._clock(), self._transferred(), clean=clean)
 
