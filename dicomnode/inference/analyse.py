@@ -142,15 +142,15 @@ def _predict(
     decoders: Decoders | None,
 ) -> _Predicted:
     if isinstance(predictor, ExamPredictor):
-        return _exam(selected, predictor, seed)
+        return _exam(selected, predictor, seed, decoders)
     tiling = predictor.bundle.node.tiling
     if tiling is None:
         return _slices(selected[0], predictor, seed, priors, decoders)
     return _tiles(selected[0], predictor, tiling)
 
 
-def _exam(selected: Sequence[Series], predictor: ExamPredictor, seed: str) -> _Predicted:
-    exam = read_exam(selected)
+def _exam(selected: Sequence[Series], predictor: ExamPredictor, seed: str, decoders: Decoders | None) -> _Predicted:
+    exam = read_exam(selected, decoders=decoders)
     images = [mammogram.image for name in STANDARD_VIEWS for mammogram in exam.views.get(name, ())]
     unused = (f"{name} is there and not looked at" for name in exam.views if name not in STANDARD_VIEWS)
     for image in images:

@@ -39,6 +39,11 @@ class FrameReader:
         self._lock = threading.Lock()
         self._open: dict[str, InstanceFrames] = {}
 
+    @property
+    def processes(self) -> int:
+        """How many compressed frames are decoded at the same time."""
+        return self._decoders.processes
+
     def read(self, item: Slice) -> FramePixels:
         """Modality values, high is bright, or RGB 0..255.
 

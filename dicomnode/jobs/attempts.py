@@ -130,7 +130,7 @@ class Attempts:
         created = self._begin(job, digest)
         predictor = self._models.predictor(bundle)
         with self._models.urgent(job.priority):
-            result = analyse(study, selected, bundle, predictor, created, digest, priors)
+            result = analyse(study, selected, bundle, predictor, created, digest, priors, self._models.decoders)
         if note:
             result = replace(result, reason=f"{result.reason}; {note}")
         if result.outcome is Outcome.OUT_OF_SCOPE and not asked_for(job.model_name, study, self._settings):

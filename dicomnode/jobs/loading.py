@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,10 +11,13 @@ from dicomnode.archive.deployments import DeploymentStore
 from dicomnode.archive.records import DeploymentState, Job
 from dicomnode.bundles import Bundle, load_bundle
 from dicomnode.errors import BundleError
+from dicomnode.inference.decoding.processes import DecodingProcesses
 from dicomnode.inference.devices import choose_device
 from dicomnode.inference.loaded import LoadedModel, load_model
 from dicomnode.inference.pool.device_pool import DevicePool
 from dicomnode.settings import Settings
+
+_MOST_DECODERS = 8
 
 
 def check_deployment(deployments: DeploymentStore, job: Job) -> None:
@@ -35,6 +39,9 @@ class LoadedModels:
     """Bundles and their networks, each loaded when first asked for and kept; safe among threads.
 
     All networks share one device, whose pool brings the images of several jobs through them together.
+
+    Attributes:
+        decoders: Decode the compressed images of all jobs, one process for each core.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
@@ -42,6 +49,7 @@ class LoadedModels:
         self._settings = settings
         self._device = choose_device(settings.infer.device)
         self._pool = DevicePool(self._device, settings.infer.batch_wait_seconds)
+        self.decoders = DecodingProcesses(min(_MOST_DECODERS, len(os.sched_getaffinity(0))))
         self._guard = threading.RLock()
         self._bundles: dict[str, Bundle] = {}
         self._predictors: dict[str, LoadedModel] = {}

@@ -12,7 +12,8 @@ views are named.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -21,12 +22,12 @@ from pydicom.dataset import Dataset, FileDataset
 
 from dicomnode.dicom.kinds import is_image
 from dicomnode.dicom.mammography import STANDARD_VIEWS, VIEW_KEYWORDS, Kind, MammogramView, view_of
-from dicomnode.dicom.pixels import read_frame
-from dicomnode.dicom.planes import planar_spacing
-from dicomnode.dicom.stored_bits import check_stored_bits
 from dicomnode.errors import IdentityError, ImageError, PixelError, ScopeError
+from dicomnode.inference.decoding.decoders import Decoders
+from dicomnode.inference.frame_reader import FrameReader
+from dicomnode.inference.heads import instance_slices
 from dicomnode.inference.mammography.trust import check_chest_wall, check_polarity
-from dicomnode.inference.slices import check_identity, patient_of, readable
+from dicomnode.inference.slices import check_identity, patient_of, readable, reference_of
 from dicomnode.inference.source_image import SourceImage, planar
 from dicomnode.study import Instance, Series, SourceReference
 
@@ -111,12 +112,13 @@ class _Candidate:
         return self.acquired, self.instance.instance_number or 0, self.instance.sop_instance_uid
 
 
-def read_exam(series: Sequence[Series], *, raw: bool = False) -> Exam:
+def read_exam(series: Sequence[Series], *, raw: bool = False, decoders: Decoders | None = None) -> Exam:
     """Read the mammograms of an exam.
 
     Args:
         series: The mammography series of one study, in any order.
         raw: True prefers For Processing images.
+        decoders: Decode compressed images; this process does unless given.
 
     Raises:
         IdentityError: The series belong to several patients or studies.
@@ -128,10 +130,19 @@ def read_exam(series: Sequence[Series], *, raw: bool = False) -> Exam:
     for candidate in _candidates(series, left_out):
         groups[candidate.view.name].append(candidate)
     views = {}
-    for name in sorted(groups, key=_position):
-        chosen = _choose(groups[name], raw, left_out)
-        if chosen:
-            views[name] = chosen
+    reader = FrameReader(decoders)
+    ranked = {name: _ranked(groups[name], raw) for name in sorted(groups, key=_position)}
+    with ThreadPoolExecutor(reader.processes) as threads:
+        # The best image of each view is most likely used: they are read at the same time.
+        likely = {items[0].instance: threads.submit(_read, items[0], reader) for items in ranked.values()}
+
+        def read(item: _Candidate) -> SourceImage:
+            return likely[item.instance].result() if item.instance in likely else _read(item, reader)
+
+        for name, items in ranked.items():
+            chosen = _choose(items, raw, left_out, read)
+            if chosen:
+                views[name] = chosen
     notes = (*_missing(views, groups), *_unusual(views, raw), *(item.reason for item in left_out))
     if not views:
         reason = f"no mammogram of the exam can be used: {'; '.join(notes[-4:]) or 'there is none'}"
@@ -200,10 +211,16 @@ def _digits(header: Dataset, keyword: str) -> str:
     return "" if value is None else "".join(takewhile(str.isdigit, str(value).strip()))
 
 
-def _choose(group: Sequence[_Candidate], raw: bool, left_out: list[LeftOut]) -> tuple[Mammogram, ...]:
-    """The best image of a view whose pixels can be trusted, or all of them if all are partial."""
+def _ranked(group: Sequence[_Candidate], raw: bool) -> list[_Candidate]:
+    """The images of a view, the best first."""
     newest_first = sorted(group, key=lambda item: item.order, reverse=True)
-    ranked = sorted(newest_first, key=lambda item: _rank(item.view, raw))
+    return sorted(newest_first, key=lambda item: _rank(item.view, raw))
+
+
+def _choose(
+    ranked: Sequence[_Candidate], raw: bool, left_out: list[LeftOut], read: Callable[[_Candidate], SourceImage]
+) -> tuple[Mammogram, ...]:
+    """The best image of a view whose pixels can be trusted, or all of them if all are partial."""
     chosen: list[Mammogram] = []
     first: _Candidate | None = None
     for item in ranked:
@@ -212,7 +229,7 @@ def _choose(group: Sequence[_Candidate], raw: bool, left_out: list[LeftOut]) -> 
             left_out.append(_left_out(item.instance, reason, refused=False, view=item.view))
             continue
         try:
-            chosen.append(Mammogram(item.view, _read(item), item.acquired))
+            chosen.append(Mammogram(item.view, read(item), item.acquired))
             first = first or item
         except ImageError as error:
             left_out.append(_left_out(item.instance, str(error), refused=True, view=item.view))
@@ -247,18 +264,14 @@ def _why_not(view: MammogramView, better: MammogramView, raw: bool) -> str:
     )
 
 
-def _read(item: _Candidate) -> SourceImage:
-    instance = item.instance
-    with readable(instance):
-        dataset = dcmread(instance.path, force=True)
-        check_identity(item.series, instance, dataset)
-        check_stored_bits(dataset)
-        values = read_frame(dataset, 0).values
+def _read(item: _Candidate, reader: FrameReader) -> SourceImage:
+    shown = instance_slices(item.instance)[0]
+    values = reader.read(shown).values
     if values.shape[0] != 1:
         raise PixelError("it is in colour, which no mammogram is")
     check_polarity(values[0], raw=not item.view.for_presentation)
     check_chest_wall(values[0], item.view)
-    return planar(values, (_reference(instance),), planar_spacing(dataset))
+    return planar(values, (shown.reference,), shown.spacing)
 
 
 def _missing(views: Mapping[str, object], groups: Mapping[str, Sequence[_Candidate]]) -> Iterator[str]:
@@ -289,8 +302,4 @@ def _left_out(instance: Instance, reason: str, *, refused: bool, view: Mammogram
     what = reason.removeprefix(prefix).removeprefix(":").removeprefix(",").strip()
     named = f"{prefix} ({view.name})" if view is not None else prefix
     line = f"{named} {'refused' if refused else 'left out'}: {what}"
-    return LeftOut(_reference(instance), line, refused, "" if view is None else view.laterality)
-
-
-def _reference(instance: Instance) -> SourceReference:
-    return SourceReference(instance.sop_class_uid, instance.sop_instance_uid, instance.series_instance_uid)
+    return LeftOut(reference_of(instance), line, refused, "" if view is None else view.laterality)
