@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicomnode.cli.bench_evidence import add_evidence_parser
 from dicomnode.cli.bench_query import add_query_parser
+from dicomnode.cli.bench_receive import add_receive_parser
 from dicomnode.cli.bench_retrieve import add_retrieve_parser
 from dicomnode.cli.bench_study import add_study_parser
 
@@ -22,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command and its own sub-commands to the command line."""
     parser = subparsers.add_parser("bench", help="measure what parts of the node cost on this machine")
     commands = parser.add_subparsers(
-        dest="bench_command", required=True, metavar="evidence|networks|query|retrieve|study"
+        dest="bench_command", required=True, metavar="evidence|networks|query|receive|retrieve|study"
     )
     text = "parameters, memory, time and operations of mammography networks, beside the figures of the GMIC paper"
     networks = commands.add_parser("networks", help=text, description=text)
@@ -36,6 +37,7 @@ def add_parser(subparsers: Any) -> None:
     networks.set_defaults(run=bench_networks)
     add_evidence_parser(commands)
     add_query_parser(commands)
+    add_receive_parser(commands)
     add_retrieve_parser(commands)
     add_study_parser(commands)
 
