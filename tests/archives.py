@@ -12,7 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Origin, Stored, Way
-from dicomnode.dicom.header import read_header
+from dicomnode.archive.staged import StagedFile
+from dicomnode.dicom.header import InstanceHeader, read_header
 from dicomnode.dicom.part10 import part10_preamble
 from dicomnode.settings import ArchiveSettings, NodeSettings, Settings
 
@@ -71,3 +72,15 @@ def complete(archive: Archive, study: str = "1.2.3", now: datetime = NOW) -> int
     generation = archive.studies.complete(study, "enough", open_study.arrivals, now)
     assert generation is not None
     return generation
+
+
+def index_at_once(archive: Archive) -> None:
+    """Have what lands indexed before it is acknowledged, for tests that look into the index next."""
+    land = archive.instances.land
+
+    def land_and_flush(staged: StagedFile, header: InstanceHeader, origin: Origin, now: datetime) -> Stored:
+        stored = land(staged, header, origin, now)
+        archive.instances.flush()
+        return stored
+
+    archive.instances.land = land_and_flush  # type: ignore[method-assign]

@@ -16,6 +16,7 @@ import pytest
 from dicomnode.archive import Archive
 from dicomnode.intake.scp import serve_dimse
 from dicomnode.settings import Settings
+from tests.archives import index_at_once
 
 
 @pytest.fixture(params=["own", "pynetdicom"])
@@ -37,6 +38,7 @@ def listening(
         started.set()
 
     with Archive.open(settings) as archive:
+        index_at_once(archive)
         thread = threading.Thread(target=serve_dimse, args=(settings, archive, stop, ready, clock))
         thread.start()
         try:

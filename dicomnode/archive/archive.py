@@ -24,7 +24,7 @@ from dicomnode.archive.devices import DeviceStore
 from dicomnode.archive.echoes import EchoStore
 from dicomnode.archive.evidence import EvidenceStore
 from dicomnode.archive.figures import FigureStore
-from dicomnode.archive.files import FileStore, full_disk_is_refusal
+from dicomnode.archive.files import FileStore
 from dicomnode.archive.flow import FlowStore
 from dicomnode.archive.gauges import GaugeStore
 from dicomnode.archive.habits import HabitStore
@@ -45,6 +45,7 @@ from dicomnode.archive.sendings import SendingStore
 from dicomnode.archive.sessions import SessionStore
 from dicomnode.archive.settling import SettlingStore
 from dicomnode.archive.space import SpaceGuard
+from dicomnode.archive.staged import full_disk_is_refusal
 from dicomnode.archive.studies import StudyStore
 from dicomnode.archive.study_list import StudyListStore
 from dicomnode.archive.substitutes import SubstituteStore
@@ -111,7 +112,7 @@ class Archive:
         self._database = database
         self._files = files
         self.space = SpaceGuard(storage, files.root, database)
-        self.instances = InstanceStore(database, files, self.space)
+        self.instances = InstanceStore(database, files, self.space, durable=storage.durable)
         self.studies = StudyStore(database, files)
         self.priors = PriorStore(database)
         self.quarantine = QuarantineStore(database)
@@ -174,8 +175,9 @@ class Archive:
         return cls(database, files, settings.storage)
 
     def close(self) -> None:
-        """Close the index and give up what this process had staged."""
+        """Index what has landed, close the index and give up what this process had staged."""
         self.wakeups.close()
+        self.instances.close()
         self._database.close()
         self._files.close()
 

@@ -53,19 +53,28 @@ class AssociationStore:
                 add_event(connection, transferred, now)
 
     def close_dead(self, now: datetime) -> int:
-        """Close the associations of processes that no longer run; their quiet period starts now."""
+        """Close the associations of processes that no longer run; their quiet period starts now.
+
+        Not of those whose arrivals are not all indexed yet (`InstanceStore.take_over`).
+        """
         rows = tables.associations
         query = select(rows.c.association_id, rows.c.owner).where(rows.c.closed_at.is_(None))
         with self._database.read() as connection:
             found = connection.execute(query).all()
-        alive = {owner: self._files.is_alive(owner) for owner in {row.owner for row in found}}
-        dead = [row.association_id for row in found if not alive[row.owner]]
+        owners = {row.owner for row in found}
+        ended = {
+            owner for owner in owners if not (self._files.is_alive(owner) or self._files.journal_of(owner).exists())
+        }
+        dead = [row.association_id for row in found if row.owner in ended]
         if dead:
             with self._database.write() as connection:
                 for association_id in dead:
                     _audit_dead(connection, association_id, now)
                     _close(connection, association_id, now)
         return len(dead)
+
+    def _may_bring_more(self, owner: str) -> bool:
+        return self._files.is_alive(owner) or self._files.journal_of(owner).exists()
 
 
 def forget_closed(connection: Connection, study_instance_uid: str) -> None:

@@ -1,6 +1,7 @@
 """A backup of a running node: one state of the index, and every file that it names.
 
-The index is copied first, in one step of SQLite's online backup, and the files after it: a file is durable before its
+The journals of arrivals come first: what was acknowledged by then is in them, or in the index that is copied next, in
+one step of SQLite's online backup. The files follow: a file is durable before its
 row is written and never changes afterwards, so whatever the copied rows name is there. Only retention takes files away;
 where it took one in between, the index is copied once more.
 """
@@ -14,7 +15,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,14 +25,15 @@ from sqlalchemy.engine import make_url
 
 from dicomnode.archive import tables
 from dicomnode.archive.database import Database
-from dicomnode.archive.files import EVIDENCE, INSTANCES, STAGING, file_sha256
+from dicomnode.archive.files import EVIDENCE, INSTANCES, JOURNAL, STAGING, file_sha256, named_by_content
+from dicomnode.archive.landing.journal import read_journal
 from dicomnode.errors import ArchiveError, SettingsError
 
 MANIFEST, FILES, CHECKSUMS = "backup.json", "files", "files.sha256"
 _ROUNDS = 5
 _INDEXED = (tables.instances.name, tables.evidence.name, tables.substitutes.name)
 _COUNTED = (tables.studies.name, tables.instances.name, tables.evidence.name, tables.deliveries.name)
-_NOT_COPIED = frozenset({INSTANCES, EVIDENCE, STAGING, "run"})
+_NOT_COPIED = frozenset({INSTANCES, EVIDENCE, STAGING, JOURNAL, "run"})
 _BLOCK = 1 << 20
 
 
@@ -95,8 +97,10 @@ def back_up(database_url: str, data_dir: Path, target: Path, now: datetime, *, h
     if target.resolve().is_relative_to(data_dir.resolve()):
         raise SettingsError(f"{target} lies in the folder that is backed up; choose another place, best another disk")
     (target / FILES).mkdir(parents=True, exist_ok=True)
+    landed = _copy_journals(data_dir, target / FILES)
     for _ in range(_ROUNDS):
         index, digest, wanted, counts = _snapshot(database_url, target)
+        wanted |= {path: sha256 for path, sha256 in landed.items() if (data_dir / path).exists()}
         try:
             copied = _copy_all(data_dir, target / FILES, wanted, hard_links)
             break
@@ -112,6 +116,24 @@ def back_up(database_url: str, data_dir: Path, target: Path, now: datetime, *, h
     os.sync()
     _drop_old_indexes(target, index)
     return manifest
+
+
+def _copy_journals(data_dir: Path, target: Path) -> dict[str, str]:
+    """Copy what processes have acknowledged and may not have indexed; digest by path of the files that it names.
+
+    They go on writing meanwhile: a record that is copied in part is told from a whole one.
+    """
+    shutil.rmtree(target / JOURNAL, ignore_errors=True)
+    named: dict[str, str] = {}
+    for folder in sorted((data_dir / JOURNAL).glob("*")):
+        copy = target / JOURNAL / folder.name
+        copy.mkdir(parents=True)
+        for segment in folder.glob("*"):
+            with suppress(FileNotFoundError):  # all of it is in the index by now
+                shutil.copy2(segment, copy / segment.name)
+        digests = [record.entry.sha256 for record in read_journal(copy) if not record.content]
+        named |= {named_by_content(sha256, INSTANCES).as_posix(): sha256 for sha256 in digests}
+    return named
 
 
 def _snapshot(database_url: str, target: Path) -> tuple[str, str, dict[str, str], dict[str, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, Select, delete, func, insert, select, union, update
 
 from dicomnode.archive import tables
@@ -14,18 +16,18 @@ _KEY = ("study_instance_uid", "series_instance_uid", "sop_class_uid", "modality"
 _COUNTED = (*_KEY, "held")
 
 
-def count_one(connection: Connection, header: InstanceHeader, kind: Kind) -> None:
-    """Count an instance that is new in its series; the series' row is there already."""
-    key = {
-        "study_instance_uid": header.study_instance_uid,
-        "series_instance_uid": header.series_instance_uid,
-        "sop_class_uid": header.sop_class_uid,
-        "modality": header.modality,
-        "kind": kind,
-    }
-    one_more = update(tables.contents).filter_by(**key).values(held=_ROWS.held + 1)
-    if connection.execute(one_more).rowcount == 0:
-        connection.execute(insert(tables.contents).values(held=1, **key))
+def content_key(header: InstanceHeader, kind: Kind) -> tuple[str, ...]:
+    """What an instance is counted under."""
+    return (header.study_instance_uid, header.series_instance_uid, header.sop_class_uid, header.modality, kind)
+
+
+def count_new(connection: Connection, counted: Mapping[tuple[str, ...], int]) -> None:
+    """Count instances that are new in their series, by `content_key`; the series' rows are there already."""
+    for values, count in counted.items():
+        key = dict(zip(_KEY, values, strict=True))
+        more = update(tables.contents).filter_by(**key).values(held=_ROWS.held + count)
+        if connection.execute(more).rowcount == 0:
+            connection.execute(insert(tables.contents).values(held=count, **key))
 
 
 def recount(connection: Connection, study_instance_uid: str | None = None) -> None:

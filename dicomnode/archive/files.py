@@ -6,19 +6,18 @@ one can tell files that are still arriving from those that nobody will ever fini
 
 from __future__ import annotations
 
-import errno
+import ctypes
 import fcntl
 import hashlib
 import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from dicomnode.archive.staged import StagedFile, full_disk_is_refusal
 from dicomnode.errors import ArchiveFullError
 
 INSTANCES = "instances"
@@ -27,87 +26,10 @@ CONFLICTS = "conflicts"
 QUARANTINE = "quarantine"
 STAGING = "staging"
 TRASH = "trash"
+JOURNAL = "journal"
 RESERVE_BYTES = 64 << 20
+IN_MEMORY_BYTES = 128 << 10
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-@contextmanager
-def full_disk_is_refusal() -> Iterator[None]:
-    """Turn the system's words for 'no space' into `ArchiveFullError`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise ArchiveFullError(f"the archive has no space left ({error.strerror}): free some disk") from error
-        raise
-
-
-class StagedFile:
-    """A file that arrives; left behind nowhere unless the archive takes it.
-
-    Attributes:
-        path: Where its bytes are for now.
-        size: Bytes written so far.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = 0
-        self._digest = hashlib.sha256()
-        with full_disk_is_refusal():
-            self._file = path.open("xb", buffering=1024 * 1024)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append bytes.
-
-        Raises:
-            ArchiveFullError: The disk is full.
-        """
-        self._digest.update(data)
-        self.size += len(data)
-        with full_disk_is_refusal():
-            self._file.write(data)
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the bytes so far."""
-        return self._digest.hexdigest()
-
-    def finish(self) -> None:
-        """Make the bytes survive a power cut (the name follows by `FileStore.keep`)."""
-        if self._file.closed:
-            return
-        with full_disk_is_refusal():
-            self._file.flush()
-            os.fdatasync(self._file.fileno())  # with the size, without times that nobody needs
-            self._file.close()
-
-    def flush(self) -> None:
-        """Hand the bytes to the system, so that the file can be read by its path."""
-        if not self._file.closed:
-            with full_disk_is_refusal():
-                self._file.flush()
-
-    def close(self) -> None:
-        """As `flush`, and let go of the file: nothing more is written to it."""
-        with full_disk_is_refusal():
-            self._file.close()
-
-    def discard(self) -> None:
-        """Drop what was not taken; harmless afterwards."""
-        # The last buffer may not fit on a full disk: the file goes anyway.
-        with suppress(OSError):
-            self._file.close()
-        self.path.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
-    ) -> None:
-        self.discard()
 
 
 class FileStore:
@@ -126,8 +48,9 @@ class FileStore:
         self._lock: int | None = None
         self._guard = threading.Lock()
         self._durable: set[Path] = set()
+        self._made: set[Path] = set()
         make_folder(self.root)
-        for name in (INSTANCES, EVIDENCE, CONFLICTS, QUARANTINE, STAGING, TRASH):
+        for name in (INSTANCES, EVIDENCE, CONFLICTS, QUARANTINE, STAGING, TRASH, JOURNAL):
             (self.root / name).mkdir(exist_ok=True)
         sync_folder(self.root)
 
@@ -142,7 +65,7 @@ class FileStore:
             raise ArchiveFullError(
                 f"only {free >> 20} MiB of disk are left: free some, instances are refused until then"
             )
-        return self.stage()
+        return StagedFile(self._own_staging() / secrets.token_hex(16), IN_MEMORY_BYTES)
 
     def stage(self) -> StagedFile:
         """A new file in the same file system as its final place."""
@@ -154,9 +77,52 @@ class FileStore:
         The name holds no UID: what a sender writes never becomes a path.
         """
         staged.finish()
-        relative = Path(folder, staged.sha256[:2], f"{staged.sha256}.dcm")
+        relative = named_by_content(staged.sha256, folder)
         self._rename(staged.path, self.root / relative)
         return relative
+
+    def place(self, content: bytes, relative: Path) -> None:
+        """Make a file whose bytes are safe elsewhere until `sync_all` was called; nothing is done if it is there."""
+        target = self.root / relative
+        with full_disk_is_refusal():
+            if target.parent not in self._made:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._made.add(target.parent)
+            if target.exists() and file_sha256(target) == relative.stem:
+                return
+            with StagedFile(self._own_staging() / secrets.token_hex(16)) as staged:
+                staged.write(content)
+                staged.close()
+                staged.path.replace(target)
+
+    def sync_file(self, relative: Path) -> None:
+        """Make a file's bytes and its name survive a power cut."""
+        with full_disk_is_refusal():
+            with (self.root / relative).open("rb") as file:
+                os.fdatasync(file.fileno())
+            self.settle(relative)
+
+    def sync_all(self) -> None:
+        """Make all that was done in the file system of the data folder survive a power cut.
+
+        Raises:
+            OSError: Something could not be written.
+        """
+        handle = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if ctypes.CDLL(None, use_errno=True).syncfs(handle):
+                raise OSError(ctypes.get_errno(), "syncfs failed", str(self.root))
+        finally:
+            os.close(handle)
+
+    @property
+    def journals(self) -> Path:
+        """Folder of the journals of arrivals."""
+        return self.root / JOURNAL
+
+    def journal_of(self, owner: str) -> Path:
+        """Folder of a process's journal of arrivals, there or not."""
+        return self.root / JOURNAL / owner
 
     def settle(self, relative: Path) -> None:
         """Make the name of a file survive a power cut whose process was killed before it could do that itself."""
@@ -309,6 +275,11 @@ class FileStore:
             # Another thread or process may have made it a moment ago, and not be done with the rest.
             make_folder(target.parent)
             self._durable.add(target.parent)
+
+
+def named_by_content(sha256: str, folder: str) -> Path:
+    """Where a file of that digest is kept, relative to the root."""
+    return Path(folder, sha256[:2], f"{sha256}.dcm")
 
 
 def make_folder(folder: Path) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, union_all, update
 
 from dicomnode.archive import tables
-from dicomnode.archive.contents import count_one
+from dicomnode.archive.contents import content_key, count_new
 from dicomnode.archive.database import IndexRow
 from dicomnode.archive.matching import name_key, name_words
 from dicomnode.archive.records import Kind, Origin, PatientStudy, StudyState, TraceEntry
@@ -23,6 +24,9 @@ from dicomnode.study import Instance
 
 # What a study is told that is not to be replayed, or not any more
 NO_REPLAY: Mapping[str, None] = MappingProxyType({"replay_priority": None, "replay_model": None, "replay_silent": None})
+
+
+Patient = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,69 +53,95 @@ def kind_of(connection: Connection, header: InstanceHeader) -> Kind:
     made = (tables.evidence.c.sop_instance_uid, tables.substitutes.c.sop_instance_uid)
     uid = header.sop_instance_uid
     made_here = any(connection.execute(select(rows).where(rows == uid)).first() is not None for rows in made)
-    if made_here or any(maker.strip().lower() == NODE_MANUFACTURER for maker, _ in header.contributing):
+    return Kind.OWN if made_here else told_kind(header)
+
+
+def told_kind(header: InstanceHeader) -> Kind:
+    """The same as far as the instance itself tells."""
+    if any(maker.strip().lower() == NODE_MANUFACTURER for maker, _ in header.contributing):
         return Kind.OWN
     return Kind.DOCUMENT if is_derived_document(header.sop_class_uid) else Kind.SOURCE
 
 
-def identity_conflict(connection: Connection, header: InstanceHeader) -> str | None:
-    """Say how an instance's patient contradicts its study's, without naming either."""
-    rows = tables.studies
-    known = connection.execute(
-        select(rows.c.patient_id, rows.c.issuer_of_patient_id).where(
-            rows.c.study_instance_uid == header.study_instance_uid
-        )
-    ).one_or_none()
+def known_here(connection: Connection, sop_instance_uids: Sequence[str]) -> set[str]:
+    """Those of these instances that are here, or were made here."""
+    rows = (tables.instances, tables.evidence, tables.substitutes)
+    columns = [table.c.sop_instance_uid for table in rows]
+    wanted = union_all(*(select(column).where(column.in_(sop_instance_uids)) for column in columns))
+    return set(connection.execute(wanted).scalars())
+
+
+def patients_of(connection: Connection, study_instance_uids: Iterable[str]) -> dict[str, Patient]:
+    """Patient ID and Issuer of Patient ID of those of these studies that are here."""
+    rows = tables.studies.c
+    query = select(rows.study_instance_uid, rows.patient_id, rows.issuer_of_patient_id)
+    found = connection.execute(query.where(rows.study_instance_uid.in_(list(study_instance_uids))))
+    return {uid: (patient_id, issuer) for uid, patient_id, issuer in found}
+
+
+def patient_of(header: InstanceHeader) -> Patient:
+    """Patient ID and Issuer of Patient ID of an instance."""
+    return (header.patient_id, header.issuer_of_patient_id)
+
+
+def contradiction(known: Patient | None, header: InstanceHeader) -> str | None:
+    """Say how an instance's patient contradicts its study's, if that is known, without naming either."""
     if known is None:
         return None
-    if known.patient_id != header.patient_id:
+    patient_id, issuer = known
+    if patient_id != header.patient_id:
         return f"instance {header.sop_instance_uid} has another Patient ID than its study"
-    issuers = {known.issuer_of_patient_id, header.issuer_of_patient_id} - {""}
-    if len(issuers) > 1:
+    if len({issuer, header.issuer_of_patient_id} - {""}) > 1:
         return f"instance {header.sop_instance_uid} has another Issuer of Patient ID than its study"
     return None
 
 
+def identity_conflict(connection: Connection, header: InstanceHeader) -> str | None:
+    """The same, asking the index."""
+    uid = header.study_instance_uid
+    return contradiction(patients_of(connection, [uid]).get(uid), header)
+
+
 def add_instance(connection: Connection, kept: Kept, now: datetime) -> None:
     """Add an instance with its series and study; opens the study if the instance is a source."""
-    header = kept.header
-    _ensure_study(connection, header, now)
-    _ensure_series(connection, header)
-    connection.execute(
-        insert(tables.instances).values(
-            sop_instance_uid=header.sop_instance_uid,
-            sop_class_uid=header.sop_class_uid,
-            series_instance_uid=header.series_instance_uid,
-            study_instance_uid=header.study_instance_uid,
-            transfer_syntax_uid=header.transfer_syntax_uid,
-            kind=kept.kind,
-            path=kept.path.as_posix(),
-            sha256=kept.sha256,
-            modality=header.modality,
-            instance_number=header.instance_number,
-            number_of_frames=header.number_of_frames,
-            rows=header.rows,
-            columns=header.columns,
-            received_at=now,
-            size=kept.size,
-        )
-    )
-    count_one(connection, header, kept.kind)
-    if kept.kind is Kind.SOURCE:
-        open_study(connection, header.study_instance_uid, now)
+    add_instances(connection, [(kept, now)])
+
+
+def add_instances(connection: Connection, arrivals: Sequence[tuple[Kept, datetime]]) -> None:
+    """Add instances that are not here with their series and studies; opens the studies of those that are sources.
+
+    Args:
+        connection: Of the caller's transaction.
+        arrivals: At least one, with the time of its arrival, in the order in which they came.
+    """
+    _ensure_studies(connection, arrivals)
+    _ensure_series(connection, [kept.header for kept, _ in arrivals])
+    connection.execute(insert(tables.instances), [_instance_values(kept, at) for kept, at in arrivals])
+    count_new(connection, Counter(content_key(kept.header, kept.kind) for kept, _ in arrivals))
+    opened: dict[str, list[datetime]] = {}
+    for kept, at in arrivals:
+        if kept.kind is Kind.SOURCE:
+            opened.setdefault(kept.header.study_instance_uid, []).append(at)
+    for study_instance_uid, times in opened.items():
+        _open_study(connection, study_instance_uid, times)
 
 
 def open_study(connection: Connection, study_instance_uid: str, now: datetime) -> None:
     """Note an arrival that makes the study wait for more; re-opens a complete one."""
+    _open_study(connection, study_instance_uid, [now])
+
+
+def _open_study(connection: Connection, study_instance_uid: str, times: Sequence[datetime]) -> None:
     rows = tables.studies
     study = connection.execute(select(rows).where(rows.c.study_instance_uid == study_instance_uid)).one()
     values: dict[str, object] = {
-        "arrivals": study.arrivals + 1,
-        "last_arrival": max(now, study.last_arrival),
+        "arrivals": study.arrivals + len(times),
+        "last_arrival": max(*times, study.last_arrival),
         **NO_REPLAY,  # a study that something new belongs to is live work
     }
     if study.state == StudyState.COMPLETE:
-        values |= {"state": StudyState.OPEN, "first_arrival": now, "last_arrival": now}
+        now = times[0]
+        values |= {"state": StudyState.OPEN, "first_arrival": now, "last_arrival": max(times)}
         if study.generation > 0:
             text = "a late instance arrived: the study is open again and will be analysed anew"
             add_trace(connection, TraceEntry(study_instance_uid, study.generation, "reopened", None, text, now))
@@ -184,51 +214,68 @@ def instance_from_row(row: IndexRow, root: Path) -> Instance:
     )
 
 
-def _ensure_study(connection: Connection, header: InstanceHeader, now: datetime) -> None:
-    rows = tables.studies
-    uid = header.study_instance_uid
-    if connection.execute(select(rows.c.state).where(rows.c.study_instance_uid == uid)).first() is not None:
-        return
-    attributes = {field.name: getattr(header, field.name) for field in fields(PatientStudy)}
-    connection.execute(
-        insert(rows).values(
-            study_instance_uid=uid,
-            # Complete at generation 0: a study of documents alone waits for nothing and is never routed.
-            state=StudyState.COMPLETE,
-            generation=0,
-            routed_generation=0,
-            arrivals=0,
-            created_at=now,
-            first_arrival=now,
-            last_arrival=now,
-            patient_name_key=name_key(header.patient_name),
-            patient_name_words=name_words(header.patient_name),
-            referring_physician_name_words=name_words(header.referring_physician_name),
-            **attributes,
-        )
-    )
+def _instance_values(kept: Kept, now: datetime) -> dict[str, object]:
+    header = kept.header
+    return {
+        "sop_instance_uid": header.sop_instance_uid,
+        "sop_class_uid": header.sop_class_uid,
+        "series_instance_uid": header.series_instance_uid,
+        "study_instance_uid": header.study_instance_uid,
+        "transfer_syntax_uid": header.transfer_syntax_uid,
+        "kind": kept.kind,
+        "path": kept.path.as_posix(),
+        "sha256": kept.sha256,
+        "modality": header.modality,
+        "instance_number": header.instance_number,
+        "number_of_frames": header.number_of_frames,
+        "rows": header.rows,
+        "columns": header.columns,
+        "received_at": now,
+        "size": kept.size,
+    }
 
 
-def _ensure_series(connection: Connection, header: InstanceHeader) -> None:
-    rows = tables.series
-    known = select(rows.c.modality).where(
-        rows.c.study_instance_uid == header.study_instance_uid,
-        rows.c.series_instance_uid == header.series_instance_uid,
-    )
-    if connection.execute(known).first() is not None:
-        return
-    connection.execute(
-        insert(rows).values(
-            study_instance_uid=header.study_instance_uid,
-            series_instance_uid=header.series_instance_uid,
-            modality=header.modality,
-            series_number=header.series_number,
-            series_description=header.series_description,
-            body_part_examined=header.body_part_examined,
-            manufacturer_model_name=header.manufacturer_model_name,
-            performed_procedure_step_start_date=header.performed_procedure_step_start_date,
-            performed_procedure_step_start_time=header.performed_procedure_step_start_time,
-            scheduled_procedure_step_id=header.scheduled_procedure_step_id,
-            requested_procedure_id=header.requested_procedure_id,
-        )
-    )
+def _ensure_studies(connection: Connection, arrivals: Sequence[tuple[Kept, datetime]]) -> None:
+    first: dict[str, tuple[InstanceHeader, datetime]] = {}
+    for kept, at in arrivals:
+        first.setdefault(kept.header.study_instance_uid, (kept.header, at))
+    rows = tables.studies.c.study_instance_uid
+    known = set(connection.execute(select(rows).where(rows.in_(first))).scalars())
+    missing = [_study_values(header, at) for uid, (header, at) in first.items() if uid not in known]
+    if missing:
+        connection.execute(insert(tables.studies), missing)
+
+
+def _study_values(header: InstanceHeader, now: datetime) -> dict[str, object]:
+    return {
+        "study_instance_uid": header.study_instance_uid,
+        # Complete at generation 0: a study of documents alone waits for nothing and is never routed.
+        "state": StudyState.COMPLETE,
+        "generation": 0,
+        "routed_generation": 0,
+        "arrivals": 0,
+        "created_at": now,
+        "first_arrival": now,
+        "last_arrival": now,
+        "patient_name_key": name_key(header.patient_name),
+        "patient_name_words": name_words(header.patient_name),
+        "referring_physician_name_words": name_words(header.referring_physician_name),
+        **{field.name: getattr(header, field.name) for field in fields(PatientStudy)},
+    }
+
+
+def _ensure_series(connection: Connection, headers: Iterable[InstanceHeader]) -> None:
+    first: dict[tuple[str, str], InstanceHeader] = {}
+    for header in headers:
+        first.setdefault((header.study_instance_uid, header.series_instance_uid), header)
+    rows = tables.series.c
+    key = (rows.study_instance_uid, rows.series_instance_uid)
+    wanted = rows.series_instance_uid.in_({series for _, series in first})
+    known = {(study, series) for study, series in connection.execute(select(*key).where(wanted))}
+    missing = [_series_values(header) for pair, header in first.items() if pair not in known]
+    if missing:
+        connection.execute(insert(tables.series), missing)
+
+
+def _series_values(header: InstanceHeader) -> dict[str, object]:
+    return {column: getattr(header, column) for column in tables.series.c.keys()}  # noqa: SIM118  a collection

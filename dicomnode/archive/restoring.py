@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from dicomnode.archive.backup import CHECKSUMS, FILES, MANIFEST, Manifest, copy_file, other_files
-from dicomnode.archive.files import STAGING
+from dicomnode.archive.files import JOURNAL, STAGING
 from dicomnode.errors import ArchiveError, SettingsError
 
 _INDEX = "index.sqlite"
@@ -72,6 +72,8 @@ def _fill(source: Path, draft: Path, manifest: Manifest) -> None:
         count += 1
     if count != manifest.files:
         raise ArchiveError(f"{source / CHECKSUMS} lists {count} files, the manifest {manifest.files}: it is damaged")
+    if (source / FILES / JOURNAL).exists():
+        shutil.copytree(source / FILES / JOURNAL, draft / JOURNAL)
     for other in other_files(source / FILES):
         copy = draft / other.relative_to(source / FILES)
         if not copy.exists():

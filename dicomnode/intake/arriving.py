@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dicomnode.archive import Archive
-from dicomnode.archive.files import StagedFile
 from dicomnode.archive.records import Origin, Stored, StoredStatus
+from dicomnode.archive.staged import StagedFile
 from dicomnode.dicom.part10 import part10_preamble
 from dicomnode.dicom.uids import valid_uid
 from dicomnode.errors import ConflictError, DicomNodeError, NotDicomError

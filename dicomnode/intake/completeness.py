@@ -79,7 +79,8 @@ class Completeness:
         return True
 
     def _take(self) -> tuple[OpenStudy, Decision, StudyCheck | None] | None:
-        self._archive.associations.close_dead(self._clock())  # a killed receiver brings nothing more
+        self._archive.instances.take_over()  # what a killed receiver had acknowledged
+        self._archive.associations.close_dead(self._clock())  # and it brings nothing more
         with self._guard:
             for study in self._archive.studies.open_studies():
                 habit = partial(self._archive.habits.of, study.study_instance_uid)

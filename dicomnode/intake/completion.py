@@ -99,7 +99,8 @@ def close_due_studies(archive: Archive, policy: CompletionSettings, now: datetim
     A study that received an instance in between stays open: its count of arrivals is compared in the
     transaction that closes it.
     """
-    archive.associations.close_dead(now)  # a killed receiver brings nothing more
+    archive.instances.take_over()  # what a killed receiver had acknowledged
+    archive.associations.close_dead(now)  # and it brings nothing more
     closed: list[tuple[str, int]] = []
     pause = _IDLE_SECONDS
     for study in archive.studies.open_studies():

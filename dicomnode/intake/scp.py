@@ -42,10 +42,12 @@ def serve_dimse(
     Raises:
         SettingsError: The address cannot be listened on.
     """
-    archive.associations.close_dead(clock())
+    if not settings.storage.durable:
+        _LOG.warning("storage.durable = false: a power cut loses instances that senders were told are safe")
     recovered = archive.instances.recover(Origin(Way.RECOVERED), clock())
     if recovered:
         _LOG.warning("indexed %d instances that a killed process had stored but not indexed", recovered)
+    archive.associations.close_dead(clock())
     doorkeeper = Doorkeeper(settings, archive, clock)
     receive = settings.receive
     try:

@@ -62,10 +62,15 @@ class Sending:
         self._refused = True
 
     def close(self) -> None:
-        """Note its end; harmless afterwards."""
+        """Note its end, once all that it brought is in the index; harmless afterwards.
+
+        Raises:
+            ArchiveError: The index cannot be written.
+        """
         with self._guard:
             was_open, self._ended = not self._ended, True
             if was_open and self._studies:
+                self._archive.instances.flush()
                 clean = self._released and not self._refused
                 self._archive.associations.closed(self._id, self._clock(), self._transferred(), clean=clean)
 

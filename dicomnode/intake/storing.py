@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dicomnode.archive import Archive
-from dicomnode.archive.files import StagedFile
 from dicomnode.archive.records import Origin, Stored
+from dicomnode.archive.staged import StagedFile
 from dicomnode.dicom.header import InstanceHeader, read_header
 from dicomnode.errors import NotDicomError
 from dicomnode.intake.statuses import MismatchError, StudyMismatchError
@@ -42,7 +42,7 @@ def store_stream(
     on_header: Callable[[InstanceHeader], None] | None = None,
     on_read: Callable[[InstanceHeader], None] | None = None,
 ) -> Stored:
-    """Keep an instance that arrives in pieces; when this returns, it survives a power cut.
+    """Keep an instance that arrives in pieces; when this returns, it survives a power cut, and the index follows.
 
     Args:
         archive: Where to.
@@ -76,15 +76,15 @@ def keep_staged(
     on_read: Callable[[InstanceHeader], None] | None = None,
 ) -> Stored:
     """Keep an instance whose bytes have all been written; arguments and errors are those of `store_stream`."""
-    staged.flush()
-    header = read_header(staged.path)
-    if on_read is not None:
-        on_read(header)
-    _require_announced(header, announced or Announced())
-    require_whole(staged.path, header.transfer_syntax_uid)
+    with staged.open() as file:
+        header = read_header(file)
+        if on_read is not None:
+            on_read(header)
+        _require_announced(header, announced or Announced())
+        require_whole(file, header.transfer_syntax_uid)
     if on_header is not None:
         on_header(header)
-    return archive.instances.commit(staged, header, origin, now)
+    return archive.instances.land(staged, header, origin, now)
 
 
 def require_content(size: int) -> None:

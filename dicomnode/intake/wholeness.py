@@ -47,31 +47,39 @@ class _Syntax:
     big_endian: bool
 
 
-def require_whole(path: Path, transfer_syntax_uid: str) -> None:
-    """Check that a stored file (PS3.10, with File Meta Information) was not cut off.
+def require_whole(source: BinaryIO | Path, transfer_syntax_uid: str) -> None:
+    """Check that a file (PS3.10, with File Meta Information) was not cut off.
 
     Raises:
         NotDicomError: It ends inside an element, or is made to exhaust whoever reads it.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        start = _after_meta(file)
-        if start is None:
-            return
-        try:
-            if transfer_syntax_uid in _DEFLATED:
-                _require_whole_deflate(file)
-            else:
-                syntax = _Syntax(transfer_syntax_uid == _IMPLICIT, transfer_syntax_uid == _BIG_ENDIAN)
-                _Walker(file, size, start).elements(syntax, size, 0)
-        except _TruncatedError:
-            raise NotDicomError(
-                f"the data set is truncated: it ends after {size - start} bytes, inside an element; send it again"
-            ) from None
-        except _ExcessiveError as error:
-            raise NotDicomError(f"the data set {error}; no device writes such a one, so it is not kept") from None
-        except (_LostError, struct.error):
-            return
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            _require_whole(file, transfer_syntax_uid)
+    else:
+        _require_whole(source, transfer_syntax_uid)
+
+
+def _require_whole(file: BinaryIO, transfer_syntax_uid: str) -> None:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    start = _after_meta(file)
+    if start is None:
+        return
+    try:
+        if transfer_syntax_uid in _DEFLATED:
+            _require_whole_deflate(file)
+        else:
+            syntax = _Syntax(transfer_syntax_uid == _IMPLICIT, transfer_syntax_uid == _BIG_ENDIAN)
+            _Walker(file, size, start).elements(syntax, size, 0)
+    except _TruncatedError:
+        raise NotDicomError(
+            f"the data set is truncated: it ends after {size - start} bytes, inside an element; send it again"
+        ) from None
+    except _ExcessiveError as error:
+        raise NotDicomError(f"the data set {error}; no device writes such a one, so it is not kept") from None
+    except (_LostError, struct.error):
+        return
 
 
 def _after_meta(file: BinaryIO) -> int | None:

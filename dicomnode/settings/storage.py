@@ -18,6 +18,10 @@ class StorageSettings(Section):
     maximum_gib: float | None = Field(
         None, gt=0, description="Refuse what arrives, for now, while the node keeps more."
     )
+    durable: bool = Field(
+        True,
+        description="Success means that an instance survives a power cut; false: only that it survives a kill.",
+    )
 
     @model_validator(mode="after")
     def _order(self) -> Self:

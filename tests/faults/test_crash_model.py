@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -23,7 +24,7 @@ from dicomnode.dicom.digest import content_digest
 from tests.archives import MR
 from tests.faults.crash.checker import broken_promises, write_tree
 from tests.faults.crash.cutting import Remains, cut_after_promises, cut_anywhere, cut_before_syncs, distinct
-from tests.faults.crash.events import Event, Rename, Sync, Told, Write
+from tests.faults.crash.events import Event, Rename, Sync, SyncAll, Told, Write
 from tests.faults.crash.recording import start_recorded
 from tests.faults.crash.scenario import OLD, ORPHAN, POSTED, SENT
 from tests.faults.crash.trace import read_trace
@@ -32,15 +33,21 @@ pytestmark = pytest.mark.strace
 FATES = float(os.environ.get("DICOMNODE_CRASH_FATES", "0.1"))
 SEED = int(os.environ.get("DICOMNODE_CRASH_SEED", "5"))
 INSTANCES, EVIDENCE, QUARANTINE = "node/data/instances", "node/data/evidence", "node/data/quarantine"
+JOURNAL = "node/data/journal"
 
 # Every sync that the node asks for, by what it keeps. A file's bytes are synced in staging, before it gets its name.
 SYNCS = {
+    "record of an arrival": JOURNAL + "/*/*",
+    "name of a part of the journal": JOURNAL + "/*",
+    "name of a journal": JOURNAL,
+    "everything before the journal is used again": "",
     "bytes of an instance": INSTANCES + "/*/*",
     "name of an instance": INSTANCES + "/*",
     "name of a folder of instances": INSTANCES,
     "bytes of evidence": EVIDENCE + "/*/*",
     "name of evidence": EVIDENCE + "/*",
     "name of a folder of evidence": EVIDENCE,
+    "bytes of what is kept aside": QUARANTINE + "/*/*",
     "name of what is kept aside": QUARANTINE + "/*",
     "name of a folder of what is kept aside": QUARANTINE,
     "name of what is deleted": "node/data/trash/*/*",
@@ -57,11 +64,12 @@ SYNCS = {
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A trace, its folder, and the content digest of each instance that was sent."""
+    """A trace, its folder, the content digest of each instance that was sent, and its file as it is kept."""
 
     events: list[Event]
     root: PurePosixPath
     contents: dict[str, str]
+    files: dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +86,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
         file = trace.with_name(uid)
         file.write_bytes(content)
         sent[uid] = content_digest(file)
-    return Recorded(read_trace(trace, root), PurePosixPath(root), sent)
+    stored = (root / "node" / "data").rglob("*.dcm")
+    files = {str(dcmread(path).SOPInstanceUID): path.read_bytes() for path in stored}
+    return Recorded(read_trace(trace, root), PurePosixPath(root), sent, files)
 
 
 def send(port: int, files: Iterable[bytes]) -> None:
@@ -154,20 +164,20 @@ def test_the_node_asks_for_no_other_sync(recorded: Recorded) -> None:
 
 
 @pytest.mark.parametrize("uid", SENT)
-def test_bytes_name_and_record_are_synced_before_success_is_answered(recorded: Recorded, uid: str) -> None:
+def test_bytes_and_record_are_synced_before_success_is_answered(recorded: Recorded, uid: str) -> None:
     events: Sequence[Any] = recorded.events
-    written = after(events, -1, lambda event: isinstance(event, Write) and uid.encode() in event.data)
-    file = events[written].path
-    bytes_synced = after(events, written, lambda event: isinstance(event, Sync) and event.path == file)
-    renamed = after(events, bytes_synced, lambda event: isinstance(event, Rename) and event.source == file)
-    folder = events[renamed].target.parent
-    name_synced = after(events, renamed, lambda event: isinstance(event, Sync) and event.path == folder)
-    recorded_at = after(events, name_synced, lambda event: isinstance(event, Write) and uid.encode() in event.data)
-    log = events[recorded_at].path
-    record_synced = after(events, recorded_at, lambda event: isinstance(event, Sync) and event.path == log)
-    assert "staging" in file.parts
-    assert log.name.endswith("-wal")
+    digest = hashlib.sha256(recorded.files[uid]).hexdigest()
+    record = after(events, -1, lambda event: isinstance(event, Write) and digest.encode() in event.data)
+    journal = events[record].path
+    record_synced = after(events, record, lambda event: isinstance(event, Sync) and event.path == journal)
+    assert journal.suffix == ".segment"
     assert record_synced < events.index(Told(f"stored {uid}"))
+    if recorded.files[uid][-1000:] not in events[record].data:
+        renamed = after(events, -1, lambda event: isinstance(event, Rename) and event.target.stem == digest)
+        staged, folder = events[renamed].source, events[renamed].target.parent
+        bytes_synced = after(events, -1, lambda event: isinstance(event, Sync) and event.path == staged)
+        name_synced = after(events, renamed, lambda event: isinstance(event, Sync) and event.path == folder)
+        assert bytes_synced < renamed < name_synced < record
 
 
 def after(events: Sequence[Any], start: int, wanted: Callable[[Any], bool]) -> int:
@@ -176,8 +186,10 @@ def after(events: Sequence[Any], start: int, wanted: Callable[[Any], bool]) -> i
 
 
 def syncs_of(pattern: str, recorded: Recorded) -> frozenset[int]:
-    """Numbers of the syncs of files or folders that end up at a path like this; not the scenario's own."""
+    """Numbers of the syncs of files or folders that end up at a path like this, or of all; not the scenario's own."""
     events, names = recorded.events, final_names(recorded.events)
+    if not pattern:
+        return frozenset(number for number, event in enumerate(events) if isinstance(event, SyncAll))
     return frozenset(
         number
         for number, event in enumerate(events)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dicomnode.archive import Archive
-from dicomnode.archive.files import StagedFile
 from dicomnode.archive.records import Origin, Way
+from dicomnode.archive.staged import StagedFile
 from dicomnode.dicom.header import InstanceHeader, read_header
 from dicomnode.settings import Settings
 from tests.factories import make_series

@@ -112,7 +112,7 @@ def test_nothing_acknowledged_is_lost_when_the_listener_is_killed(settings: Sett
             arguments[4] = str(port)
             again = dcmtk("storescu", *map(str, arguments))
             assert successes(again.stderr + again.stdout) == 120
-            assert archive.studies.record("1.2.3").source_instances == 120
+            wait_for(lambda: archive.studies.record("1.2.3").source_instances == 120, 20)
             assert len(list(instances.rglob("*.dcm"))) == 120
         staging = settings.node.data_dir / "staging"
         assert sum(path.is_dir() for path in staging.iterdir()) <= 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from tests.faults.crash.disk import Change, Disk, Fate
-from tests.faults.crash.events import Event, Sync, Told, Write
+from tests.faults.crash.events import Event, Sync, SyncAll, Told, Write
 
 Tree = dict[PurePosixPath, bytes | None]
 
@@ -78,7 +78,7 @@ def cut_before_syncs(
 ) -> Iterator[Remains]:
     """Cut where it hurts most: when most was promised since the last sync, and at the end; every plain fate."""
     for cut, disk, told in _states(events, root, left_out):
-        if cut == len(events) or isinstance(events[cut], Sync):
+        if cut == len(events) or isinstance(events[cut], Sync | SyncAll):
             yield from _plain_remains(cut, disk, told)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from tests.faults.crash.events import Create, Event, Remove, Rename, Sync, Truncate, Write
+from tests.faults.crash.events import Create, Event, Remove, Rename, Sync, SyncAll, Truncate, Write
 
 # Asked for each change that no sync covered: bytes of it that reached the disk, all of them (-1), or none (0).
 Fate = Callable[["Change"], int]
@@ -66,6 +66,8 @@ class Disk:
                 self._pending.append(Change(self._count, event, node=self._node(path)))
             case Sync(path, since):
                 self._sync(self._node(path), since)
+            case SyncAll(since):
+                self._sync(None, since)
         self._count += 1
 
     def skip(self) -> None:
@@ -116,15 +118,17 @@ class Disk:
         _rename(self._now, change)
         self._pending.append(change)
 
-    def _sync(self, node: int, since: int) -> None:
+    def _sync(self, node: int | None, since: int) -> None:
+        """Make durable what belongs to a file or folder, or (None) everything."""
         left = []
         for change in self._pending:
-            if change.number >= since or (change.kept_by if change.names else change.node) != node:
+            kept_by = change.kept_by if change.names else change.node
+            if change.number >= since or node not in (None, kept_by):
                 left.append(change)
             elif change.names:
                 _rename(self._names, change)
             else:
-                _apply_bytes(self._bytes[node], change.event, -1)
+                _apply_bytes(self._bytes[change.node], change.event, -1)
         self._pending = left
 
 

@@ -60,6 +60,17 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncAll:
+    """Everything made durable, bytes and names.
+
+    Attributes:
+        since: As of `Sync`.
+    """
+
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """Something said to the outside, which must stay true.
 
@@ -69,4 +80,4 @@ class Told:
     text: str
 
 
-Event = Write | Truncate | Create | Rename | Remove | Sync | Told
+Event = Write | Truncate | Create | Rename | Remove | Sync | SyncAll | Told

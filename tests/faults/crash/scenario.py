@@ -9,13 +9,18 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 from dicomnode.archive import Archive
-from dicomnode.archive.files import INSTANCES, FileStore, sync_folder
-from dicomnode.archive.records import DeliveryState, JobKind, NewEvidence, NewJob, Origin, Way
+from dicomnode.archive.files import IN_MEMORY_BYTES, INSTANCES, FileStore, sync_folder
+from dicomnode.archive.landing import journal
+from dicomnode.archive.landing.records import PAGE_BYTES
+from dicomnode.archive.records import DeliveryState, JobKind, NewEvidence, NewJob, Origin, Stored, Way
+from dicomnode.dicom.header import read_header
 from dicomnode.intake.scp import serve_dimse
 from dicomnode.intake.stow import Part, store_instances
 from dicomnode.settings import Settings
@@ -25,6 +30,9 @@ SENT = {
     "1.2.3.1": make_file("1.2.3.1", InstanceNumber=1),
     "1.2.3.2": make_file("1.2.3.2", InstanceNumber=2, PatientID="P2"),  # kept aside: another patient's
     "1.2.3.3": make_file("1.2.3.3", InstanceNumber=3),
+    "1.2.3.4": make_file(
+        "1.2.3.4", InstanceNumber=4, EncapsulatedDocument=b"1" * IN_MEMORY_BYTES
+    ),  # gets a file at once
 }
 POSTED = {uid: make_file(uid, "1.2.4", InstanceNumber=int(uid[-1])) for uid in ("1.2.4.1", "1.2.4.2")}
 OLD = {uid: make_file(uid, "1.2.6", InstanceNumber=int(uid[-1])) for uid in ("1.2.6.1", "1.2.6.2")}
@@ -47,6 +55,8 @@ def main(folder: Path) -> None:
     """Everything once."""
     (folder / "index").mkdir()
     sync_folder(folder)
+    # Two records fill a segment, so that they are used again.
+    journal._FIRST_SEGMENT_BYTES = journal._LARGEST_SEGMENT_BYTES = 2 * PAGE_BYTES
     settings = settings_in(folder)
     with Archive.open(settings) as archive:
         _receive(settings, archive)
@@ -73,6 +83,7 @@ def _take_posted(archive: Archive) -> None:
     outcome = store_instances(archive, parts, Origin(Way.STOW), lambda: NOW)
     for item in outcome.stored:
         _promise(f"stored {item.sop_instance_uid}")
+    archive.instances.flush()
 
 
 def _answer(archive: Archive) -> None:
@@ -106,13 +117,29 @@ def _deliver(archive: Archive) -> None:
 
 def _forget(archive: Archive) -> None:
     """Take in a study that nobody has work for, and delete it when it is old."""
-    for uid, content in OLD.items():
-        put(archive, content)
+    _until_cleared(archive)
+    for (uid, content), take in zip(OLD.items(), (_land, put), strict=True):
+        take(archive, content)
         _promise(f"stored {uid}")
+    archive.instances.flush()
     archive.jobs.add_all("1.2.6", complete(archive, "1.2.6"), [], [], NOW)
     _promise("forgetting 1.2.6")
     assert archive.retention.forget("1.2.6", at(100), (), at(200)) is not None
     _promise("forgotten 1.2.6")
+
+
+def _land(archive: Archive, content: bytes) -> Stored:
+    with archive.instances.new_file() as staged:
+        staged.write(content)
+        return archive.instances.land(staged, read_header(BytesIO(content)), Origin(Way.C_STORE), NOW)
+
+
+def _until_cleared(archive: Archive) -> None:
+    """Wait until what the journal holds besides its last segment may be written over."""
+    used = archive.instances._backlog._journal
+    assert used is not None
+    while used.size > 2 * PAGE_BYTES:
+        time.sleep(0.01)
 
 
 def _recover(settings: Settings, archive: Archive) -> None:

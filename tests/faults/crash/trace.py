@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tests.faults.crash.events import Create, Event, Remove, Rename, Sync, Told, Truncate, Write
+from tests.faults.crash.events import Create, Event, Remove, Rename, Sync, SyncAll, Told, Truncate, Write
 
 _CALL = re.compile(r"(\d+) +(\w+)\((.*)\) += (-?\d+)")
 _UNFINISHED = re.compile(r"(\d+) +(\w+\(.*?),? *<unfinished \.\.\.>$")
@@ -31,7 +31,7 @@ _REFUSED = frozenset(
         "fallocate",
         "copy_file_range",
     }
-    | {"sendfile", "splice", "sync_file_range", "sync", "syncfs", "link", "linkat", "symlink", "symlinkat"}
+    | {"sendfile", "splice", "sync_file_range", "sync", "link", "linkat", "symlink", "symlinkat"}
 )
 _C_STORE_RSP = 0x8001
 
@@ -147,6 +147,8 @@ class _Reader:
             return
         if call.name == "lseek":
             self._offsets[number] = call.result
+        elif call.name == "syncfs":
+            yield SyncAll(call.since)
         elif call.name in _SYNCS:
             yield Sync(path, call.since)
         elif call.name == "ftruncate":

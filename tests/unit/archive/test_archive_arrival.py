@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dicomnode.archive import Archive
-from dicomnode.archive.files import StagedFile
 from dicomnode.archive.records import Kind, Origin, QidoQuery, StoredStatus, StudyState, Way
+from dicomnode.archive.staged import StagedFile
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import ArchiveFullError, ConflictError, NotFoundError
 from tests.archives import NOW, SR, at, complete, contributing, make_file, open_archive, put
@@ -184,7 +184,7 @@ def test_a_study_lists_series_and_instances_in_their_order(archive: Archive) -> 
 
 def test_a_full_disk_is_a_refusal_for_now(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     with archive.instances.new_file() as staged, Path("/dev/full").open("wb", buffering=0) as full:
-        staged._file.close()
+        staged.close()
         monkeypatch.setattr(staged, "_file", full)
         with pytest.raises(ArchiveFullError, match="free some disk"):
             staged.write(b"x" * 4096)
@@ -218,6 +218,7 @@ def test_a_killed_process_leaves_nothing_half_done(archive: Archive, tmp_path: P
     (dead / "unfinished").write_bytes(b"x")
     with store.new_file() as alive:
         alive.write(b"still arriving")
+        alive.flush()
         assert store.recover(origin, NOW) == 1
         assert alive.path.exists()
     assert not dead.exists()

@@ -250,13 +250,13 @@ def test_an_instance_that_comes_while_its_study_goes_is_not_acknowledged(
         staged.write(data)
         staged.flush()
         header = read_header(staged.path)
-        keep = archive.instances._keep
+        keep = archive.instances._keeper.keep
 
         def keep_after_deletion(*arguments: object) -> object:
             assert forget(archive)
             return keep(*arguments)
 
-        monkeypatch.setattr(archive.instances, "_keep", keep_after_deletion)
+        monkeypatch.setattr(archive.instances._keeper, "keep", keep_after_deletion)
         with pytest.raises(ArchiveError, match="send it again"):
             archive.instances.commit(staged, header, Origin(Way.C_STORE), LATER)
     monkeypatch.undo()

@@ -208,7 +208,7 @@ def test_failure_reasons(
         raise fault or AssertionError
 
     if fault is not None:
-        monkeypatch.setattr(type(archive.instances), "commit", fail)
+        monkeypatch.setattr(type(archive.instances), "land", fail)
     dataset = make_dataset(**attributes)
     answer = post(client, body(file_bytes(dataset)), f"/dicom-web/studies{path}")
     assert answer.status_code == status

@@ -1,0 +1,1 @@
+"""Arrivals that are acknowledged once a journal holds them, and indexed in batches a moment later."""
