@@ -29,7 +29,7 @@ FAST: dict[str, Any] = {
     "receive": {"port": 0, "accept_unknown_peers": True},
     "web": {"port": 0, "accounts": {"required": False}},
     "completion": {"quiet_period_seconds": 0.5, "deadline_seconds": 60.0},
-    "infer": {"device": "cpu", "lease_seconds": 4.0},
+    "infer": {"device": "cpu", "lease_seconds": 4.0, "preload": False},
 }
 
 

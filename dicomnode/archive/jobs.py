@@ -261,6 +261,12 @@ class JobStore:
             rows = connection.execute(select(_JOBS.state, func.count()).group_by(_JOBS.state))
             return {JobState(state): count for state, count in rows}
 
+    def has_work(self) -> bool:
+        """Whether a job waits, now or for its next attempt, or is under way."""
+        query = select(_JOBS.job_id).where(_JOBS.state.in_(_UNFINISHED)).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
     def _dead(self) -> tuple[str, ...]:
         """Workers that hold a lease and are known to be dead."""
         owners = select(_JOBS.lease_owner).where(_JOBS.state == JobState.LEASED).distinct()

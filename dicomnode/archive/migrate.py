@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from dicomnode.archive.database import Database, translated
 from dicomnode.archive.tables import metadata
 from dicomnode.errors import SettingsError
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x44494D47
 
 
@@ -27,23 +24,41 @@ def migrate(database: Database, folder: Path) -> None:
         database: The index.
         folder: Data folder; holds the lock among processes on SQLite.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    newest = ScriptDirectory.from_config(config).get_current_head()
     with _file_lock(folder / "migrate.lock"), translated(), database.engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             # Roles on several machines do not share a file lock, and may have to wait for long.
             connection.execute(text("SET lock_timeout = 0"))
             connection.execute(text(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"))
-        if MigrationContext.configure(connection).get_current_revision() != newest:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        if _revision(connection) != _newest_revision():
+            _upgrade(connection)
             if connection.dialect.name == "postgresql":
                 _store_text_as_it_is(connection)
         connection.commit()
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK})"))
             connection.invalidate()  # its settings are not those of the others
+
+
+def _newest_revision() -> str:
+    """The number that the newest migration's file begins with; asking Alembic for it would take it in at each start."""
+    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def _revision(connection: Connection) -> str | None:
+    """The schema's revision, None of an empty index."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _store_text_as_it_is(connection: Connection) -> None:

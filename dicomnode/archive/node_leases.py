@@ -14,7 +14,6 @@ from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import FileStore
 from dicomnode.errors import SettingsError
 
-ROLES = ("receive", "dispatch", "infer", "web")
 LEASE_SECONDS = 30.0
 _IDENTITY = Path("identity")
 _ROWS = tables.node_leases.c
@@ -25,7 +24,7 @@ class RoleSeen:
     """A process that has a role, or had it when it died.
 
     Attributes:
-        role: One of `ROLES`.
+        role: One of `settings.roles.ROLES`.
         owner: The process's name in leases.
         seen: When it said so last.
         runs: Whether it is there: known of this machine's processes, believed of others while their lease lasts.

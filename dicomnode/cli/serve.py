@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dicomnode.cli.log_setup import set_up_logging
-from dicomnode.security.health import certificate_problems, open_secrets
 from dicomnode.settings import Settings, load_settings
 
 _log = logging.getLogger("dicomnode.serve")
@@ -27,11 +26,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until stopped by SIGTERM or SIGINT."""
     settings = load_settings(arguments.settings)
     set_up_logging(settings.log)
-    if not arguments.with_parent:  # the supervisor has said it
-        for line in (*open_secrets(settings), *certificate_problems(settings, datetime.now(UTC))):
-            _log.warning("%s", line)
     if arguments.role is None:
         return _supervise(settings, arguments.settings)
+    if not arguments.with_parent:  # the supervisor has said it
+        _tell_risks(settings)
     from dicomnode.node.roles import run_role
     from dicomnode.node.stopping import Stopper
 
@@ -43,6 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
     # Everything is closed; what the interpreter would still tear down takes seconds, and a thread that is
     # still busy would hold it for ever. Its work is durable and resumes at the next start.
     os._exit(status)
+
+
+def _tell_risks(settings: Settings) -> None:
+    from dicomnode.security.health import certificate_problems, open_secrets
+
+    for line in (*open_secrets(settings), *certificate_problems(settings, datetime.now(UTC))):
+        _log.warning("%s", line)
 
 
 def _supervise(settings: Settings, settings_path: Path | None) -> int:
@@ -57,6 +62,7 @@ def _supervise(settings: Settings, settings_path: Path | None) -> int:
 
     stopper = Stopper()
     stopper.on_signals()
+    _tell_risks(settings)
     _log.info("dicomnode starts, process %d, folder %s", os.getpid(), settings.node.data_dir)
     supervise(ROLES, lambda role: role_command(role, settings_path), settings.node.data_dir, stopper, on_ready)
     _log.info("dicomnode has stopped")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dicomnode.evidence.build import build_annotations, build_evidence
+from typing import TYPE_CHECKING
+
 from dicomnode.evidence.encode import to_bytes
 from dicomnode.evidence.gate import Examination, check, examine
 from dicomnode.evidence.identity import (
@@ -13,6 +14,9 @@ from dicomnode.evidence.identity import (
     evidence_series_uid,
     evidence_uids,
 )
+
+if TYPE_CHECKING:
+    from dicomnode.evidence.build import build_annotations, build_evidence
 
 __all__ = [
     "EvidenceObject",
@@ -28,3 +32,12 @@ __all__ = [
     "examine",
     "to_bytes",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Take in the writers, and highdicom with them, when somebody writes: checking and sending need neither."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dicomnode.evidence import build
+
+    return getattr(build, name)

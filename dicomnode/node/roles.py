@@ -26,7 +26,6 @@ _ROUND_SECONDS = 1.0
 _LONGEST_PAUSE = timedelta(hours=1)
 """A time further ahead than this was written before the clock was put back."""
 _STUDIES_COMPARED_AT_ONCE = 2
-_TIMED_OUT = 75  # exit status of a process whose model hung; EX_TEMPFAIL of sysexits.h
 
 Part = Callable[[threading.Event], None]
 
@@ -215,22 +214,11 @@ def _rounds(settings: Settings, archive: Archive) -> Part:
 
 
 def _infer(settings: Settings, archive: Archive) -> Mapping[str, Part]:
-    # Read once, when torch loads: waiting threads sleep instead of turning on cores that the listener needs,
-    # which halves the CPU time of a prediction on a busy machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from dicomnode.inference.device_figures import device_figures
-    from dicomnode.inference.devices import choose_device
-    from dicomnode.jobs.device_report import DeviceReport
-    from dicomnode.jobs.watchdog import Watchdog
-    from dicomnode.jobs.worker import Worker
+    from dicomnode.node.inferring import Inferring
 
-    device = choose_device(settings.infer.device)  # one that is not here is told now, not at the first study
-    owner = archive.jobs.claim_name()
-    worker = Worker(archive, settings, owner, now)
+    inferring = Inferring(settings, archive, now)
     _announce(settings, "infer")
-    watchdog = Watchdog(worker, settings.infer.timeout_seconds, partial(os._exit, _TIMED_OUT))
-    report = DeviceReport(archive, owner, partial(device_figures, device), worker.loaded_models, now)
-    return {"worker": worker.run, "give back": worker.give_back, "watchdog": watchdog.run, "device": report.run}
+    return inferring.parts()
 
 
 def _web(settings: Settings, archive: Archive) -> Mapping[str, Part]:

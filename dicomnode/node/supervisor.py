@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dicomnode.archive.node_leases import ROLES as ROLES
 from dicomnode.errors import DicomNodeError, SettingsError
 from dicomnode.node.presence import Presence, is_running, read_presence, withdraw
 from dicomnode.node.stopping import GRACE_SECONDS, Stopper
+from dicomnode.settings.roles import ROLES as ROLES
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
 _STABLE_SECONDS = 60.0
+_HEAD_START_SECONDS = 1.0
+"""The listener's, before the other roles are started: modalities wait for it, and processors are few."""
 
 
 class Child:
@@ -55,7 +57,8 @@ class Child:
             if now >= self._not_before:
                 self._start(now)
             return None
-        self.presence()
+        if not self._is_ready:
+            self.presence()
         status = self._process.poll()
         if status is None:
             return None
@@ -116,7 +119,7 @@ def supervise(
     """Run the roles until stopped.
 
     Args:
-        roles: Names of the roles.
+        roles: Names of the roles; the first is started first.
         command: Command line of a role's process.
         data_dir: The node's folder.
         stopper: Ends everything within seconds.
@@ -141,8 +144,10 @@ def supervise(
 
 def _tend_all(children: Sequence[Child], stopper: Stopper, on_ready: Callable[[dict[str, Presence]], None]) -> None:
     told = False
+    others_from = time.monotonic() + _HEAD_START_SECONDS
     while True:
-        for child in children:
+        alone = not children[0].was_ready and time.monotonic() < others_from
+        for child in children[:1] if alone else children:
             status = child.tend(time.monotonic())
             if status is not None and status > 0 and not child.was_ready:
                 raise DicomNodeError(f"role {child.role} could not start; the lines above say why")

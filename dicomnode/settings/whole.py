@@ -63,6 +63,7 @@ class InferSettings(Section):
 
     device: str = Field("auto", description="auto, cpu, cuda, or cuda:N.")
     jobs: int = Field(2, ge=1, le=64, description="Jobs at once: one is read while another is on the device.")
+    preload: bool = Field(True, description="Take in what models need at start, not when the first job waits.")
     batch_size: int = Field(8, ge=1, description="Images in one forward pass.")
     batch_wait_seconds: float = Field(
         0.02, ge=0, le=10, description="An image waits so long for others, of any study, to go through a model with it."

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from dicomnode.archive import Archive
-from dicomnode.archive.node_leases import ROLES
 from dicomnode.archive.tallies import day_of
 from dicomnode.errors import ArchiveError, describe
 from dicomnode.peers.knocking import peers_of
 from dicomnode.security.health import certificate_problems
 from dicomnode.settings import Settings
+from dicomnode.settings.roles import ROLES
 from dicomnode.watch.alarm import Alarm, AlarmKind
 from dicomnode.watch.work_alarms import work_alarms
 from dicomnode.words import marked

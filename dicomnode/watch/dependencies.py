@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 from dicomnode.archive import Archive
 from dicomnode.archive.echoes import Echo
-from dicomnode.archive.node_leases import ROLES, RoleSeen
+from dicomnode.archive.node_leases import RoleSeen
 from dicomnode.errors import DicomNodeError, describe
 from dicomnode.peers.knocking import peers_of
 from dicomnode.security.health import certificate_problems
 from dicomnode.settings import Settings
+from dicomnode.settings.roles import ROLES
 
 _MIB = 1 << 20
 _CLOCKS_APART = timedelta(seconds=30)

@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 from dicomnode import __version__
 from dicomnode.archive.archive import Archive
 from dicomnode.archive.figures import Figure
-from dicomnode.archive.node_leases import ROLES
 from dicomnode.settings import Settings
+from dicomnode.settings.roles import ROLES
 from dicomnode.watch.alarm import AlarmKind
 from dicomnode.watch.alarms import gather_alarms
 from dicomnode.web.metrics.families import Family, family, histogram, single

@@ -1,0 +1,3 @@
+"""The roles of a node, each a process of its own."""
+
+ROLES = ("receive", "dispatch", "infer", "web")
