@@ -6,13 +6,14 @@ Importing this package imports neither torch nor MONAI; `build_network` and `bui
 from typing import TYPE_CHECKING
 
 from dicomnode.bundles.bundle import BrokenBundle, Bundle, model_identity
-from dicomnode.bundles.digest import EVALUATION, bundle_digest, node_file
+from dicomnode.bundles.digest import EVALUATION, REFERENCE, TUNING, bundle_digest, node_file
 from dicomnode.bundles.installing import install_bundle
 from dicomnode.bundles.loading import is_described, list_bundles, load_bundle
 from dicomnode.bundles.measured import Measured, read_measured, write_measured
 from dicomnode.bundles.metadata import (
     Accepts,
     Aggregation,
+    Agreement,
     Algorithm,
     Calibration,
     ExamInput,
@@ -25,14 +26,18 @@ from dicomnode.bundles.metadata import (
 )
 from dicomnode.bundles.scope import why_out_of_scope
 from dicomnode.bundles.template import write_template
+from dicomnode.bundles.tuning import TriedWay, Tuning, Way, read_tunings, software, tuned_way, write_tuning
 
 if TYPE_CHECKING:
     from dicomnode.bundles.building import build_network, build_preprocessing
 
 __all__ = [
     "EVALUATION",
+    "REFERENCE",
+    "TUNING",
     "Accepts",
     "Aggregation",
+    "Agreement",
     "Algorithm",
     "BrokenBundle",
     "Bundle",
@@ -44,6 +49,9 @@ __all__ = [
     "OutputClass",
     "Task",
     "Tiling",
+    "TriedWay",
+    "Tuning",
+    "Way",
     "build_network",
     "build_preprocessing",
     "bundle_digest",
@@ -55,9 +63,13 @@ __all__ = [
     "negative_classes",
     "node_file",
     "read_measured",
+    "read_tunings",
+    "software",
+    "tuned_way",
     "why_out_of_scope",
     "write_measured",
     "write_template",
+    "write_tuning",
 ]
 
 

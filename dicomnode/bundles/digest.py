@@ -10,11 +10,21 @@ from dicomnode.errors import BundleError
 EVALUATION = "docs/evaluation.json"
 """What a bundle was measured to do. It decides nothing and names the digest that it is about, so it does not count."""
 
+TUNING = "configs/tuning.json"
+"""How fast the bundle's network is on which device, and the way that was chosen there, within limits that do count; see
+`dicomnode.bundles.tuning` for why it does not."""
+
+REFERENCE = "docs/reference.json"
+"""What the network answered on generated images where it was made, for `dicomnode models tune` to compare with."""
+
+_UNCOUNTED = (EVALUATION, TUNING, REFERENCE)
 _BLOCK = 1 << 20
 
 
 def bundle_digest(path: Path) -> str:
-    """Hex SHA-256 over the names and bytes of every file of the bundle but `EVALUATION`, in the order of their names.
+    """Hex SHA-256 over the names and bytes of every file of the bundle, in the order of their names.
+
+    `EVALUATION`, `TUNING` and `REFERENCE` do not count.
 
     A ``<name>.node.toml`` beside the folder counts as part of it, as it decides what the model answers.
 
@@ -45,7 +55,7 @@ def _files(path: Path) -> list[tuple[str, Path]]:
                 f"bundle {path.name}: {file.relative_to(path)} is a symbolic link; put the file itself there"
             )
         name = file.relative_to(path).as_posix()
-        if file.is_file() and name != EVALUATION:
+        if file.is_file() and name not in _UNCOUNTED:
             files.append((name, file))
     beside = node_file(path)
     if beside.is_file():

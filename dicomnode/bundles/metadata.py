@@ -209,6 +209,23 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far a faster way of computing may be from plain float32, in any score of any reference image.
+
+    Whatever the scores, no class and no finding at the operating point may change.
+
+    Attributes:
+        float32: Of ways that compute in float32, in another order.
+        bfloat16: Of ways that compute with eight bits of precision.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
+
+    float32: Fraction = 1e-3
+    bfloat16: Fraction = 5e-3
+
+
+@dataclass(frozen=True, slots=True)
 class NodeMetadata:
     """Everything under the key ``dicomnode``.
 
@@ -226,6 +243,7 @@ class NodeMetadata:
         reference_set: Where the figures of the model card were measured, or empty.
         tiling: How images are cut; given exactly if the unit of ``aggregation`` is a tile.
         exam: What is made of an exam's views; given exactly if the task is ``exam``.
+        agreement: How far faster ways of computing may be from plain float32.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
@@ -243,6 +261,7 @@ class NodeMetadata:
     reference_set: str = ""
     tiling: Tiling | None = None
     exam: ExamInput | None = None
+    agreement: Agreement = Agreement()
 
 
 def negative_classes(node: NodeMetadata) -> tuple[int, ...]:

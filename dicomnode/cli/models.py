@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicomnode.cli.models_tune import add_tune_parser
+
 _RELEASES = (
     "gmic_resnet18",
     "dmv_cnn",
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Any) -> None:
     """Add the command and its own sub-commands to the command line."""
     parser = subparsers.add_parser(
-        "models", help="list, show, check, add and switch model bundles, import published weights"
+        "models", help="list, show, check, add, switch and tune model bundles, import published weights"
     )
-    commands = parser.add_subparsers(dest="models_command", required=True, metavar="list|show|check|add|set|import")
+    commands = parser.add_subparsers(
+        dest="models_command", required=True, metavar="list|show|check|add|set|tune|import"
+    )
     _command(commands, "list", "every bundle in the models folder and whether it may run", list_models)
     show = _command(commands, "show", "what a bundle says of itself", show_model)
     show.add_argument("bundle", help="name in the models folder, or folder of a bundle")
@@ -44,6 +48,7 @@ def add_parser(subparsers: Any) -> None:
     switch.add_argument("name", help="name in the models folder")
     switch.add_argument("state", choices=("off", "silent", "live"), help="silent: computed and shown, never sent")
     _allow_code(switch)
+    add_tune_parser(commands)
     _add_import(commands)
 
 

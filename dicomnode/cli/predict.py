@@ -115,9 +115,11 @@ def _results(
 
 
 def _load(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> LoadedModel:
+    from dicomnode.bundles import Way
     from dicomnode.errors import UsageError
     from dicomnode.inference.devices import choose_device
     from dicomnode.inference.loaded import load_model
+    from dicomnode.inference.tuning.choice import way_on
 
     if args.batch_size is not None and args.batch_size < 1:
         raise UsageError(f"--batch-size {args.batch_size}: give 1 or more")
@@ -126,10 +128,12 @@ def _load(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> Loade
             "the model does not look at tiles; leave it out" if bundle.node.tiling is None else "give mm, such as 0.004"
         )
         raise UsageError(f"--spacing {args.spacing:g}: {why}")
+    device = choose_device(args.device or settings.infer.device)
     return load_model(
         bundle,
-        choose_device(args.device or settings.infer.device),
+        device,
         args.batch_size or settings.infer.batch_size,
         settings.node.deterministic,
+        way=way_on(bundle, device) if settings.infer.tuned else Way.EAGER,
         allow_code=args.allow_code,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dicomnode.bundles import Accepts, Bundle, Tiling, why_out_of_scope
+from dicomnode.bundles import Accepts, Bundle, Tiling, Way, why_out_of_scope
 from dicomnode.dicom.digest import content_digest
 from dicomnode.dicom.mammography import STANDARD_VIEWS
 from dicomnode.errors import IdentityError, ImageError, ScopeError
@@ -46,7 +46,7 @@ class Analysis:
     boxes: tuple[tuple[Detection, ...], ...] = ()
 
 
-def digest_input(selected: Sequence[Series], bundle: Bundle, settings: Settings) -> str:
+def digest_input(selected: Sequence[Series], bundle: Bundle, settings: Settings, way: Way = Way.EAGER) -> str:
     """Hex SHA-256 over the content of the series' instances and the settings that change evidence.
 
     It does not depend on the order in which series or instances arrived or how they were transferred.
@@ -55,11 +55,13 @@ def digest_input(selected: Sequence[Series], bundle: Bundle, settings: Settings)
         selected: The series that the model is asked about.
         bundle: The model, by its digest.
         settings: The node's AE title is written into evidence.
+        way: How the network computes, which changes scores within the bundle's limits.
     """
     instances = (item for series in selected for item in series.instances)
     contents = sorted(f"{item.sop_instance_uid} {content_digest(item.path)}" for item in instances)
     digest = hashlib.sha256()
-    for line in (bundle.name, bundle.digest, settings.node.ae_title, *contents):
+    computed = () if way is Way.EAGER else (f"computed {way}",)
+    for line in (bundle.name, bundle.digest, settings.node.ae_title, *computed, *contents):
         digest.update(f"{line}\n".encode())
     return digest.hexdigest()
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from monai.data import MetaTensor
 
-from dicomnode.bundles import Bundle, build_network, build_preprocessing
+from dicomnode.bundles import Bundle, Task, Way, build_network, build_preprocessing
 from dicomnode.bundles.building import Preprocessing
 from dicomnode.errors import BundleError
 from dicomnode.inference.devices import placed
@@ -23,6 +22,7 @@ from dicomnode.inference.fitting import FittedNetwork
 from dicomnode.inference.grad_cam import grad_cam
 from dicomnode.inference.pixelmap import PixelMap, Region, pixel_map
 from dicomnode.inference.pool.lane import Directly, Lane, Runner
+from dicomnode.inference.ways import in_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class Batching:
             many slices there are, nor on what other studies wait at the same time. Batches that are filled up to
             ``size`` would not do: a detector pads the images of a batch to the largest, and sums run in another
             order where the proposals of several images go through one matrix product.
-        bfloat16: True computes in bfloat16; scores then differ by up to 5e-3.
+        way: How the network computes; every one but the first changes scores, within the bundle's limits.
     """
 
     size: int = 8
     fixed: bool = False
-    bfloat16: bool = False
+    way: Way = Way.EAGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class SliceNetwork:
         self._batching = batching
         self._allow_code = allow_code
         self._runner: Runner = Directly() if runner is None else runner
-        network = build_network(bundle, device, allow_code=allow_code)
+        network = in_way(build_network(bundle, device, allow_code=allow_code), batching.way, bundle.node.task, device)
         self._fitted = FittedNetwork(bundle.name, network, device, 1 if batching.fixed else batching.size)
         self._for_scores = Lane(self._fitted, self._scores)
         self._for_boxes = Lane(self._fitted, self._outputs)
@@ -107,9 +107,8 @@ class SliceNetwork:
     @property
     def manner(self) -> str:
         """What outputs depend on besides the bundle and the slice: the device, and how it computes."""
-        precision = "bfloat16" if self._batching.bfloat16 else "float32"
         size = "one by one" if self._batching.fixed else "any batch"
-        return f"{self._fitted.device} {precision} {size}"
+        return f"{self._fitted.device} {self._batching.way} {size}"
 
     def classify(
         self, slices: Iterable[npt.NDArray[np.float32]], priors: Iterable[npt.NDArray[np.float32]] = ()
@@ -142,6 +141,18 @@ class SliceNetwork:
         for output in self._runner.outputs(self._for_boxes, prepared, lambda item: item.key):
             yield self._detections(output, maps.popleft())
 
+    def pass_of(self, slices: Sequence[npt.NDArray[np.float32]]) -> Callable[[], int]:
+        """Prepare slices of a classifier or detector once; what is returned brings them through the network."""
+        prepared = [_Prepared(self._prepare(pixels)[0]) for pixels in slices]
+        lane: Lane[_Prepared, Any] = self._for_scores
+        if self._bundle.node.task is Task.DETECTION:
+            lane = self._for_boxes
+
+        def once() -> int:
+            return sum(1 for _ in self._runner.outputs(lane, prepared, lambda item: item.key))
+
+        return once
+
     def class_map(
         self, pixels: npt.NDArray[np.float32], label: int, shape: tuple[int, int]
     ) -> npt.NDArray[np.float64] | None:
@@ -158,7 +169,10 @@ class SliceNetwork:
         if self._bundle.node.accepts.priors is not None:
             return None
         image, back = self._prepare(pixels)
-        found = grad_cam(self._fitted.network, image[None].to(self._fitted.device), label)
+        network = self._fitted.network
+        if self._batching.way is not Way.EAGER:  # gradients want the network as it was made
+            network = build_network(self._bundle, self._fitted.device, allow_code=self._allow_code)
+        found = grad_cam(network, image[None].to(self._fitted.device), label)
         return None if found is None else back.map_to_source(found[0].cpu(), shape)
 
     def _mapped(self, slices: Iterable[npt.NDArray[np.float32]], maps: deque[PixelMap]) -> Iterator[_Prepared]:
@@ -217,12 +231,10 @@ class SliceNetwork:
         return processed.as_tensor().float(), pixel_map(processed, (pixels.shape[1], pixels.shape[2]))
 
     def _forward(self, batch: torch.Tensor | list[torch.Tensor], priors: Sequence[torch.Tensor] = ()) -> object:
-        device = self._fitted.device.type
-        precision = torch.autocast(device, torch.bfloat16) if self._batching.bfloat16 else nullcontext()
         given: tuple[object, ...] = (batch,)
         if self._bundle.node.accepts.priors is not None:
             given += ([placed(prior, self._fitted.device) for prior in priors],)
-        with torch.inference_mode(), precision:
+        with torch.inference_mode():
             output: object = self._fitted.network(*given)
         return output
 

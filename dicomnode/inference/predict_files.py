@@ -99,7 +99,7 @@ def predict_studies(
 def _predict_together(
     predictor: LoadedModel, study: Study, selected: Sequence[Series], settings: Settings, created: datetime
 ) -> Predicted:
-    digest = digest_input(selected, predictor.bundle, settings)
+    digest = digest_input(selected, predictor.bundle, settings, predictor.way)
     analysis = analyse_with_images(study, selected, predictor.bundle, predictor, created, digest)
     paths = tuple(instance.path for series in selected for instance in series.instances)
     exam = isinstance(predictor, ExamPredictor)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dicomnode.bundles import Bundle, Task
+from dicomnode.bundles import Bundle, Task, Way
 from dicomnode.errors import ImageError
 from dicomnode.findings import Attention, Code, Finding, HeatMap, StudyAnswer
 from dicomnode.inference.classification import answer_of_classes
@@ -81,7 +81,7 @@ class Predictor:
         batch_size: SliceGroup in one forward pass.
         deterministic: True keeps batches at one slice and this process's torch at one thread, so that scores repeat bit
             for bit.
-        bfloat16: True computes in bfloat16; scores then differ by up to 5e-3.
+        way: How the network computes, as `dicomnode models tune` found best; plain float32 if deterministic.
         allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
         memory: What it said of single images; None remembers nothing.
         runner: Who brings slices through the network; None runs them in the thread that asks.
@@ -94,7 +94,7 @@ class Predictor:
         batch_size: int = 8,
         deterministic: bool = False,
         *,
-        bfloat16: bool = False,
+        way: Way = Way.EAGER,
         allow_code: bool = False,
         memory: OutputMemory | None = None,
         runner: Runner | None = None,
@@ -102,7 +102,8 @@ class Predictor:
         if deterministic:
             prepare_torch(deterministic=True)
         self.bundle = bundle
-        batching = Batching(batch_size, fixed=deterministic, bfloat16=bfloat16)
+        self.way = Way.EAGER if deterministic else way
+        batching = Batching(batch_size, fixed=deterministic, way=self.way)
         self._network = SliceNetwork(bundle, device, batching, allow_code=allow_code, runner=runner)
         self._memory = memory
 
@@ -157,6 +158,10 @@ class Predictor:
             BundleError: The network answers other than its bundle says.
         """
         return self._network.classify(pixels)
+
+    def pass_of(self, pixels: Sequence[_Pixels]) -> Callable[[], int]:
+        """Prepare images once; what is returned brings them through the network, for measuring how fast that is."""
+        return self._network.pass_of(pixels)
 
     def class_map(self, pixels: _Pixels, concept: Code, shape: tuple[int, int]) -> npt.NDArray[np.float64] | None:
         """Which parts of an image (C, Rows, Columns) speak for a class: Grad-CAM, 0 and above.

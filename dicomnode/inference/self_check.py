@@ -50,7 +50,7 @@ def check_bundle(bundle: Bundle, device: torch.device, *, allow_code: bool = Fal
     model = load_model(bundle, device, batch_size=1, allow_code=allow_code)
     loaded = time.perf_counter()
     if isinstance(model, ExamPredictor):
-        prediction = model.predict(_generated_exam(model.exam), "check")
+        prediction = model.predict(generated_exam(model.exam), "check")
     else:
         prediction = model.predict(Request((_generated(bundle),), "check"))
     return SelfCheck(prediction, loaded - start, time.perf_counter() - loaded)
@@ -58,10 +58,10 @@ def check_bundle(bundle: Bundle, device: torch.device, *, allow_code: bool = Fal
 
 def _generated(bundle: Bundle) -> SliceGroup:
     reference = SourceReference(_SECONDARY_CAPTURE, derive_uid("check"), derive_uid("check series"))
-    return SliceGroup((reference,), (np.stack([_disc(_size(bundle))] * bundle.channels),))
+    return SliceGroup((reference,), (np.stack([_disc(size_of(bundle))] * bundle.channels),))
 
 
-def _generated_exam(exam: ExamInput) -> Exam:
+def generated_exam(exam: ExamInput) -> Exam:
     """Half a disc at the chest wall of each of the four views."""
     views = {}
     for name in STANDARD_VIEWS:
@@ -81,7 +81,7 @@ def _disc(size: tuple[int, int]) -> npt.NDArray[np.float32]:
     return np.asarray(1000 * np.clip(1 - (x**2 + y**2), 0, 1), dtype=np.float32)
 
 
-def _size(bundle: Bundle) -> tuple[int, int]:
+def size_of(bundle: Bundle) -> tuple[int, int]:
     """Rows and columns of an image that the model would be given."""
     tiling, accepts = bundle.node.tiling, bundle.node.accepts
     if tiling is not None:

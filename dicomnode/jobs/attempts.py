@@ -116,7 +116,7 @@ class Attempts:
         selected = _selected(study, job)
         priors = self._priors(job, bundle)
         try:
-            digest = digest_input((*selected, *priors), bundle, self._settings)
+            digest = digest_input((*selected, *priors), bundle, self._settings, self._models.way(bundle))
         except InputError as error:
             digest = _digest_words("unreadable", describe(error), bundle.digest, self._settings.node.ae_title)
             result = self._without_answer(job, bundle, Outcome.REFUSED, describe(error), digest)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from dicomnode.archive.deployments import DeploymentStore
 from dicomnode.archive.records import DeploymentState, Job
-from dicomnode.bundles import Bundle, load_bundle
+from dicomnode.bundles import Bundle, Way, load_bundle
 from dicomnode.errors import BundleError
 from dicomnode.inference.decoding.processes import DecodingProcesses
 from dicomnode.inference.devices import choose_device
 from dicomnode.inference.loaded import LoadedModel, load_model
 from dicomnode.inference.pool.device_pool import DevicePool
+from dicomnode.inference.tuning.choice import way_on
 from dicomnode.settings import Settings
 
 _MOST_DECODERS = 8
@@ -53,6 +54,7 @@ class LoadedModels:
         self._guard = threading.RLock()
         self._bundles: dict[str, Bundle] = {}
         self._predictors: dict[str, LoadedModel] = {}
+        self._ways: dict[str, Way] = {}
 
     def bundle(self, name: str, digest: str) -> Bundle:
         """The bundle of that digest.
@@ -73,6 +75,14 @@ class LoadedModels:
             self._predictors.pop(name, None)
             self._bundles[name] = bundle
             return bundle
+
+    def way(self, bundle: Bundle) -> Way:
+        """How its network computes: as it was tuned when this process first asked."""
+        with self._guard:
+            if bundle.digest not in self._ways:
+                plain = self._settings.node.deterministic or not self._settings.infer.tuned
+                self._ways[bundle.digest] = Way.EAGER if plain else way_on(bundle, self._device)
+            return self._ways[bundle.digest]
 
     def urgent(self, priority: int) -> AbstractContextManager[None]:
         """Let what this thread asks of any model in the block go through the device as its job's priority says."""
@@ -98,6 +108,7 @@ class LoadedModels:
             self._device,
             self._settings.infer.batch_size,
             self._settings.node.deterministic,
+            way=self.way(bundle),
             # An administrator approved this digest, so the expressions of a bundle from elsewhere may run
             allow_code=bundle.runs_code,
             runner=self._pool,

@@ -68,6 +68,9 @@ class InferSettings(Section):
     batch_wait_seconds: float = Field(
         0.02, ge=0, le=10, description="An image waits so long for others, of any study, to go through a model with it."
     )
+    tuned: bool = Field(
+        True, description="Networks compute as 'dicomnode models tune' found best here; false: in plain float32."
+    )
     lease_seconds: float = Field(60.0, gt=1, description="A job whose worker is silent for this long is taken over.")
     maximum_attempts: int = Field(3, ge=1, description="Attempts at a job before it answers 'failed'.")
     timeout_seconds: float = Field(

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dicomnode.bundles import Bundle, build_network
+from dicomnode.bundles import Bundle, Way, build_network
 from dicomnode.errors import BundleError
 from dicomnode.inference.devices import placed
 from dicomnode.inference.fitting import FittedNetwork
 from dicomnode.inference.pool.lane import Directly, Lane, Runner
+from dicomnode.inference.ways import in_way
 
 FloatArray = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.float32]
@@ -45,16 +46,23 @@ class ExamNetwork:
     Args:
         bundle: An approved bundle of task ``exam``.
         device: Where the network stays.
+        way: How it computes.
         allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
         runner: Who brings views through it; None runs them in the thread that asks.
     """
 
     def __init__(
-        self, bundle: Bundle, device: torch.device, *, allow_code: bool = False, runner: Runner | None = None
+        self,
+        bundle: Bundle,
+        device: torch.device,
+        *,
+        way: Way = Way.EAGER,
+        allow_code: bool = False,
+        runner: Runner | None = None,
     ) -> None:
         self._bundle = bundle
         self._runner: Runner = Directly() if runner is None else runner
-        network = build_network(bundle, device, allow_code=allow_code)
+        network = in_way(build_network(bundle, device, allow_code=allow_code), way, bundle.node.task, device)
         self._fitted = FittedNetwork(bundle.name, network, device, 1)
         self._one_view, self._one_exam = Lane(self._fitted, self._view), Lane(self._fitted, self._exam)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dicomnode.bundles import Bundle, ExamInput
+from dicomnode.bundles import Bundle, ExamInput, Way
 from dicomnode.dicom.mammography import STANDARD_VIEWS
 from dicomnode.errors import BundleError, ImageError, ScopeError
 from dicomnode.inference.devices import prepare_torch
@@ -30,6 +30,7 @@ class ExamPredictor:
         bundle: An approved bundle.
         device: Where the network stays.
         deterministic: True keeps this process's torch at one thread, so that scores repeat bit for bit.
+        way: How the network computes; plain float32 if deterministic.
         allow_code: True lets ``$`` expressions of an approved bundle from elsewhere run.
         runner: Who brings views through the network; None runs them in the thread that asks.
 
@@ -43,6 +44,7 @@ class ExamPredictor:
         device: torch.device,
         deterministic: bool = False,
         *,
+        way: Way = Way.EAGER,
         allow_code: bool = False,
         runner: Runner | None = None,
     ) -> None:
@@ -53,7 +55,8 @@ class ExamPredictor:
         self.bundle = bundle
         self.exam: ExamInput = bundle.node.exam
         self._class = study_class(bundle.node, self.exam)
-        self._network = ExamNetwork(bundle, device, allow_code=allow_code, runner=runner)
+        self.way = Way.EAGER if deterministic else way
+        self._network = ExamNetwork(bundle, device, way=self.way, allow_code=allow_code, runner=runner)
 
     def predict(self, exam: Exam, seed: str) -> Prediction:
         """Answer one exam.

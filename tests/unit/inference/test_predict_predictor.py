@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dicomnode.bundles import build_network, build_preprocessing, load_bundle
+from dicomnode.bundles import Way, build_network, build_preprocessing, load_bundle
 from dicomnode.errors import BundleError, ImageError, SettingsError
 from dicomnode.inference.devices import choose_device
 from dicomnode.inference.pool.lane import batches
@@ -100,7 +100,7 @@ def test_a_network_with_other_outputs_than_classes_is_named(make_bundle: Any) ->
 def test_bfloat16_stays_close(make_bundle: Any) -> None:
     bundle = load_bundle(make_bundle())
     exact = Predictor(bundle, CPU).predict(request(3)).answer.score
-    assert Predictor(bundle, CPU, bfloat16=True).predict(request(3)).answer.score == pytest.approx(exact, abs=2e-2)
+    assert Predictor(bundle, CPU, way=Way.BFLOAT16).predict(request(3)).answer.score == pytest.approx(exact, abs=2e-2)
 
 
 def test_batches() -> None:
