@@ -273,12 +273,14 @@ def _shifted_clock(shift: Path, folder: Path) -> Iterator[None]:
         yield
 
 
-SCENARIOS: dict[str, Callable[[Path, int], Verdict]] = {
+PEERS: dict[str, Callable[[Path, int], Verdict]] = {
     "the PACS is away for a while": pacs_away,
     "the network to the PACS breaks in mid-C-STORE": pacs_cut,
     "the network to the node breaks in mid-C-STORE": senders_cut,
     "the PACS refuses, aborts, answers 0xA700, 0xB000, 0x0110, closes, hangs": pacs_moods,
     "the PACS refuses for good (0xC000)": pacs_refuses,
+}
+STORAGE: dict[str, Callable[[Path, int], Verdict]] = {
     "no room on the disk, role by role": full_disk,
     "a small disk is full to the last byte (where mounts are allowed)": small_disk,
     "the index is locked by somebody else": locked_index,
@@ -286,3 +288,4 @@ SCENARIOS: dict[str, Callable[[Path, int], Verdict]] = {
     "the index is destroyed": corrupt_index,
     "the clock is put back by two hours": clock_put_back,
 }
+SCENARIOS = PEERS | STORAGE

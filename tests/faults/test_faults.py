@@ -1,4 +1,4 @@
-"""Nothing lost, nothing doubled, nothing told wrongly: each fault once, and forty kills."""
+"""Nothing lost, nothing doubled, nothing told wrongly: each fault of peers and networks once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,20 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.faults.checking import Verdict
-from tests.faults.scenarios import SCENARIOS, kills
+from tests.faults.scenarios import PEERS
 
-KILLS = 40
 SEED = 2026
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.orthanc, pytest.mark.timeout(600)]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+@pytest.mark.parametrize("scenario", PEERS.values(), ids=PEERS.keys())
 def test_a_fault_costs_nothing(scenario: Callable[[Path, int], Verdict], tmp_path: Path) -> None:
     verdict = scenario(tmp_path, SEED)
     assert verdict.problems == () and verdict.studies > 0
-
-
-def test_kills_at_random_moments_cost_nothing(tmp_path: Path) -> None:
-    verdict = kills(tmp_path, SEED, KILLS)
-    assert verdict.problems == () and verdict.studies > KILLS / 10
