@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dicomnode.cli.bench_evidence import add_evidence_parser
+from dicomnode.cli.bench_infer import add_infer_parser
 from dicomnode.cli.bench_query import add_query_parser
 from dicomnode.cli.bench_receive import add_receive_parser
 from dicomnode.cli.bench_retrieve import add_retrieve_parser
@@ -23,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command and its own sub-commands to the command line."""
     parser = subparsers.add_parser("bench", help="measure what parts of the node cost on this machine")
     commands = parser.add_subparsers(
-        dest="bench_command", required=True, metavar="evidence|networks|query|receive|retrieve|study"
+        dest="bench_command", required=True, metavar="evidence|infer|networks|query|receive|retrieve|study"
     )
     text = "parameters, memory, time and operations of mammography networks, beside the figures of the GMIC paper"
     networks = commands.add_parser("networks", help=text, description=text)
@@ -36,6 +37,7 @@ def add_parser(subparsers: Any) -> None:
     networks.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     networks.set_defaults(run=bench_networks)
     add_evidence_parser(commands)
+    add_infer_parser(commands)
     add_query_parser(commands)
     add_receive_parser(commands)
     add_retrieve_parser(commands)

@@ -130,7 +130,7 @@ class Predictor:
         Args:
             requests: Read no further ahead than the next batches need.
         """
-        for request, outputs in _per_request(self._run, requests):
+        for request, outputs in _per_request(self.outputs, requests):
             yield self._answered(request, outputs)
 
     @property
@@ -159,6 +159,11 @@ class Predictor:
         """
         return self._network.classify(pixels)
 
+    def outputs(self, pixels: Iterable[_Pixels]) -> Iterator[SliceOutput]:
+        """What the network says of each image (C, Rows, Columns): class scores (K,), or boxes in its source pixels."""
+        classifies = self.bundle.node.task is Task.CLASSIFICATION
+        return self._network.classify(pixels) if classifies else self._network.detect(pixels)
+
     def pass_of(self, pixels: Sequence[_Pixels]) -> Callable[[], int]:
         """Prepare images once; what is returned brings them through the network, for measuring how fast that is."""
         return self._network.pass_of(pixels)
@@ -179,20 +184,16 @@ class Predictor:
             return None
         return self._network.class_map(pixels, concepts.index(concept), shape)
 
-    def _run(self, pixels: Iterable[_Pixels]) -> Iterator[SliceOutput]:
-        classifies = self.bundle.node.task is Task.CLASSIFICATION
-        return self._network.classify(pixels) if classifies else self._network.detect(pixels)
-
     def _keys(self, images: Sequence[SourceReference], digests: Sequence[str]) -> tuple[OutputKey, ...]:
         return output_keys(self.bundle.digest, self._network.manner, images, digests)
 
     def _through_memory(self, request: Request) -> list[SliceOutput]:
         """An output for each image; the network is asked about those that are not remembered."""
         if self._memory is None:
-            return list(self._run(item for group in request.groups for item in group.pixels))
+            return list(self.outputs(item for group in request.groups for item in group.pixels))
         keys = self._keys(request.images, request.digests)
         known = [self._memory.get(key) for key in keys]
-        fresh = self._run(pixels_of(request.groups, [output is None for output in known]))
+        fresh = self.outputs(pixels_of(request.groups, [output is None for output in known]))
         outputs = [next(fresh) if output is None else output for output in known]
         if keys == self._keys(request.images, request.digests):  # else memory ran short, and other batches were used
             for key, output in zip(keys, outputs, strict=True):
