@@ -10,8 +10,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
-from dicomnode.dicom.decoding import StoredValues, stored_frame
+from dicomnode.dicom.decoding import StoredValues, stored_encoded_frame, stored_frame
 from dicomnode.dicom.fragments import CutError, Range, fragments
+from dicomnode.dicom.jpeg_extended import SYNTAXES as EXTENDED_SYNTAXES
 from dicomnode.errors import PixelError
 
 # What a decoder looks at.
@@ -19,6 +20,17 @@ CODING_KEYWORDS = (
     *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "Rows", "Columns"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
 )
+# pydicom's names for those of them that its decoders look at.
+_OPTIONS = {
+    "SamplesPerPixel": "samples_per_pixel",
+    "PhotometricInterpretation": "photometric_interpretation",
+    "PlanarConfiguration": "planar_configuration",
+    "Rows": "rows",
+    "Columns": "columns",
+    "BitsAllocated": "bits_allocated",
+    "BitsStored": "bits_stored",
+    "PixelRepresentation": "pixel_representation",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +69,24 @@ def decode_frame(frame: EncodedFrame) -> StoredValues:
         PixelError: The file is cut, or its pixels are damaged.
         OSError: It cannot be read.
     """
+    content = encapsulate([_content(frame)], has_bot=False)
+    if frame.transfer_syntax_uid not in EXTENDED_SYNTAXES:
+        options = {_OPTIONS[keyword]: value for keyword, value in frame.coding.items() if keyword in _OPTIONS}
+        name = f"instance {frame.sop_instance_uid}"
+        return stored_encoded_frame(content, frame.transfer_syntax_uid, options, name)
+    return stored_frame(_dataset(frame, content), 0)
+
+
+def _dataset(frame: EncodedFrame, content: bytes) -> Dataset:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = UID(frame.transfer_syntax_uid)
     dataset.SOPInstanceUID = frame.sop_instance_uid
     for keyword, value in frame.coding.items():
         setattr(dataset, keyword, value)
-    dataset.PixelData = encapsulate([_content(frame)], has_bot=False)
+    dataset.PixelData = content
     dataset["PixelData"].is_undefined_length = True
-    return stored_frame(dataset, 0)
+    return dataset
 
 
 def coding_of(head: Dataset) -> dict[str, int | str]:
