@@ -9,6 +9,7 @@ does not carry them.
 from __future__ import annotations
 
 import hashlib
+import mmap
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import islice
@@ -24,7 +25,10 @@ from pydicom.encaps import generate_fragments
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag
+from pydicom.uid import ImplicitVRLittleEndian
 
+from dicomnode.dicom.fragments import Range, fragments
+from dicomnode.dicom.head_scan import UNDEFINED_LENGTH, UnusualError, scan_to_pixels
 from dicomnode.dicom.parsing import PARSE_ERRORS
 
 _PIXEL_DATA = 0x7FE00010
@@ -34,6 +38,8 @@ _WORD_BYTES = {
     **dict.fromkeys(("FL", "OF", "OL", "SL", "UL"), 4),
     **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), 8),
 }
+_DELIMITER_BYTES = 8
+_LARGE_BYTES = 1 << 24
 _BINARY = frozenset(_WORD_BYTES) | {"OB", "OB or OW", "US or SS", "US or OW", "US or SS or OW"}
 
 
@@ -55,7 +61,15 @@ def content_digest(path: Path) -> str:
     Raises:
         OSError: The file cannot be read.
     """
-    content = path.read_bytes()
+    if path.stat().st_size >= _LARGE_BYTES:
+        try:
+            return large_file_digest(path)
+        except (*PARSE_ERRORS, UnusualError):
+            pass
+    return _digest_of(path.read_bytes())
+
+
+def _digest_of(content: bytes) -> str:
     digest = hashlib.sha256()
     try:
         dataset = dcmread(BytesIO(content), force=True)
@@ -63,6 +77,42 @@ def content_digest(path: Path) -> str:
     except (*PARSE_ERRORS, OSError):  # OSError too: the bytes are in memory, so it means an unsound sequence
         return hashlib.sha256(content).hexdigest()
     return digest.hexdigest() if dataset else hashlib.sha256(content).hexdigest()
+
+
+def large_file_digest(path: Path) -> str:
+    """As `content_digest`, of a file that Pixel Data ends, without holding them in memory.
+
+    Raises:
+        UnusualError: It is another file.
+    """
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as content,
+    ):
+        head, ranges = _head_and_pixels(file.fileno(), content)
+        dataset = dcmread(BytesIO(content[:head]), force=True)
+        digest = hashlib.sha256()
+        _add_dataset(digest, dataset)
+        length = sum(size for _, size in ranges)
+        digest.update(_PIXEL_DATA.to_bytes(4, "big") + b"V" + length.to_bytes(8, "big"))
+        for offset, size in ranges:
+            digest.update(content[offset : offset + size])
+    return digest.hexdigest()
+
+
+def _head_and_pixels(file: int, content: memoryview) -> tuple[int, list[Range]]:
+    """How many bytes stand before the element Pixel Data, and where its value lies, in one piece or in fragments."""
+    syntax, _, start, length = scan_to_pixels(content, ())
+    head = start - (8 if syntax == ImplicitVRLittleEndian else 12)
+    if syntax != ImplicitVRLittleEndian and bytes(content[head + 4 : head + 6]) not in (b"OB", b"OW"):
+        raise UnusualError
+    ranges, behind = [(start, length)], 0
+    if length == UNDEFINED_LENGTH:
+        ranges, behind = fragments(file, start)[1], _DELIMITER_BYTES
+    if not ranges or sum(ranges[-1]) + behind != len(content) or sum(size for _, size in ranges) % 2:
+        raise UnusualError
+    return head, ranges
 
 
 def _add_dataset(digest: _Hash, dataset: Dataset) -> None:

@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
-from dicomnode.dicom.digest import content_digest
+from dicomnode.dicom.digest import content_digest, large_file_digest
 from tests.factories import make_enhanced, make_instance, write_instance
 
 
@@ -102,3 +102,18 @@ def test_a_truncated_file_differs_from_the_whole_one(tmp_path: Path) -> None:
     whole = content_digest(file)
     file.write_bytes(file.read_bytes()[:-20])
     assert content_digest(file) != whole
+
+
+@pytest.mark.parametrize("kind", ["explicit", "implicit", "bytes", "rle", "frames"])
+def test_large_files_are_digested_where_they_lie(tmp_path: Path, kind: str) -> None:
+    dataset = {
+        "explicit": make_instance,
+        "implicit": lambda: make_instance(transfer_syntax=ImplicitVRLittleEndian),
+        "bytes": lambda: make_instance(pixels=np.arange(15, dtype=np.uint8).reshape(3, 5)),
+        "rle": make_instance,
+        "frames": make_enhanced,
+    }[kind]()
+    if kind in ("rle", "frames"):
+        dataset.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+    path = write_instance(dataset, tmp_path / "one.dcm")
+    assert large_file_digest(path) == content_digest(path)
