@@ -21,6 +21,7 @@ from dicomnode.archive.database import Database
 from dicomnode.archive.deliveries import DeliveryStore
 from dicomnode.archive.deployments import DeploymentStore
 from dicomnode.archive.devices import DeviceStore
+from dicomnode.archive.early_claims import EarlyClaimStore
 from dicomnode.archive.echoes import EchoStore
 from dicomnode.archive.evidence import EvidenceStore
 from dicomnode.archive.figures import FigureStore
@@ -71,6 +72,7 @@ class Archive:
         habits: What devices do once they have sent a study.
         traces: What happened to each study, and why.
         jobs: Work for the models.
+        early_claims: Which process looks at which open study.
         results: When each answer was first given.
         answers: What the models said, to be counted.
         replays: Old studies that run again.
@@ -121,6 +123,7 @@ class Archive:
         self.habits = HabitStore(database)
         self.traces = TraceStore(database)
         self.jobs = JobStore(database, files)
+        self.early_claims = EarlyClaimStore(database, files)
         self.results = ResultStore(database)
         self.answers = AnswerStore(database)
         self.recalls = RecallStore(database, files)

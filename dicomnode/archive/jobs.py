@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 from dicomnode.archive import tables
 from dicomnode.archive.answers import answer_values
 from dicomnode.archive.database import Database
+from dicomnode.archive.early_claims import elsewhere
 from dicomnode.archive.figures import observe_begin, observe_end
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.finishing import Answer, add_answer
@@ -114,7 +115,7 @@ class JobStore:
             lease_seconds: The job is given to another worker after this, unless renewed.
             turn: Which of the jobs that are due.
         """
-        query = due_query(turn, now, self._dead())
+        query = due_query(turn, now, self._dead()).where(~elsewhere(owner, now))
         with self._database.read() as connection:
             if connection.execute(query).first() is None:
                 return None  # an idle worker asks often, and must not queue with the writers for it

@@ -23,7 +23,7 @@ from dicomnode.inference.opening import open_series
 from dicomnode.inference.outcomes import result_of, without_answer
 from dicomnode.inference.predictor import Prediction, Predictor, Request
 from dicomnode.inference.slice_group import SliceGroup, slice_group
-from dicomnode.inference.slice_pixels import open_group
+from dicomnode.inference.slice_pixels import is_plain, open_group
 from dicomnode.inference.slide_images import read_slides
 from dicomnode.inference.tile_analysis import predict_tiles
 from dicomnode.inference.tiles import tiles_of
@@ -181,9 +181,13 @@ def _slices(
 
 
 def file_digests(series: Series, groups: Sequence[SliceGroup]) -> tuple[str, ...]:
-    """SHA-256 of the file behind each slice of a series."""
+    """SHA-256 of the file behind each slice of a series; empty of one that is to be looked at with its neighbours."""
     files = {instance.sop_instance_uid: instance.sha256 for instance in series.instances}
-    return tuple(files[image.sop_instance_uid] for group in groups for image in group.images)
+    return tuple(
+        files[image.sop_instance_uid] if is_plain(group, index) else ""
+        for group in groups
+        for index, image in enumerate(group.images)
+    )
 
 
 def _tiles(series: Series, predictor: Predictor, tiling: Tiling) -> _Predicted:

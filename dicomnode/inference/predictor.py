@@ -38,8 +38,8 @@ class Request:
         groups: Volumes or loose images of one study; lesions are followed from slice to slice within a volume only.
         seed: What tracking UIDs are derived from: same seed, same UIDs.
         priors: The same of earlier studies, newest first, for a network that looks at them.
-        digests: SHA-256 of the file behind each image, so that what the network said of it may be remembered; empty
-            where nothing is.
+        digests: SHA-256 of the file behind each image, so that what the network said of it may be remembered; an empty
+            one where it must not be, none at all where nothing is.
     """
 
     groups: tuple[SliceGroup, ...]
@@ -138,10 +138,6 @@ class Predictor:
         """Whether it remembers what the network said of an image; not where earlier studies are looked at too."""
         return self._memory is not None and self.bundle.node.accepts.priors is None
 
-    def is_remembered(self, image: SourceReference, digest: str) -> bool:
-        """Whether an image, in the file of that SHA-256, needs no network any more."""
-        return self._memory is not None and self._keys([image], [digest])[0] in self._memory
-
     def look_ahead(self, request: Request) -> None:
         """Ask the network about images of a study that is not complete yet, and remember what it says.
 
@@ -184,7 +180,7 @@ class Predictor:
             return None
         return self._network.class_map(pixels, concepts.index(concept), shape)
 
-    def _keys(self, images: Sequence[SourceReference], digests: Sequence[str]) -> tuple[OutputKey, ...]:
+    def _keys(self, images: Sequence[SourceReference], digests: Sequence[str]) -> tuple[OutputKey | None, ...]:
         return output_keys(self.bundle.digest, self._network.manner, images, digests)
 
     def _through_memory(self, request: Request) -> list[SliceOutput]:

@@ -22,7 +22,7 @@ class SlicePixels(Sequence[Pixels]):
 
     def __init__(self, slices: Sequence[Slice], channels: int, reader: FrameReader) -> None:
         self._slices, self._channels, self._reader = slices, channels, reader
-        self._mirrors: set[float | None] = set()
+        self._mirrors = {item.stored.scale.mirror for item in slices if item.stored is not None}
 
     def __len__(self) -> int:
         return len(self._slices)
@@ -41,6 +41,10 @@ class SlicePixels(Sequence[Pixels]):
     def __iter__(self) -> Iterator[Pixels]:
         return self.some(range(len(self)))
 
+    def is_plain(self, index: int) -> bool:
+        """Whether the head alone says how the values are scaled, so that they need no neighbours to be trusted."""
+        return self._slices[index].stored is not None
+
     def some(self, indices: Sequence[int]) -> Iterator[Pixels]:
         """Those of some slices; compressed ones are decoded ahead, several at once."""
         for frame in self._reader.read_all([self._slices[index] for index in indices]):
@@ -53,6 +57,11 @@ def open_group(image: OpenImage, channels: int, reader: FrameReader) -> SliceGro
     """As `dicomnode.inference.slice_group.slice_group`, without reading any pixels yet."""
     pixels = SlicePixels(image.slices, channels, reader)
     return SliceGroup(image.references, pixels, image.pixel_spacing, image.slice_distance)
+
+
+def is_plain(group: SliceGroup, index: int) -> bool:
+    """Whether a slice's pixels can be trusted without those of the others of its group."""
+    return not isinstance(group.pixels, SlicePixels) or group.pixels.is_plain(index)
 
 
 def pixels_of(groups: Sequence[SliceGroup], wanted: Sequence[bool]) -> Iterator[Pixels]:

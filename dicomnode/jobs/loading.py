@@ -13,6 +13,7 @@ from dicomnode.bundles import Bundle, Way, load_bundle
 from dicomnode.errors import BundleError
 from dicomnode.inference.decoding.processes import DecodingProcesses
 from dicomnode.inference.devices import choose_device
+from dicomnode.inference.early.outputs import OutputMemory
 from dicomnode.inference.loaded import LoadedModel, load_model
 from dicomnode.inference.pool.device_pool import DevicePool
 from dicomnode.inference.tuning.choice import way_on
@@ -51,6 +52,8 @@ class LoadedModels:
         self._device = choose_device(settings.infer.device)
         self._pool = DevicePool(self._device, settings.infer.batch_wait_seconds)
         self.decoders = DecodingProcesses(min(_MOST_DECODERS, len(os.sched_getaffinity(0))))
+        infer = settings.infer
+        self._memory = OutputMemory(infer.early_memory_mib << 20) if infer.early else None
         self._guard = threading.RLock()
         self._bundles: dict[str, Bundle] = {}
         self._predictors: dict[str, LoadedModel] = {}
@@ -111,5 +114,6 @@ class LoadedModels:
             way=self.way(bundle),
             # An administrator approved this digest, so the expressions of a bundle from elsewhere may run
             allow_code=bundle.runs_code,
+            memory=self._memory,
             runner=self._pool,
         )

@@ -70,6 +70,11 @@ class Worker:
         if failed:
             raise failed[0]
 
+    @property
+    def models(self) -> LoadedModels:
+        """Its models, which other work of this process may use."""
+        return self._models
+
     def loaded_models(self) -> tuple[str, ...]:
         """Names of the models that stay loaded."""
         return self._models.loaded()

@@ -48,7 +48,15 @@ class Inferring:
 
     def parts(self) -> dict[str, Part]:
         """Everything that runs in the role, by name."""
-        return {"worker": self._work, "give back": self._give_back, "watchdog": self._watch, "device": self._report}
+        parts: dict[str, Part] = {
+            "worker": self._work,
+            "give back": self._give_back,
+            "watchdog": self._watch,
+            "device": self._report,
+        }
+        if self._settings.infer.early:
+            parts["early"] = self._look_ahead
+        return parts
 
     def _check_device(self) -> None:
         """A device that is not here is told now, not at the first study."""
@@ -104,3 +112,12 @@ class Inferring:
 
         look = partial(device_figures, choose_device(self._settings.infer.device))
         DeviceReport(self._archive, self._owner, look, worker.loaded_models, self._clock).run(stop)
+
+    def _look_ahead(self, stop: threading.Event) -> None:
+        if (worker := self._wait(stop)) is None:
+            return
+        from dicomnode.jobs.deployed import Shelf, deployed_models
+        from dicomnode.jobs.early import EarlyWork
+
+        deployed = partial(deployed_models, Shelf(self._settings.models.folder), self._archive.deployments)
+        EarlyWork(self._archive, self._settings, self._owner, worker.models, deployed, self._clock).run(stop)

@@ -71,6 +71,8 @@ class InferSettings(Section):
     tuned: bool = Field(
         True, description="Networks compute as 'dicomnode models tune' found best here; false: in plain float32."
     )
+    early: bool = Field(True, description="Look at images while their study still arrives.")
+    early_memory_mib: int = Field(256, ge=1, description="What models said of single images is kept within this.")
     lease_seconds: float = Field(60.0, gt=1, description="A job whose worker is silent for this long is taken over.")
     maximum_attempts: int = Field(3, ge=1, description="Attempts at a job before it answers 'failed'.")
     timeout_seconds: float = Field(

@@ -170,6 +170,15 @@ continuing_devices = Table(
     Column("seen", UtcDateTime, nullable=False),
 )
 
+early_claims = Table(
+    "early_claims",
+    metadata,
+    # Which process looks at an open study; one that died leaves its row, and nobody looks again before the study's job
+    Column("study_instance_uid", UID, primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+)
+
 traces = Table(
     "traces",
     metadata,

@@ -42,10 +42,10 @@ class OutputKey:
 
 def output_keys(
     bundle_digest: str, manner: str, images: Sequence[SourceReference], digests: Sequence[str]
-) -> tuple[OutputKey, ...]:
-    """One key per image, in order."""
+) -> tuple[OutputKey | None, ...]:
+    """One key per image, in order; None of an image whose file has no digest, which is not remembered."""
     return tuple(
-        OutputKey(bundle_digest, manner, image.sop_instance_uid, digest, image.frame_number)
+        OutputKey(bundle_digest, manner, image.sop_instance_uid, digest, image.frame_number) if digest else None
         for image, digest in zip(images, digests, strict=True)
     )
 
@@ -68,28 +68,24 @@ class OutputMemory:
         """About how much memory it takes."""
         return self._held
 
-    def get(self, key: OutputKey) -> SliceOutput | None:
+    def get(self, key: OutputKey | None) -> SliceOutput | None:
         """What was remembered; None if nothing is."""
         with self._guard:
-            found = self._outputs.get(key)
-            if found is not None:
+            found = None if key is None else self._outputs.get(key)
+            if found is not None and key is not None:
                 self._outputs.move_to_end(key)
             return found
 
-    def put(self, key: OutputKey, output: SliceOutput) -> None:
+    def put(self, key: OutputKey | None, output: SliceOutput) -> None:
         """Remember an output; the first one of a key stands."""
         with self._guard:
-            if key in self._outputs:
+            if key is None or key in self._outputs:
                 return
             self._outputs[key] = output
             self._held += _size(output)
             while self._held > self._maximum and self._outputs:
                 _, forgotten = self._outputs.popitem(last=False)
                 self._held -= _size(forgotten)
-
-    def __contains__(self, key: OutputKey) -> bool:
-        with self._guard:
-            return key in self._outputs
 
 
 def _size(output: SliceOutput) -> int:

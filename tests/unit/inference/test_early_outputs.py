@@ -1,6 +1,7 @@
 """What a network said of single images, remembered: the same answers as without, and nothing stale."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,20 +80,27 @@ def test_only_what_is_not_remembered_goes_through_the_network(
     predictor = Predictor(load_bundle(make_bundle()), CPU, memory=OutputMemory(1 << 20))
     counts = asked_of(predictor, monkeypatch)
     predictor.look_ahead(request(range(8)))
-    assert predictor.is_remembered(IMAGES[7], DIGESTS[7])
-    assert not predictor.is_remembered(IMAGES[8], DIGESTS[8])
     predictor.predict(request())
     predictor.predict(request())  # as after a late instance of another series
     assert counts == [8, 3, 0]
 
 
-def test_an_instance_that_came_with_other_bytes_is_another_image(make_bundle: Any) -> None:
+def test_an_instance_that_came_with_other_bytes_is_another_image(
+    make_bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     predictor = Predictor(load_bundle(make_bundle()), CPU, memory=OutputMemory(1 << 20))
-    predictor.look_ahead(request())
-    assert not predictor.is_remembered(IMAGES[0], "f" * 64)
-    (keys,) = {output_keys(predictor.bundle.digest, "cpu", IMAGES[:1], DIGESTS[:1])}
-    assert keys != output_keys("other bundle", "cpu", IMAGES[:1], DIGESTS[:1])
-    assert keys != output_keys(predictor.bundle.digest, "cuda", IMAGES[:1], DIGESTS[:1])
+    counts = asked_of(predictor, monkeypatch)
+    asked = request()
+    predictor.look_ahead(asked)
+    predictor.predict(replace(asked, digests=("f" * 64, *DIGESTS[1:])))
+    predictor.predict(replace(asked, digests=("", *DIGESTS[1:])))  # one that must not be remembered
+    predictor.predict(replace(asked, digests=("", *DIGESTS[1:])))
+    assert counts == [COUNT, 1, 1, 1]
+
+
+def test_what_computes_otherwise_is_another_output() -> None:
+    keys = {output_keys(bundle, manner, IMAGES[:1], DIGESTS[:1]) for bundle in "ab" for manner in ("cpu", "cuda")}
+    assert len(keys) == 4
 
 
 def test_without_digests_nothing_is_remembered(make_bundle: Any) -> None:

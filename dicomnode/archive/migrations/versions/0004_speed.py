@@ -13,6 +13,13 @@ depends_on = None
 
 def upgrade() -> None:
     _learn_devices()
+    op.create_table(
+        "early_claims",
+        sa.Column("study_instance_uid", sa.String(length=64), nullable=False),
+        sa.Column("owner", sa.String(length=64), nullable=False),
+        sa.Column("claimed_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("study_instance_uid", name=op.f("pk_early_claims")),
+    )
 
 
 def _learn_devices() -> None:
