@@ -13,8 +13,8 @@ from dicomnode.evidence.documents import answer_document, attention_document, le
 from dicomnode.evidence.heat_map_document import heat_map_document
 from dicomnode.evidence.heat_maps import HeatMaps, heat_maps_of
 from dicomnode.evidence.identity import EvidenceObject, NodeIdentity, PreviousEvidence, Role, kind_of
+from dicomnode.evidence.lesion_places import places_of
 from dicomnode.evidence.masks import Masks, ProjectedMasks, masks_of
-from dicomnode.evidence.measurements import outlines
 from dicomnode.evidence.narrative import heat_map_sentence
 from dicomnode.evidence.overlay import Overlay, overlays_of
 from dicomnode.evidence.picture_document import picture_document
@@ -82,8 +82,7 @@ def build_annotations(
     sources = read_sources(result, source_paths)
     desk = _Desk(result, sources, {}, node)
     masks = masks_of(result, sources)
-    lesions = desk.draft("lesions")
-    documents = [(lesions, lesions_document(lesions)), *_segmentations(desk, masks)]
+    documents = [*_lesions(desk), *_segmentations(desk, masks)]
     return tuple(_object(*document) for document in documents), _remarks(masks, None, sources)
 
 
@@ -108,12 +107,16 @@ def _reports(desk: _Desk, remarks: tuple[str, ...]) -> Iterator[_Document]:
     answer, text = desk.draft("answer"), desk.draft("text")
     yield answer, answer_document(answer)
     yield text, text_document(text, remarks)
-    if any(outlines(finding) for finding in desk.result.findings):
-        lesions = desk.draft("lesions")
-        yield lesions, lesions_document(lesions)
+    yield from _lesions(desk)
     if desk.result.attention:
         attention = desk.draft("attention")
         yield attention, attention_document(attention)
+
+
+def _lesions(desk: _Desk) -> Iterator[_Document]:
+    for place in places_of(desk.result, desk.sources):
+        draft = replace(desk.draft("lesions", place.projection), result=place.result, sources=place.sources)
+        yield draft, lesions_document(draft)
 
 
 def _segmentations(desk: _Desk, masks: Masks | tuple[ProjectedMasks, ...] | str | None) -> Iterator[_Document]:

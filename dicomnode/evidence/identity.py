@@ -32,7 +32,7 @@ ROLES: tuple[Role, ...] = (
 MAXIMUM_PARTS = 8
 # Documents that an exam of several images may need more than one of, each in a series of its own: viewers show only
 # the newest object of a series, and the highest Instance Number is the current one.
-_IN_PARTS = ("segmentation", "heat-map", "presentation", "picture")
+_IN_PARTS = ("lesions", "segmentation", "heat-map", "presentation", "picture")
 SERIES_NUMBER_BAND = range(9000, 10000)
 MAXIMUM_DESCRIPTION = 64
 PROCESSED = (Outcome.FINDINGS, Outcome.NO_FINDINGS)

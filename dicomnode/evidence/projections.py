@@ -7,10 +7,12 @@ and PS3.3 lets an object state each of these once.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
+from dicomnode.dicom.mammography import STANDARD_VIEWS
 from dicomnode.evidence.identity import MAXIMUM_PARTS
 from dicomnode.evidence.sources import Sources
 from dicomnode.evidence.views import PROJECTION_MODALITIES, view_name
@@ -24,7 +26,7 @@ class Projection:
 
     Attributes:
         image: The whole instance.
-        part: Its number among the result's projections, counted from 1: that of the objects about it.
+        part: That of the objects about it, counted from 1; a standard view of a mammogram has always the same.
         view: Its view, such as ``L-CC``; empty if it is no mammogram or does not say.
     """
 
@@ -44,10 +46,18 @@ def projections_of(result: Result, sources: Sources) -> tuple[Projection, ...]:
     """The projections among the images that a result was made from or names, at most one for each part."""
     given = dict.fromkeys(reference.sop_instance_uid for reference in result.images)
     ordered = [uid for uid in dict.fromkeys((*given, *sources.images)) if is_projection(sources.images[uid])]
-    return tuple(
-        Projection(_reference(uid, sources), part, view_name(sources.images[uid]))
-        for part, uid in enumerate(ordered[:MAXIMUM_PARTS], 1)
-    )
+    views = {uid: view_name(sources.images[uid]) for uid in ordered}
+    return tuple(Projection(_reference(uid, sources), part, views[uid]) for uid, part in _parts(views).items())
+
+
+def _parts(views: Mapping[str, str]) -> dict[str, int]:
+    """The part of each image, by its view: a late image must not move the others into each other's series."""
+    firsts = {view: uid for uid, view in reversed(list(views.items())) if view in STANDARD_VIEWS}
+    parts = {uid: STANDARD_VIEWS.index(view) + 1 for view, uid in firsts.items()}
+    standard = range(1, 1 + (len(STANDARD_VIEWS) if parts else 0))
+    free = [part for part in (*range(standard.stop, MAXIMUM_PARTS + 1), *standard) if part not in parts.values()]
+    parts |= dict(zip((uid for uid in views if uid not in parts), free, strict=False))
+    return {uid: parts[uid] for uid in views if uid in parts}
 
 
 def _reference(uid: str, sources: Sources) -> SourceReference:

@@ -146,7 +146,7 @@ def _rejections(desk: _Desk, items: Sequence[Recallable], sent: Sequence[SentTo]
         return
     # Whose study it is, a report tells as it was sent: it may have been corrected on the way
     reports = [one.path for one in sent if one.sop_class_uid in SR_CLASSES]
-    reports += [item.path for item in items if item.kind in _REPORTS]
+    reports += [item.path for item in items if role_of(item.kind) in _REPORTS]
     if not reports:
         raise InputError("the result has no report that tells whose it is")
     report = _read(reports[0])
@@ -159,7 +159,7 @@ def _rejections(desk: _Desk, items: Sequence[Recallable], sent: Sequence[SentTo]
 
 def _withdrawn_reports(desk: _Desk, items: Sequence[Recallable], sent: Sequence[SentTo]) -> Iterator[Note]:
     """One for each report that a target shows as the newest of its series, be it the node's or a substitute of it."""
-    current = {item.sop_instance_uid: item.kind for item in items if item.is_current and item.kind in _REPORTS}
+    current = {item.sop_instance_uid: item.kind for item in items if item.is_current and role_of(item.kind) in _REPORTS}
     having: dict[str, list[SentTo]] = {}
     for one in sent:
         if one.target in desk.superseding and one.original in current and one.sop_class_uid in SR_CLASSES:

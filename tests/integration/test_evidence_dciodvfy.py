@@ -144,9 +144,9 @@ def test_judges_accept_documents_on_projections(tmp_path: Path, source: str) -> 
     paths = make_exam(tmp_path, **EXAMS[source])
     made = dict(documents(screened(paths), paths))
     assert set(made) == {
-        *("answer", "text", "lesions", "attention", "presentation"),
+        *("answer", "text", "attention", "presentation"),
         *(f"heat-map{part}" for part in ("", "-2", "-3", "-4")),
-        *(f"{role}{part}" for role in ("segmentation", "picture") for part in ("", "-3")),
+        *(f"{role}{part}" for role in ("lesions", "segmentation", "picture") for part in ("", "-3")),
     }
     judge(made, paths, tmp_path)
 

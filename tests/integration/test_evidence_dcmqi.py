@@ -14,7 +14,7 @@ import pytest
 import SimpleITK
 
 from dicomnode.demo.phantom import LATTICE
-from tests.viewer.cases import Case, brain
+from tests.viewer.cases import Case, brain, exam
 
 MASS, BRAIN = ("4147007", "SCT"), ("12738006", "SCT")
 
@@ -80,6 +80,13 @@ def test_the_answer_comes_back(case: Case, tmp_path: Path) -> None:
     said = {item["conceptCode"]["CodeMeaning"]: item["conceptValue"] for item in asked["qualitativeEvaluations"]}
     assert code(said["Presence"]) == ("52101004", "SCT")
     assert [group["Finding"]["CodeMeaning"] for group in classes] == ["Glioma", "Normal"]
+
+
+def test_each_mammogram_s_report_comes_back_with_its_side(tmp_path: Path) -> None:
+    case = exam(tmp_path / "exam")
+    for kind, label, side in (("lesions", "Lesion 1", "Left"), ("lesions-4", "Lesion 4", "Right")):
+        (group,) = groups_of(case, kind, tmp_path)
+        assert (group["TrackingIdentifier"], group["Laterality"]["CodeMeaning"]) == (label, side)
 
 
 def groups_of(case: Case, kind: str, folder: Path) -> Iterator[dict[str, Any]]:

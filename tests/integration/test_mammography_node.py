@@ -55,7 +55,7 @@ def _planted_lesions_come_back_on_the_right_breast_in_the_right_place(ask: Ask, 
     objects = ask(drawn.paths)
     planted = {view.dataset.SOPInstanceUID: view for view in drawn.views.values()}
     _check_answer(_of_kind(objects, ": answer"), drawn)
-    _check_lesions(_of_kind(objects, ": lesions"), planted)
+    _check_lesions([_of_kind(objects, f": lesions {view}") for view in drawn.views], planted)
     masks = [item for item in objects if item.Modality == "SEG" and item.SegmentationType == "BINARY"]
     maps = [item for item in objects if item.Modality == "SEG" and item.SegmentationType == "FRACTIONAL"]
     for segmentations in (masks, maps):
@@ -94,8 +94,8 @@ def _check_answer(answer: Dataset, drawn: DrawnExam) -> None:
         assert images == {view.dataset.SOPInstanceUID for name, view in drawn.views.items() if name.startswith(letter)}
 
 
-def _check_lesions(lesions: Dataset, planted: dict[str, Mammogram]) -> None:
-    groups = [item for item in _items(lesions) if _named(item, "Measurement Group")]
+def _check_lesions(reports: Sequence[Dataset], planted: dict[str, Mammogram]) -> None:
+    groups = [item for report in reports for item in _items(report) if _named(item, "Measurement Group")]
     found = set()
     for group in groups:
         [place] = [item for item in _items(group) if item.ValueType == "SCOORD"]

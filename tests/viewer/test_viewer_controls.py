@@ -44,3 +44,17 @@ def test_wrong_words_and_images_are_seen(viewer: Ohif, address: Address, cases: 
         viewer.expect_image("1.2.3")
     with pytest.raises(AssertionError, match="does not show an overlay"):
         viewer.expect_overlay((0, 0, 255))
+
+
+def test_a_report_on_another_breast_is_seen(viewer: Ohif, address: Address, cases: dict[str, Case]) -> None:
+    case = cases["exam"]
+    left, right = case.images[:2]
+    viewer.open(address(case.study_uid)).hang(case.name("lesions-2"))
+    viewer.expect_image(right)
+    viewer.expect_little()
+    with pytest.raises(AssertionError, match="does not show one of"):
+        viewer.expect_image(left)
+    with pytest.raises(AssertionError, match="does not show beside an outline"):
+        viewer.expect_contours("Certainty of Finding: 85.00 %")
+    with pytest.raises(AssertionError, match="does not show outlines on"):
+        viewer.expect_placed(case.name("lesions-2"), left)

@@ -100,14 +100,14 @@ def test_the_report_says_it_in_sentences_and_the_answer_blanks_no_other(
 
 def test_mammograms_of_both_breasts_are_outlined(viewer: Ohif, address: Address, cases: dict[str, Case]) -> None:
     case = cases["exam"]
-    viewer.open(address(case.study_uid)).hang(case.name("lesions"))
-    # OHIF 3.13.2 keeps each mammogram in a display set of its own, and a report's viewport shows that of its first
-    # outline only: its arrows call setViewReference, which finds no other. It knows where the others lie, and the
-    # pictures show them.
-    viewer.expect_image(case.images[0])
-    viewer.expect_contours("Certainty of Finding: 85.00 %363698007: Breast")
-    viewer.expect_placed(case.name("lesions"), *case.images)
-    viewer.picture("mammogram")
+    viewer.open(address(case.study_uid))
+    # OHIF 3.13.2 keeps each mammogram in a display set of its own, and a report's viewport shows one display set.
+    for number, (part, uid) in enumerate(zip(("", "-2", "-3", "-4"), case.images, strict=True), 1):
+        viewer.hang(case.name(f"lesions{part}"))
+        viewer.expect_image(uid)
+        viewer.expect_contours(f"Certainty of Finding: {90 - 5 * number}.00 %363698007: Breast")
+        viewer.expect_placed(case.name(f"lesions{part}"), uid)
+        viewer.picture(f"mammogram{part}")
     for kind in ("picture", "picture-2", "picture-3", "picture-4"):
         viewer.hang(case.name(kind))
         viewer.expect_image(case.documents[kind].SOPInstanceUID)

@@ -50,6 +50,7 @@ OWN: tuple[Check, ...] = (
     tally.tallies,
     answer.lesions_have_templates,
     lesions.regions,
+    lesions.of_one_projection,
     segmentation.own_segments,
     segmentation.instances,
     segmentation.tracking,

@@ -8,7 +8,9 @@ from pydicom.dataset import Dataset
 
 from dicomnode.evidence import concepts
 from dicomnode.evidence.gate.report import groups_of
-from dicomnode.evidence.gate.subject import Subject, children, concept, named
+from dicomnode.evidence.gate.subject import Subject, children, concept, descendants, named
+from dicomnode.evidence.identity import MAXIMUM_PARTS, kind_of
+from dicomnode.evidence.projections import is_projection
 
 
 def regions(subject: Subject) -> Iterator[str]:
@@ -33,6 +35,23 @@ def regions(subject: Subject) -> Iterator[str]:
             yield f"group {number} has no image region (SCOORD); viewers would show nothing of the document"
         for outline in outlines:
             yield from _outline(subject, f"group {number}", outline)
+
+
+def of_one_projection(subject: Subject) -> Iterator[str]:
+    """A report on mammograms or radiographs outlines on one of them: its viewport shows no other (OHIF).
+
+    The last part's may have more: of an exam that has more images than there are parts.
+    """
+    if subject.role != "lesions" or subject.kind == kind_of("lesions", MAXIMUM_PARTS):
+        return
+    uids = {
+        str(reference.get("ReferencedSOPInstanceUID"))
+        for group in groups_of(subject)
+        for _, _, cited in descendants(group)
+        for reference in cited.get("ReferencedSOPSequence") or []
+    }
+    if sum(uid in uids and is_projection(header) for uid, header in subject.sources.items()) > 1:
+        yield "the outlines are on several projections, of which viewers show the first only"
 
 
 def _outline(subject: Subject, where: str, outline: Dataset) -> Iterator[str]:

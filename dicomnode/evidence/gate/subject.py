@@ -43,6 +43,11 @@ class Subject:
         return form if form in ("presentation", "picture") else role_of(kind)
 
     @property
+    def kind(self) -> str:
+        """Which document it is, with the number of its part, or which one it stands for; empty if it is none."""
+        return self._filed[0]
+
+    @property
     def form(self) -> Form | None:
         """The form of a substitute; None of any other object."""
         return self._filed[1]

@@ -61,6 +61,8 @@ def write_documents(
 ) -> tuple[Written, ...]:
     """Write ``OUT/<Study Instance UID>/lesions.dcm`` and segmentations, for each study that something is drawn on.
 
+    Of mammograms and radiographs each has a report of its own: ``lesions-2.dcm``.
+
     Args:
         annotations: A COCO table, or a folder with KITTI's labels or with class masks.
         geometry: The folder of sidecars.

@@ -18,7 +18,7 @@ from dicomnode.evidence import check, to_bytes
 from dicomnode.evidence.identity import MAXIMUM_PARTS, kind_of, kinds, role_of
 from dicomnode.evidence.projections import projections_of
 from dicomnode.evidence.sources import read_sources
-from tests.evidence_cases import documents, finding, headers, references, sentences, square
+from tests.evidence_cases import documents, finding, headers, positive, references, sentences, square
 from tests.evidence_mutations import Change, segment, setting
 from tests.exam_cases import make_exam, screened
 
@@ -102,15 +102,23 @@ def test_saliency_is_never_called_a_calibrated_probability(paths: list[Path]) ->
     assert "not a calibrated probability" in words and "tissue" not in words
 
 
-def test_parts_follow_the_images_that_were_given(paths: list[Path]) -> None:
-    result = screened(paths)
-    sources = read_sources(result, paths)
-    assert [(p.part, p.view) for p in projections_of(result, sources)] == list(
-        enumerate(("L-CC", "R-CC", "L-MLO", "R-MLO"), 1)
-    )
-    backwards = replace(result, images=result.images[::-1])
-    assert projections_of(backwards, read_sources(backwards, paths))[0].view == "R-MLO"
-    assert len(kinds()) == len(set(kinds())) == 5 + 4 * MAXIMUM_PARTS
+def _parts(paths: list[Path]) -> list[tuple[int, str]]:
+    result = positive(paths, findings=())
+    return [(one.part, one.view) for one in projections_of(result, read_sources(result, paths))]
+
+
+def test_a_standard_view_has_its_part_whatever_else_there_is(paths: list[Path], tmp_path: Path) -> None:
+    assert _parts(paths) == list(enumerate(("L-CC", "R-CC", "L-MLO", "R-MLO"), 1))
+    assert _parts(paths[::-1]) == [(4, "R-MLO"), (3, "L-MLO"), (2, "R-CC"), (1, "L-CC")]
+    assert _parts(paths[3:]) == [(4, "R-MLO")]
+    again = make_exam(tmp_path / "again", series="2")
+    assert _parts([*paths, *again[2:]])[4:] == [(5, "L-MLO"), (6, "R-MLO")]
+    hands = make_exam(tmp_path / "hands", modality="DX", BodyPartExamined="HAND")
+    assert [part for part, _ in _parts(hands)] == [1, 2, 3, 4]
+
+
+def test_there_is_a_kind_for_each_part() -> None:
+    assert len(kinds()) == len(set(kinds())) == 4 + 5 * MAXIMUM_PARTS
     assert role_of("answer-2") is None
 
 

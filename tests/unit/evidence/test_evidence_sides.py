@@ -62,14 +62,15 @@ def test_text_speaks_of_each_breast_and_names_the_views(made: Mapping[str, Datas
 
 
 def test_image_library_states_side_and_view(made: Mapping[str, Dataset]) -> None:
-    library = item(made["lesions"], "Image Library")
+    library = item(made["answer"], "Image Library")
     found = [concept(i, "ConceptCodeSequence")[2] for _, _, i in descendants(library) if concept(i)[2] == "Image View"]
     assert sorted(found) == ["cranio-caudal"] * 2 + ["medio-lateral oblique"] * 2
     assert concept(item(library, "Image Laterality"), "ConceptCodeSequence")[2] == "Left"
 
 
 def test_a_lesion_says_on_which_side_it_is(made: Mapping[str, Dataset]) -> None:
-    assert [laterality_of(group) for group in _groups(made["lesions"])] == [LEFT.value, LEFT.value]
+    for kind in ("lesions", "lesions-3"):
+        assert [laterality_of(group) for group in _groups(made[kind])] == [LEFT.value]
 
 
 def test_a_segment_says_on_which_side_it_is(tmp_path: Path) -> None:
