@@ -12,6 +12,7 @@ from dicomnode.cli.evaluate_readers import add_options, measure, reader_lines
 from dicomnode.errors import UsageError
 
 if TYPE_CHECKING:
+    from dicomnode.bundles import Way
     from dicomnode.learning.evaluation import Evaluation
     from dicomnode.learning.report import Background
 
@@ -53,6 +54,14 @@ def add_parser(subparsers: Any) -> None:
     )
     add_options(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    parser.add_argument(
+        "--way",
+        nargs="+",
+        metavar="WAY",
+        help="how the network computes: tuned (as 'dicomnode models tune' chose for this device), eager (plain "
+        "float32) or another; of several the first is measured and the others are compared with it (default: tuned; "
+        "with --card: eager)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -77,12 +86,30 @@ def run(args: argparse.Namespace) -> int:
         "hit": Hit.read(args.hit or (recipe.operating_point.hit if recipe else "iou=0.5")),
     }
     device = choose_device(args.device)
-    evaluation, readers = measure(args, lambda split: measure_bundle(args.bundle, args.data, split, device, **options))
+    first, *others = _ways(args, device)
+    evaluation, readers = measure(
+        args, lambda split: measure_bundle(args.bundle, args.data, split, device, way=first, **options)
+    )
+    evaluation.report["way"] = first.value
+    for way in others:
+        other = measure_bundle(args.bundle, args.data, args.split, device, way=way, **options)
+        evaluation.report.setdefault("other_ways", {})[way.value] = other.report["all"]
     if args.report:
         _write(args.report, evaluation, Background(None if recipe is None else recipe.published, readers=readers))
     _keep(args, evaluation)
     print(json.dumps(evaluation.report, indent=2) if args.json else _readable(evaluation.report))
     return 0
+
+
+def _ways(args: argparse.Namespace, device: Any) -> list[Way]:
+    from dicomnode.bundles import Way, load_bundle
+    from dicomnode.inference.tuning.choice import way_on
+
+    names = args.way or (["eager"] if args.card else ["tuned"])
+    unknown = [name for name in names if name != "tuned" and name not in list(Way)]
+    if unknown:
+        raise UsageError(f"--way {unknown[0]}: is none of tuned, {', '.join(Way)}")
+    return [way_on(load_bundle(args.bundle), device) if name == "tuned" else Way(name) for name in names]
 
 
 def _write(out: Path, evaluation: Evaluation, background: Background) -> None:
@@ -124,6 +151,8 @@ def _readable(report: dict[str, Any]) -> str:
             title = "all rows" if rows == "all" else "rows without a near duplicate in the training split"
             lines += ["", f"{title}; 95 % intervals, resampled by {report[rows]['resampled']}"]
             lines += [*_figure_lines(report[rows], 32), *_froc_lines(report[rows]), *_class_lines(report[rows])]
+    for way, figures in report.get("other_ways", {}).items():
+        lines += ["", f"all rows, computed {way} instead of {report['way']}", *_figure_lines(figures, 32)]
     for column, values in report.get("subgroups", {}).items():
         lines += ["", f"all rows by {column}"]
         for value, figures in values.items():

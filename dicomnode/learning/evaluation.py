@@ -1,4 +1,4 @@
-"""Measure a bundle on a labelled split, through its own preprocessing and in float32, as inference runs it."""
+"""Measure a bundle on a labelled split, through its own preprocessing and in the way that inference computes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from dicomnode.bundles import (
     Calibration,
     ExamInput,
     Task,
+    Way,
     build_network,
     build_preprocessing,
     load_bundle,
     negative_classes,
 )
 from dicomnode.errors import RecipeError
+from dicomnode.inference.ways import in_way
 from dicomnode.learning.data.exam_store import ExamStore
 from dicomnode.learning.data.samples import Sample
 from dicomnode.learning.data.sources import load_samples, of_split
@@ -68,7 +70,7 @@ class Evaluation:
 
     Attributes:
         bundle: The bundle.
-        network: Its network, as it was measured.
+        network: Its network in plain float32, for drawing what it looks at.
         store: The images, in order.
         answers: What the network answered for each of them, or for each breast.
         report: The figures, ready for JSON.
@@ -104,6 +106,7 @@ def measure_bundle(
     subgroups: tuple[str, ...] = (),
     recall: float | None = None,
     hit: Hit = AT_HALF,
+    way: Way = Way.EAGER,
 ) -> Evaluation:
     """Figures on ``all`` images of a split and, where near duplicates of training are known, on the ``clean`` ones.
 
@@ -117,6 +120,7 @@ def measure_bundle(
         subgroups: Columns of labels.csv; the main figures are given for the images of each value.
         recall: At which a classifier's precision is wanted; the sensitivity its threshold was chosen for if not given.
         hit: When a detector's box is on a lesion.
+        way: How the network computes.
 
     Raises:
         BundleError: If the bundle cannot be used.
@@ -126,11 +130,10 @@ def measure_bundle(
     samples, section = _samples(bundle, data, split, valid_list, section)
     if bundle.node.exam is not None:
         exams = exam_store(bundle, bundle.node.exam, section, samples, data)
-        return _measure_exams(bundle, bundle.node.exam, build_network(bundle, device), exams, split, subgroups)
+        return _measure_exams(bundle, bundle.node.exam, _network(bundle, device, way), exams, split, subgroups)
     members = {column: members_of(samples, column) for column in subgroups}
     store = open_images(section, samples, build_preprocessing(bundle), torch.float32)
-    network = build_network(bundle, device)
-    answers = _answers(bundle, network, store, recall, hit)
+    answers = _answers(bundle, _network(bundle, device, way), store, recall, hit)
     figures = _figures(answers, [item.name for item in bundle.node.classes], samples)
     report = {"bundle": bundle.name, "version": bundle.version, "split": split, "threshold": answers.threshold}
     if members:
@@ -138,7 +141,11 @@ def measure_bundle(
             column: {value: asdict(_subgroup(answers.subset(rows))) for value, rows in values.items()}
             for column, values in members.items()
         }
-    return Evaluation(bundle, network, store, answers, without_nan(report | figures))
+    return Evaluation(bundle, build_network(bundle, device), store, answers, without_nan(report | figures))
+
+
+def _network(bundle: Bundle, device: torch.device, way: Way) -> nn.Module:
+    return in_way(build_network(bundle, device), way, bundle.node.task, device)
 
 
 def _measure_exams(

@@ -49,6 +49,18 @@ def test_subgroups_by_any_column(command: list[str], capsys: pytest.CaptureFixtu
     assert "labels.csv has no such column; it has near_dup_in_train" in capsys.readouterr().err
 
 
+def test_ways_to_compute_are_compared(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["way"] == "eager"  # it is not tuned here
+    assert main([*command, "--json", "--way", "eager", "bfloat16"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["other_ways"]["bfloat16"]["images"] == report["all"]["images"]
+    assert report["other_ways"]["bfloat16"]["auc"] == pytest.approx(report["all"]["auc"], abs=0.1)
+    assert main([*command, "--way", "tuned", "channels-last"]) == 0
+    assert "computed channels-last instead of eager" in capsys.readouterr().out
+    assert main([*command, "--way", "steam"]) == 2
+
+
 def test_precision_is_given_at_the_targets_recall(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["all"]["recall_target"] == 0.9  # the recipe's sensitivity
