@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _CORES = 2
 _NODE, _FORKING, _ALONE, _ORTHANC = "node", "storescp --fork", "storescp", "Orthanc"
-_STOCK = "node, pynetdicom"
-_EVERY = (_NODE, _STOCK, _FORKING, _ALONE, _ORTHANC)
+_UNSAFE, _STOCK = "node, not durable", "node, pynetdicom"
+_EVERY = (_NODE, _UNSAFE, _STOCK, _FORKING, _ALONE, _ORTHANC)
 _SPARE_BYTES = 2 << 30
 
 
@@ -100,6 +100,7 @@ def _receivers(names: list[str], folder: Path) -> Iterator[list[Receiver]]:
     with ExitStack() as running:
         start: dict[str, Callable[[Path], AbstractContextManager[Receiver]]] = {
             _NODE: lambda place: node_receiver(_NODE, place, {"receive": own}),
+            _UNSAFE: lambda place: node_receiver(_UNSAFE, place, {"receive": own, "storage": {"durable": False}}),
             _STOCK: lambda place: node_receiver(_STOCK, place, {"receive": {"engine": "pynetdicom"}}),
             _FORKING: lambda place: storescp_receiver(_FORKING, place, "--fork"),
             _ALONE: lambda place: storescp_receiver(_ALONE, place),

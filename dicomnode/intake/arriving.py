@@ -10,13 +10,15 @@ from datetime import datetime
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Origin, Stored, StoredStatus
 from dicomnode.archive.staged import StagedFile
+from dicomnode.dicom.header import InstanceHeader
 from dicomnode.dicom.part10 import part10_preamble
 from dicomnode.dicom.uids import valid_uid
 from dicomnode.errors import ConflictError, DicomNodeError, NotDicomError
 from dicomnode.intake.admission import Peer, over_quota
+from dicomnode.intake.glance import Glance
 from dicomnode.intake.sending import Sending
 from dicomnode.intake.statuses import QuotaError, answer_to
-from dicomnode.intake.storing import Announced, Chunk, keep_staged, require_content
+from dicomnode.intake.storing import Announced, Chunk, keep_staged, require_announced, require_content
 from dicomnode.intake.tallying import Tallies
 
 _LOG = logging.getLogger(__name__)
@@ -86,6 +88,7 @@ class Arrival:
         self._peer = peer
         self._sending = sending
         self._content = 0
+        self._glance: Glance | None = None
         self._staged: StagedFile | None = None
         self._failure: DicomNodeError | OSError | None = None
         try:
@@ -98,6 +101,8 @@ class Arrival:
         self._content += len(data)
         if self._staged is None:
             return
+        if self._glance is None:
+            self._glance = Glance(memoryview(data), self._request.transfer_syntax_uid)
         try:
             self._staged.write(data)
         except (DicomNodeError, OSError) as error:
@@ -149,16 +154,22 @@ class Arrival:
         require_content(self._content)
         if self._staged is None:
             raise NotDicomError("the instance was given up before its end")
-        stored = keep_staged(
-            self._shelf.archive,
-            self._staged,
-            self._origin,
-            self._shelf.clock(),
-            Announced(self._request.sop_instance_uid, self._request.sop_class_uid),
-            lambda header: self._sending.touch(header.study_instance_uid),
-        )
+        stored = self._landed(self._staged)
         self._sending.kept(stored.instance, self._origin)
         return stored, self._staged.size
+
+    def _landed(self, staged: StagedFile) -> Stored:
+        archive, now = self._shelf.archive, self._shelf.clock()
+        announced = Announced(self._request.sop_instance_uid, self._request.sop_class_uid)
+        header = self._glance.header if self._glance is not None and self._glance.is_whole(self._content) else None
+        if header is None:
+            return keep_staged(archive, staged, self._origin, now, announced, self._touch)
+        require_announced(header, announced)
+        self._touch(header)
+        return archive.instances.land(staged, header, self._origin, now)
+
+    def _touch(self, header: InstanceHeader) -> None:
+        self._sending.touch(header.study_instance_uid)
 
     def _fail(self, error: DicomNodeError | OSError) -> None:
         self._failure = error

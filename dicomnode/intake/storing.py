@@ -80,7 +80,7 @@ def keep_staged(
         header = read_header(file)
         if on_read is not None:
             on_read(header)
-        _require_announced(header, announced or Announced())
+        require_announced(header, announced or Announced())
         require_whole(file, header.transfer_syntax_uid)
     if on_header is not None:
         on_header(header)
@@ -97,7 +97,12 @@ def require_content(size: int) -> None:
         raise NotDicomError("the data set is empty (length 0); send the whole instance")
 
 
-def _require_announced(header: InstanceHeader, announced: Announced) -> None:
+def require_announced(header: InstanceHeader, announced: Announced) -> None:
+    """Refuse another instance than the one that was announced.
+
+    Raises:
+        MismatchError: It is another one.
+    """
     pairs = (
         (announced.sop_instance_uid, header.sop_instance_uid, "SOP Instance UID"),
         (announced.sop_class_uid, header.sop_class_uid, "SOP Class UID"),

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -26,6 +25,7 @@ from dicomnode.settings import CompletionSettings, NodeSettings, ReceiveSettings
 from tests.archives import at, make_file
 from tests.listeners import dcmtk, listening
 from tests.peers_fixtures import wait_for
+from tests.unit.intake.test_intake_scp import pause
 
 SERVER = """
 import sys, threading
@@ -211,9 +211,7 @@ def send_raw(port: int, sop_class_uid: str, sop_instance_uid: str, syntax: str, 
     request.MessageID, request.Priority = 1, 2
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = sop_class_uid, sop_instance_uid
     request.DataSet = BytesIO(content)
-    association._reactor_checkpoint.clear()  # as pynetdicom's own send_c_store does: the answer is ours
-    while not association._is_paused:
-        time.sleep(0.001)
+    pause(association)
     association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
     _, response = association.dimse.get_msg(block=True)
     association._reactor_checkpoint.set()

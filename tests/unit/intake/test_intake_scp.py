@@ -51,6 +51,15 @@ def associate(port: int, *classes: str, called: str = "DICOMNODE", syntaxes: tup
     return entity.associate("127.0.0.1", port, ae_title=called)
 
 
+def pause(association: Any) -> None:
+    """Have pynetdicom's own thread leave the answer to us; what it looked at last may still be going on."""
+    association._reactor_checkpoint.clear()
+    seen = 0
+    while seen < 5:
+        seen = seen + 1 if association._is_paused else 0
+        time.sleep(0.002)
+
+
 def send(association: Any, data: bytes | None, sop_class: str = MR, uid: str = "1.2.3.1") -> Any:
     """Send bytes as they are; pynetdicom's own way would encode them anew."""
     request = C_STORE()
@@ -60,9 +69,7 @@ def send(association: Any, data: bytes | None, sop_class: str = MR, uid: str = "
     request.Priority = 2
     request.DataSet = None if data is None else BytesIO(data)
     context = next(cx for cx in association.accepted_contexts if cx.abstract_syntax == sop_class)
-    association._reactor_checkpoint.clear()  # as pynetdicom's own send_c_store does: the answer is ours
-    while not association._is_paused:
-        time.sleep(0.001)
+    pause(association)
     association.dimse.send_msg(request, context.context_id)
     if data == b"":  # announced, so one fragment has to come; pynetdicom sends none for no bytes
         last_fragment = P_DATA()
