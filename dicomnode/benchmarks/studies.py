@@ -30,12 +30,14 @@ class Shape:
         images: How many.
         rows: Of each.
         columns: Of each.
+        sop_class_uid: Of each, where it is not the modality's own.
     """
 
     modality: str
     images: int
     rows: int
     columns: int
+    sop_class_uid: str = ""
 
 
 def pixels_of(shape: Shape) -> npt.NDArray[np.int16]:
@@ -77,6 +79,7 @@ def _images(shape: Shape, pixels: npt.NDArray[np.int16], name: str) -> Iterator[
             _slice(dataset, shape, index)
         else:
             _view(dataset, shape, index)
+        dataset.SOPClassUID = shape.sop_class_uid or dataset.SOPClassUID
         dataset.PixelData = pixels[index].tobytes()
         yield index + 1, dataset
 

@@ -12,6 +12,7 @@ from dicomnode.cli.bench_infer import add_infer_parser
 from dicomnode.cli.bench_query import add_query_parser
 from dicomnode.cli.bench_receive import add_receive_parser
 from dicomnode.cli.bench_retrieve import add_retrieve_parser
+from dicomnode.cli.bench_send import add_send_parser
 from dicomnode.cli.bench_study import add_study_parser
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Any) -> None:
     """Add the command and its own sub-commands to the command line."""
     parser = subparsers.add_parser("bench", help="measure what parts of the node cost on this machine")
-    commands = parser.add_subparsers(
-        dest="bench_command", required=True, metavar="evidence|infer|networks|query|receive|retrieve|study"
-    )
+    commands = parser.add_subparsers(dest="bench_command", required=True, metavar="COMMAND")
     text = "parameters, memory, time and operations of mammography networks, beside the figures of the GMIC paper"
     networks = commands.add_parser("networks", help=text, description=text)
     networks.add_argument("--networks", nargs="+", metavar="NAME", help="some of the table (default: all)")
@@ -41,6 +40,7 @@ def add_parser(subparsers: Any) -> None:
     add_query_parser(commands)
     add_receive_parser(commands)
     add_retrieve_parser(commands)
+    add_send_parser(commands)
     add_study_parser(commands)
 
 

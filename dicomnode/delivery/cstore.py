@@ -2,51 +2,83 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import _config, build_context
-from pynetdicom.association import Association
-from pynetdicom.presentation import PresentationContext
 
 from dicomnode.delivery.document import Document
+from dicomnode.delivery.encoding import encoded
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome, dimse_outcome, spoken
-from dicomnode.delivery.recoding import recoded
 from dicomnode.errors import PeerRefusedError, PeerUnavailableError, describe
-from dicomnode.peers.association import MAXIMUM_CONTEXTS, DimsePeer, associated
+from dicomnode.peers.association import MAXIMUM_CONTEXTS, DimsePeer
+from dicomnode.peers.storing import StoreAssociation
 
 # The two that need no more than rewriting lengths and VRs between them.
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+_KEPT_SECONDS = 2.0
+_NO_ANSWER = SendOutcome(OutcomeKind.TRANSIENT, "no answer: the peer aborted, timed out or closed the connection")
 
 
 class CStoreSender:
-    """Sends documents to one application entity."""
+    """Sends documents to one application entity.
 
-    def __init__(self, peer: DimsePeer) -> None:
+    Args:
+        peer: Whom to.
+        keep_open: Keep the association open between batches, until `rest` or `close`. What is sent next in it is sent
+            once more, in a new one, if the peer ended it meanwhile.
+    """
+
+    def __init__(self, peer: DimsePeer, *, keep_open: bool = False) -> None:
         self._peer = peer
-        # Documented in pynetdicom: a path is then sent as it is, instead of read and encoded anew.
-        _config.STORE_SEND_CHUNKED_DATASET = True
+        self._keep_open = keep_open
+        self._association: StoreAssociation | None = None
+        self._used_at = 0.0
+        self._known: dict[tuple[str, str], None] = {}
 
     def send(self, documents: Sequence[Document]) -> Iterator[tuple[Document, SendOutcome]]:
         """Send documents in order over as few associations as their kinds allow (128 contexts each)."""
-        for batch in _batches(documents):
-            yield from self._send_batch(batch)
+        try:
+            for batch in _batches(documents):
+                yield from self._send_batch(batch)
+        except BaseException:
+            self._abort()
+            raise
+        self._used_at = time.monotonic()
+        if not self._keep_open:
+            self.close()
+
+    def rest(self) -> None:
+        """Release an association that nothing was sent in for a while: peers count how many are open."""
+        if self._association is not None and time.monotonic() - self._used_at > _KEPT_SECONDS:
+            self.close()
 
     def close(self) -> None:
-        """Nothing is kept open between batches."""
+        """Release what is kept open."""
+        if self._association is not None:
+            self._association.release()
+            self._association = None
+
+    def _abort(self) -> None:
+        if self._association is not None:
+            self._association.abort()
+            self._association = None
 
     def _send_batch(self, batch: Sequence[Document]) -> Iterator[tuple[Document, SendOutcome]]:
         answered = 0
         try:
-            with associated(self._peer, _contexts(batch)) as association:
-                for number, document in enumerate(batch, start=1):
-                    outcome = _store(association, document, number)
-                    answered += 1
-                    yield document, outcome
-                    if not association.is_established:
-                        break
+            association, is_new = self._open(batch)
+            for document in batch:
+                outcome = _store(association, document)
+                if outcome is None and not is_new:
+                    association, is_new = self._open(batch)
+                    outcome = _store(association, document)
+                is_new = True
+                answered += 1
+                yield document, outcome or _NO_ANSWER
+                if not association.is_open:
+                    break
         except PeerUnavailableError as error:
             yield from _all(batch[answered:], SendOutcome(OutcomeKind.TRANSIENT, str(error)))
         except PeerRefusedError as error:
@@ -54,6 +86,20 @@ class CStoreSender:
         else:
             early = SendOutcome(OutcomeKind.TRANSIENT, "the association ended early; not sent yet")
             yield from _all(batch[answered:], early)
+
+    def _open(self, batch: Sequence[Document]) -> tuple[StoreAssociation, bool]:
+        """An association that was negotiated for a batch, and whether it is a new one."""
+        wanted = _proposals(batch)
+        kept = self._association
+        if kept is not None and wanted.keys() <= kept.proposals and kept.is_usable():
+            return kept, False
+        self.close()
+        proposed = wanted
+        if self._keep_open:  # for what is likely to come next, too
+            self._known = {**wanted, **self._known}
+            proposed = dict.fromkeys(list(self._known)[:MAXIMUM_CONTEXTS])
+        self._association = StoreAssociation(self._peer, tuple(proposed))
+        return self._association, True
 
 
 def _all(documents: Sequence[Document], outcome: SendOutcome) -> Iterator[tuple[Document, SendOutcome]]:
@@ -83,16 +129,9 @@ def _proposals(documents: Sequence[Document]) -> dict[tuple[str, str], None]:
     return pairs
 
 
-def _contexts(documents: Sequence[Document]) -> list[PresentationContext]:
-    return [build_context(sop_class, syntax) for sop_class, syntax in _proposals(documents)]
-
-
-def _store(association: Association, document: Document, message_id: int) -> SendOutcome:
-    accepted = {
-        context.transfer_syntax[0]
-        for context in association.accepted_contexts
-        if context.abstract_syntax == document.sop_class_uid
-    }
+def _store(association: StoreAssociation, document: Document) -> SendOutcome | None:
+    """Send a document; None if there was no answer."""
+    accepted = association.accepted(document.sop_class_uid)
     if not accepted:
         words = f"the peer does not accept SOP class {document.sop_class_uid}"
         return SendOutcome(OutcomeKind.PERMANENT, words, of_class=True)
@@ -102,20 +141,13 @@ def _store(association: Association, document: Document, message_id: int) -> Sen
         words = f"the peer does not accept transfer syntax {syntax} for this class"
         return SendOutcome(OutcomeKind.PERMANENT, words, of_class=True)
     try:
-        content = document.path if chosen == syntax else recoded(document.path, chosen)
-        status = association.send_c_store(content, msg_id=message_id % 65535 + 1)
+        data = encoded(document.path, syntax, chosen)
     except FileNotFoundError:
         return SendOutcome(OutcomeKind.PERMANENT, "the file is gone from the archive")
-    except RuntimeError:
-        return SendOutcome(OutcomeKind.TRANSIENT, "the association ended early; not sent yet")
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on files that it cannot encode
         return SendOutcome(OutcomeKind.PERMANENT, f"cannot be encoded for sending: {describe(error)}")
-    if "Status" not in status:
-        return SendOutcome(OutcomeKind.TRANSIENT, "no answer: the peer aborted, timed out or closed the connection")
-    return replace(dimse_outcome(int(status.Status)), answer=_comment(status))
-
-
-def _comment(status: Dataset) -> str:
-    """What the answer says besides its status (PS3.7 C.4, C.5)."""
-    offending = status.get("OffendingElement")
-    return spoken(status.get("ErrorComment"), f"offending element {offending}" if offending else "")
+    answer = association.store(document.sop_class_uid, document.sop_instance_uid, chosen, data)
+    if answer is None:
+        return None
+    offending = f"offending element {answer.offending}" if answer.offending else ""
+    return replace(dimse_outcome(answer.status), answer=spoken(answer.comment, offending))

@@ -38,6 +38,10 @@ class Sender(Protocol):
         """Send documents in order; each is answered exactly once, as soon as its outcome is known."""
         ...
 
+    def rest(self) -> None:
+        """Give up what is kept open and was not used for a while; called while there is nothing to send."""
+        ...
+
     def close(self) -> None:
         """Give up what is kept open between batches."""
         ...

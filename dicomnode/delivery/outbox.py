@@ -16,6 +16,7 @@ from dicomnode.delivery.courier import Courier
 from dicomnode.delivery.cstore import CStoreSender
 from dicomnode.delivery.document import Document, Sender
 from dicomnode.delivery.identity import IdentityCheck
+from dicomnode.delivery.lanes import Lanes
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.delivery.stow import StowSender
 from dicomnode.errors import describe
@@ -40,11 +41,16 @@ _STATES = {
 
 def make_sender(target: TargetSettings, calling_ae_title: str, clock: Callable[[], datetime]) -> Sender:
     """The way to a target that its settings name."""
+    senders = [_make_sender(target, calling_ae_title, clock) for _ in range(target.connections)]
+    return senders[0] if len(senders) == 1 else Lanes(senders)
+
+
+def _make_sender(target: TargetSettings, calling_ae_title: str, clock: Callable[[], datetime]) -> Sender:
     address = address_of(target, calling_ae_title)
     if isinstance(address, str):
         access = WebAccess.of(f"targets.{target.name}", target.tls, target.authorization)
         return StowSender(address, target.timeout_seconds, clock, access)
-    return CStoreSender(address)
+    return CStoreSender(address, keep_open=True)
 
 
 def make_courier(
@@ -107,6 +113,7 @@ class Outbox:
         try:
             while not stop.is_set():
                 if self.send_due() == 0:
+                    self._sender.rest()
                     waiter.wait(stop, _IDLE_SECONDS)
         finally:
             self._sender.close()
@@ -148,7 +155,7 @@ class Outbox:
 
     def _lease_batch(self) -> Sequence[Delivery]:
         now = self._clock()
-        due = self._archive.deliveries.due(self._target.name, now, _BATCH)
+        due = self._archive.deliveries.due(self._target.name, now, _BATCH * self._target.connections)
         self._lease_until = now + self._lease
         taken = [
             self._archive.deliveries.lease(delivery.delivery_id, self._owner, self._lease_until, now)

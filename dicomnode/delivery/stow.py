@@ -80,6 +80,9 @@ class StowSender:
         if here:
             yield from self._post(here)
 
+    def rest(self) -> None:
+        """Connections that are kept open cost a server nothing."""
+
     def close(self) -> None:
         """Close the connections that are kept open between requests."""
         self._session.close()

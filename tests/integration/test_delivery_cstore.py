@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,44 @@ def test_a_file_that_is_gone_does_not_stop_the_others(tmp_path, store_scp):
     documents = [write(tmp_path, number) for number in range(2)]
     documents[0].path.unlink()
     assert kinds(sender(scp.port).send(documents)) == [OutcomeKind.PERMANENT, OutcomeKind.SUCCESS]
+
+
+def test_an_association_is_kept_for_what_comes_next(tmp_path, store_scp):
+    scp = store_scp()
+    kept = CStoreSender(DimsePeer("127.0.0.1", scp.port, "PACS", "DICOMNODE", 5.0), keep_open=True)
+    assert kinds(kept.send([write(tmp_path, 1)])) == [OutcomeKind.SUCCESS]
+    kept.rest()
+    assert kinds(kept.send([write(tmp_path, 2)])) == [OutcomeKind.SUCCESS]
+    assert scp.associations == 1
+    assert kinds(kept.send([write(tmp_path, 3, MR)])) == [OutcomeKind.SUCCESS]
+    assert kinds(kept.send([write(tmp_path, 4)])) == [OutcomeKind.SUCCESS]
+    assert scp.associations == 2
+    kept.close()
+
+
+def test_an_association_that_the_peer_ended_meanwhile_is_opened_anew(tmp_path, store_scp):
+    aborted = []
+
+    def answer(uid):
+        if uid.endswith(".2") and not aborted:
+            aborted.append(uid)
+            return "abort"
+        return 0x0000
+
+    scp = store_scp(answer=answer)
+    kept = CStoreSender(DimsePeer("127.0.0.1", scp.port, "PACS", "DICOMNODE", 5.0), keep_open=True)
+    assert kinds(kept.send([write(tmp_path, 1)])) == [OutcomeKind.SUCCESS]
+    assert kinds(kept.send([write(tmp_path, 2)])) == [OutcomeKind.SUCCESS]
+    assert (aborted, scp.associations) == (["1.2.3.2"], 2)
+    kept.close()
+
+
+def test_an_explicit_file_is_deflated_for_a_peer_that_is_sent_it_so(tmp_path, store_scp):
+    deflated = "1.2.840.10008.1.2.1.99"
+    scp = store_scp(syntaxes=[deflated])
+    document = replace(write(tmp_path, 1), send_as_uid=deflated)
+    assert kinds(sender(scp.port).send([document])) == [OutcomeKind.SUCCESS]
+    assert document.path.read_bytes().endswith(zlib.decompress(scp.received["1.2.3.1"], -zlib.MAX_WBITS))
 
 
 def test_echo_tells_whether_and_why_not(store_scp):

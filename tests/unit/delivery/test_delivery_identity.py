@@ -35,6 +35,9 @@ class Taking:
             self.taken.append((document.sop_instance_uid, identity_of(dcmread(document.path))))
             yield document, SendOutcome(OutcomeKind.SUCCESS, "0x0000 success")
 
+    def rest(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

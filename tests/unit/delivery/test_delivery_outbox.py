@@ -40,6 +40,9 @@ class Told:
                 raise outcome
             yield document, outcome
 
+    def rest(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 
