@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dicomnode.cli.bench_evidence import add_evidence_parser
 from dicomnode.cli.bench_infer import add_infer_parser
 from dicomnode.cli.bench_query import add_query_parser
+from dicomnode.cli.bench_read import add_read_parser
 from dicomnode.cli.bench_receive import add_receive_parser
 from dicomnode.cli.bench_retrieve import add_retrieve_parser
 from dicomnode.cli.bench_send import add_send_parser
@@ -38,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
     add_evidence_parser(commands)
     add_infer_parser(commands)
     add_query_parser(commands)
+    add_read_parser(commands)
     add_receive_parser(commands)
     add_retrieve_parser(commands)
     add_send_parser(commands)
