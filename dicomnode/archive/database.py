@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +58,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        self._is_sqlite = is_sqlite(url)
+        self._mark = "?" if self._is_sqlite else "%s"
+        self._idle: list[Any] = []
         server = not is_sqlite(url)
         # A reader sees one state throughout; a writer, what is there once its turn has come.
         reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if server else {}
@@ -82,8 +85,36 @@ class Database:
         with translated(), self._writing.connect() as connection, connection.begin():
             yield connection
 
+    def look_up(self, statement: str, *values: str) -> tuple[Any, ...] | None:
+        """The first row of a plain query of one state of the index; an order of magnitude cheaper than `read`.
+
+        Args:
+            statement: SQL, with a question mark for each value and nowhere else.
+            values: For the question marks.
+        """
+        with translated(), self._looking() as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(statement.replace("?", self._mark), values)
+            row = cursor.fetchone()
+            return None if row is None else tuple(row)
+
+    @contextmanager
+    def _looking(self) -> Iterator[Any]:
+        """A connection of the driver's; SQLite's are kept aside, because the pool costs more than the query."""
+        connection = self._idle.pop() if self._idle else self.engine.raw_connection()
+        keep = False
+        try:
+            yield connection
+            keep = self._is_sqlite
+        finally:
+            if keep:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
     def close(self) -> None:
         """Close every pooled connection."""
+        while self._idle:
+            self._idle.pop().close()
         self.engine.dispose()
 
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from sqlalchemy import Connection, func, insert, select, union_all, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.contents import content_key, count_new
-from dicomnode.archive.database import IndexRow
+from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.matching import name_key, name_words
 from dicomnode.archive.records import Kind, Origin, PatientStudy, StudyState, TraceEntry
 from dicomnode.archive.traces import add_trace
@@ -27,6 +27,12 @@ NO_REPLAY: Mapping[str, None] = MappingProxyType({"replay_priority": None, "repl
 
 
 Patient = tuple[str, str]
+_STANDING = (
+    "SELECT (SELECT 1 FROM instances WHERE sop_instance_uid = ?), (SELECT 1 FROM evidence WHERE sop_instance_uid = ?),"
+    " (SELECT 1 FROM substitutes WHERE sop_instance_uid = ?),"
+    " (SELECT patient_id FROM studies WHERE study_instance_uid = ?),"
+    " (SELECT issuer_of_patient_id FROM studies WHERE study_instance_uid = ?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +71,12 @@ def told_kind(header: InstanceHeader) -> Kind:
 
 def known_here(connection: Connection, sop_instance_uids: Sequence[str]) -> set[str]:
     """Those of these instances that are here, or were made here."""
-    rows = (tables.instances, tables.evidence, tables.substitutes)
-    columns = [table.c.sop_instance_uid for table in rows]
-    wanted = union_all(*(select(column).where(column.in_(sop_instance_uids)) for column in columns))
-    return set(connection.execute(wanted).scalars())
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    marks, found = ", ".join([mark] * len(sop_instance_uids)), set()
+    for table in ("instances", "evidence", "substitutes"):
+        query = f"SELECT sop_instance_uid FROM {table} WHERE sop_instance_uid IN ({marks})"  # noqa: S608  our own names
+        found |= {str(uid) for (uid,) in connection.exec_driver_sql(query, tuple(sop_instance_uids))}
+    return found
 
 
 def patients_of(connection: Connection, study_instance_uids: Iterable[str]) -> dict[str, Patient]:
@@ -82,6 +90,17 @@ def patients_of(connection: Connection, study_instance_uids: Iterable[str]) -> d
 def patient_of(header: InstanceHeader) -> Patient:
     """Patient ID and Issuer of Patient ID of an instance."""
     return (header.patient_id, header.issuer_of_patient_id)
+
+
+def is_plainly_new(database: Database, header: InstanceHeader) -> bool:
+    """Whether an instance is neither here, nor the node's own, nor of another patient than its study; cheap to ask."""
+    if told_kind(header) is Kind.OWN:
+        return False
+    uid, study = header.sop_instance_uid, header.study_instance_uid
+    row = database.look_up(_STANDING, uid, uid, uid, study, study)
+    *known, patient_id, issuer = row or (None, None, None, None, None)
+    patient = None if patient_id is None else (str(patient_id), str(issuer))
+    return known == [None, None, None] and contradiction(patient, header) is None
 
 
 def contradiction(known: Patient | None, header: InstanceHeader) -> str | None:

@@ -13,10 +13,9 @@ from dicomnode.archive.database import Database, IndexRow
 from dicomnode.archive.files import INSTANCES, FileStore, file_sha256, named_by_content
 from dicomnode.archive.indexing import (
     Kept,
-    identity_conflict,
     instance_from_kept,
     instance_from_row,
-    known_here,
+    is_plainly_new,
     told_kind,
 )
 from dicomnode.archive.keeping import Keeper
@@ -84,7 +83,7 @@ class InstanceStore:
             self._backlog.await_indexed(uid)
             return self.commit(staged, header, origin, now)
         try:
-            if self._is_plain(header):
+            if is_plainly_new(self._database, header):
                 return self._land(staged, header, origin, now)
         except BaseException:
             self._backlog.give_up(uid)
@@ -204,17 +203,11 @@ class InstanceStore:
         with self._database.read() as connection:
             return _own(connection, study_instance_uid)
 
-    def _is_plain(self, header: InstanceHeader) -> bool:
-        if told_kind(header) is Kind.OWN:
-            return False
-        with self._database.read() as connection:
-            return not known_here(connection, [header.sop_instance_uid]) and not identity_conflict(connection, header)
-
     def _land(self, staged: StagedFile, header: InstanceHeader, origin: Origin, now: datetime) -> Stored:
         content, sha256 = staged.content, staged.sha256
         path = named_by_content(sha256, INSTANCES) if content is not None else self._files.keep(staged, INSTANCES)
         kept = Kept(header, path, sha256, told_kind(header), staged.size)
-        self._backlog.add(Landed(kept, Entry(origin, now, sha256, staged.size), content or b""))
+        self._backlog.add(Landed(kept, Entry(origin, now, sha256, staged.size), content or memoryview(b"")))
         self._space.added(staged.size)
         return Stored(instance_from_kept(kept, self._files.root), StoredStatus.NEW, 0)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -33,14 +34,13 @@ class StagedFile:
     """A file that arrives; left behind nowhere unless the archive takes it.
 
     Attributes:
-        path: Where its bytes are once it was flushed, closed or finished.
         size: Bytes written so far.
     """
 
-    def __init__(self, path: Path, in_memory: int = 0) -> None:
-        """Args: where it goes, and up to how many bytes it needs no file."""
-        self.path = path
+    def __init__(self, new_name: Callable[[], Path], in_memory: int = 0) -> None:
+        """Args: where it goes, asked for once it needs a file, and up to how many bytes it needs none."""
         self.size = 0
+        self._new_name = new_name
         self._digest = hashlib.sha256()
         self._limit = in_memory
         self._memory = bytearray()
@@ -61,15 +61,20 @@ class StagedFile:
         with full_disk_is_refusal():
             file.write(data)
 
+    @cached_property
+    def path(self) -> Path:
+        """Where its bytes are once it was flushed, closed or finished."""
+        return self._new_name()
+
     @property
     def sha256(self) -> str:
         """Hex digest of the bytes so far."""
         return (self._digest if self._file is not None else hashlib.sha256(self._memory)).hexdigest()
 
     @property
-    def content(self) -> bytes | None:
-        """All bytes so far, or None if they are in a file already."""
-        return bytes(self._memory) if self._file is None else None
+    def content(self) -> memoryview | None:
+        """All bytes so far, or None if they are in a file already; nothing can be added while somebody holds them."""
+        return memoryview(self._memory).toreadonly() if self._file is None else None
 
     def open(self) -> BinaryIO:
         """What was written so far, to be read from its beginning."""
@@ -120,7 +125,7 @@ class StagedFile:
             self._digest.update(self._memory)
             with full_disk_is_refusal():
                 self._file.write(self._memory)
-            self._memory = bytearray()
+            self._memory = bytearray()  # whoever holds the old one keeps it
         return self._file
 
     def __enter__(self) -> Self:

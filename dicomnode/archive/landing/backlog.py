@@ -17,10 +17,11 @@ from dicomnode.errors import ArchiveError, ArchiveFullError
 _LOG = logging.getLogger(__name__)
 # Arrivals that come within this time share a transaction; nobody notices that they are indexed so much later.
 _GATHER_SECONDS = 0.1
-_BATCH = 250
-_MOST_WAITING, _MOST_BYTES, _MOST_JOURNAL_BYTES = 4000, 32 << 20, 128 << 20
+_BATCH, _BATCH_BYTES = 250, 8 << 20
+_MOST_WAITING, _MOST_BYTES, _MOST_JOURNAL_BYTES = 4000, 96 << 20, 256 << 20
 _ROOM_SECONDS, _FLUSH_SECONDS = 10.0, 30.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 2.0
+_NOTHING = memoryview(b"")
 _EVERYTHING = (ArchiveError, OSError)
 
 
@@ -39,7 +40,7 @@ class Landed:
 
     kept: Kept
     entry: Entry
-    content: bytes = b""
+    content: memoryview = _NOTHING
     number: int = 0
     segment: Segment | None = None
     dropped: bool = False
@@ -64,12 +65,15 @@ class Backlog:
         self._open_journal = open_journal
         self._index = index
         self._sync_all = sync_all
-        self._guard = threading.Condition()
+        self._guard = threading.Lock()
+        self._arrived = threading.Condition(self._guard)  # something for the thread that indexes
+        self._filled = threading.Condition(self._guard)  # something for the thread that clears the journal
+        self._changed = threading.Condition(self._guard)  # something for those who wait for either
         self._journal: Journal | None = None
         self._queue: deque[Landed] = deque()
         self._claimed: set[str] = set()
         self._bytes = self._last = 0
-        self._urgent = self._closing = False
+        self._urgent = self._closing = self._starving = False
         self._failure: Exception | None = None
         self._threads: list[threading.Thread] = []
 
@@ -85,7 +89,7 @@ class Backlog:
         """End a claim of one that does not land after all."""
         with self._guard:
             self._claimed.discard(sop_instance_uid)
-            self._guard.notify_all()
+            self._changed.notify_all()
 
     def await_indexed(self, sop_instance_uid: str) -> None:
         """Wait until nobody claims a UID any more.
@@ -108,14 +112,19 @@ class Backlog:
             self._queue.append(landed)
             self._bytes += len(landed.content)
             self._last = landed.number
+            if journal.wants_spare():
+                self._filled.notify()
+            if len(self._queue) == 1 or self._is_worth_it():
+                self._arrived.notify()
         try:
             journal.sync(landed.number)
         except OSError:
             landed.dropped = True
             raise
         finally:
-            with self._guard:
-                self._guard.notify_all()
+            if self._starving:
+                with self._guard:
+                    self._arrived.notify()
 
     def flush(self) -> None:
         """Return once all that landed before is in the index.
@@ -135,7 +144,8 @@ class Backlog:
         """Index what waits and end; tells whether everything is in the index and its files are durable."""
         with self._guard:
             self._closing = True
-            self._guard.notify_all()
+            self._arrived.notify()
+            self._filled.notify()
         for thread in self._threads:
             thread.join()
         if self._journal is None:
@@ -150,7 +160,7 @@ class Backlog:
 
     def _ready_for(self, size: int) -> Journal:
         journal = self._journal or self._begin()
-        if not self._guard.wait_for(lambda: self._has_room(journal, size), _ROOM_SECONDS):
+        if not self._changed.wait_for(lambda: self._has_room(journal, size), _ROOM_SECONDS):
             raise self._behind()
         return journal
 
@@ -176,8 +186,8 @@ class Backlog:
     def _wait(self, done: Callable[[], bool]) -> None:
         with self._guard:
             self._urgent = True
-            self._guard.notify_all()
-            if not self._guard.wait_for(done, _FLUSH_SECONDS):
+            self._arrived.notify()
+            if not self._changed.wait_for(done, _FLUSH_SECONDS):
                 raise self._behind()
 
     def _run_indexing(self) -> None:
@@ -198,14 +208,17 @@ class Backlog:
 
     def _next_batch(self) -> list[Landed] | None:
         with self._guard:
-            self._guard.wait_for(lambda: self._queue or self._closing)
-            self._guard.wait_for(lambda: len(self._queue) >= _BATCH or self._urgent or self._closing, _GATHER_SECONDS)
+            self._arrived.wait_for(lambda: self._queue or self._closing)
+            self._arrived.wait_for(lambda: self._is_worth_it() or self._urgent or self._closing, _GATHER_SECONDS)
             self._urgent = False
-            while True:
-                batch = self._safe()
-                if batch or (self._closing and not self._queue):
-                    return batch or None
-                self._guard.wait()
+            while not (batch := self._safe()) and self._queue:
+                self._starving = True
+                self._arrived.wait(_GATHER_SECONDS)
+            self._starving = False
+            return batch or None
+
+    def _is_worth_it(self) -> bool:
+        return len(self._queue) >= _BATCH or self._bytes >= _BATCH_BYTES
 
     def _safe(self) -> list[Landed]:
         """The oldest that are on the disk, or given up."""
@@ -225,7 +238,8 @@ class Backlog:
                 self._claimed.discard(landed.kept.header.sop_instance_uid)
                 if landed.segment is not None:
                     landed.segment.waiting -= 1
-            self._guard.notify_all()
+            self._filled.notify()
+            self._changed.notify_all()
 
     def _told(self, failure: Exception | None) -> None:
         if failure is not None and self._failure is None:
@@ -238,16 +252,19 @@ class Backlog:
         """Make files durable whose bytes the journal holds, so that it need not hold them any more."""
         while True:
             with self._guard:
-                self._guard.wait_for(lambda: journal.used_up() or self._closing)
+                self._filled.wait_for(lambda: journal.wants_spare() or journal.used_up() or self._closing)
                 if self._closing:
                     return
-                segments = journal.used_up()
+                wants_spare, segments = journal.wants_spare(), journal.used_up()
             try:
-                self._sync_all()
-            except OSError as error:
-                _LOG.error("the files of what arrived cannot be made durable: %s", error)
+                if segments:
+                    self._sync_all()
+                elif wants_spare:
+                    segments = [journal.new_segment()]
+            except (ArchiveError, OSError) as error:
+                _LOG.error("what arrived is safe, and the journal that holds it cannot be cleared: %s", error)
                 time.sleep(_LONGEST_PAUSE_SECONDS)
                 continue
             with self._guard:
                 journal.reuse(segments)
-                self._guard.notify_all()
+                self._changed.notify_all()

@@ -13,13 +13,14 @@ import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from dicomnode.archive.files import make_folder, sync_folder
 from dicomnode.archive.landing.records import Record, encoded, pages, records_in
 from dicomnode.archive.staged import full_disk_is_refusal
 
-_FIRST_SEGMENT_BYTES, _LARGEST_SEGMENT_BYTES = 1 << 20, 8 << 20
+_FIRST_SEGMENT_BYTES, _LARGEST_SEGMENT_BYTES = 2 << 20, 32 << 20
 _SUFFIX = ".segment"
 
 
@@ -55,7 +56,8 @@ class Journal:
         self._segments: list[Segment] = []
         self._free: list[Segment] = []
         self._dirty: list[Segment] = []
-        self._turn = threading.Condition()
+        self._made = count()
+        self._turn = threading.Condition(threading.Lock())
         self._syncing = self._broken = False
         self._appended = self._synced = 0
         with full_disk_is_refusal():
@@ -77,16 +79,19 @@ class Journal:
         """Bytes of the segments that hold records."""
         return sum(segment.size for segment in self._segments if segment not in self._free)
 
-    def append(self, text: bytes, content: bytes) -> tuple[int, Segment]:
+    def append(self, text: bytes, content: memoryview) -> tuple[int, Segment]:
         """Write a record; returns its number and where it is."""
         number = self._appended + 1
-        data = encoded(number, text, content)
+        head = encoded(number, text, len(content))
+        size = len(head) + len(content)
         with full_disk_is_refusal():
-            segment = self._room_for(len(data))
-            written = os.pwrite(segment.handle, data, segment.end)
-        if written < len(data):
+            segment = self._room_for(size)
+            written = os.pwrite(segment.handle, head, segment.end)
+            if content:
+                written += os.pwrite(segment.handle, content, segment.end + len(head))
+        if written < size:
             raise OSError(f"a record of the journal {self._folder.name} could not be written")
-        segment.end += pages(len(data))
+        segment.end += pages(size)
         segment.waiting += 1
         with self._turn:
             self._appended = number
@@ -114,9 +119,36 @@ class Journal:
         full = (item for item in self._segments[:-1] if item not in self._free)
         return [item for item in full if item.waiting == 0]
 
+    def wants_spare(self) -> bool:
+        """Whether the last segment will soon be full, and none is free."""
+        return bool(self._segments) and not self._free and 2 * self._segments[-1].end > self._segments[-1].size
+
     def reuse(self, segments: list[Segment]) -> None:
-        """Let segments be written anew."""
+        """Let segments be written anew, or for the first time."""
         self._free += segments
+        self._segments[:0] = [segment for segment in segments if segment not in self._segments]
+
+    def new_segment(self, least: int = 0) -> Segment:
+        """A new segment, that `reuse` makes one of this journal's; any thread may ask for one.
+
+        Args:
+            least: Bytes that it must have room for.
+        """
+        number = next(self._made)
+        size = max(least, min(_FIRST_SEGMENT_BYTES << number, _LARGEST_SEGMENT_BYTES))
+        path = self._folder / f"{number}{_SUFFIX}"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            with full_disk_is_refusal():
+                if os.write(handle, bytes(size)) < size:
+                    raise OSError(f"a segment of the journal {self._folder.name} could not be written")
+                if self._durable:
+                    os.fdatasync(handle)
+                    sync_folder(self._folder)
+        except BaseException:
+            os.close(handle)
+            raise
+        return Segment(handle, size)
 
     def close(self) -> None:
         """Let go of the folder, which another process may take over from now on."""
@@ -151,29 +183,13 @@ class Journal:
             return self._segments[-1]
         fitting = next((segment for segment in self._free if segment.size >= pages(size)), None)
         if fitting is None:
-            self._segments.append(self._new_segment(pages(size)))
+            self._segments.append(self.new_segment(pages(size)))
         else:
             self._free.remove(fitting)
             fitting.end = 0
             self._segments.remove(fitting)
             self._segments.append(fitting)
         return self._segments[-1]
-
-    def _new_segment(self, least: int) -> Segment:
-        size = max(least, min(_FIRST_SEGMENT_BYTES << len(self._segments), _LARGEST_SEGMENT_BYTES))
-        path = self._folder / f"{len(self._segments)}{_SUFFIX}"
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            written = os.write(handle, bytes(size))
-            if written < size:
-                raise OSError(f"a segment of the journal {self._folder.name} could not be written")
-            if self._durable:
-                os.fdatasync(handle)
-                sync_folder(self._folder)
-        except BaseException:
-            os.close(handle)
-            raise
-        return Segment(handle, size)
 
 
 def dead_journals(root: Path) -> Iterator[Path]:

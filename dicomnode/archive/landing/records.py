@@ -59,13 +59,13 @@ class Record:
 
     number: int
     entry: Entry
-    content: bytes
+    content: memoryview
 
 
-def encoded(number: int, text: bytes, content: bytes) -> bytes:
-    """A record as it is written, without the rest of its last page."""
-    checked = _HEAD.pack(_MARK, 0, number, len(text), len(content))[_AFTER_CRC:] + text
-    return b"".join((_MARK, zlib.crc32(checked).to_bytes(4, "little"), checked, content))
+def encoded(number: int, text: bytes, content_bytes: int) -> bytes:
+    """A record as it is written, without its content and the rest of its last page."""
+    checked = _HEAD.pack(_MARK, 0, number, len(text), content_bytes)[_AFTER_CRC:] + text
+    return b"".join((_MARK, zlib.crc32(checked).to_bytes(4, "little"), checked))
 
 
 def pages(size: int) -> int:
@@ -87,5 +87,5 @@ def records_in(segment: bytes) -> Iterator[Record]:
             return
         if zlib.crc32(segment[offset + _AFTER_CRC : content_at]) != crc:
             return
-        yield Record(number, Entry.from_text(segment[text_at:content_at]), segment[content_at:end])
+        yield Record(number, Entry.from_text(segment[text_at:content_at]), memoryview(segment)[content_at:end])
         offset, last = pages(end), number

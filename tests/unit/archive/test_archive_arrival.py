@@ -247,7 +247,7 @@ def test_unknown_instances_and_studies_are_said_to_be_unknown(archive: Archive) 
 
 def test_a_digest_grows_with_the_file(tmp_path: Path) -> None:
     data = make_file()
-    with StagedFile(tmp_path / "staged") as staged:
+    with StagedFile(lambda: tmp_path / "staged") as staged:
         staged.write(data[:100])
         staged.write(memoryview(data)[100:])
         staged.flush()
