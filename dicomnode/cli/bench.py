@@ -14,6 +14,7 @@ from dicomnode.cli.bench_read import add_read_parser
 from dicomnode.cli.bench_receive import add_receive_parser
 from dicomnode.cli.bench_retrieve import add_retrieve_parser
 from dicomnode.cli.bench_send import add_send_parser
+from dicomnode.cli.bench_start import add_start_parser
 from dicomnode.cli.bench_study import add_study_parser
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
     add_receive_parser(commands)
     add_retrieve_parser(commands)
     add_send_parser(commands)
+    add_start_parser(commands)
     add_study_parser(commands)
 
 
