@@ -25,6 +25,8 @@ _LOG = logging.getLogger(__name__)
 _IDLE_SECONDS = 1.0
 _PART_BATCH_AFTER = timedelta(seconds=0.15)
 """What does not fill a batch is looked at once nothing came for so long."""
+_BATCHES_AT_ONCE = 4
+"""So that some are read and prepared while the device computes others."""
 _BEHIND_JOBS = -1
 _SHARE_OF_TIME = 4.0
 """After a look that found nothing to do, a pause of so many times as long as it took."""
@@ -101,7 +103,7 @@ class EarlyWork:
         self._archive.early_claims.give_back(self._owner)
 
     def step(self) -> bool:
-        """Look at one batch; false if there is none yet."""
+        """Look at a few images; false if there are none yet."""
         studies = self._archive.studies.open_studies()
         present = {study.study_instance_uid for study in studies}
         self._watched = {uid: watched for uid, watched in self._watched.items() if uid in present}
@@ -131,9 +133,14 @@ class EarlyWork:
                 continue
             predictor = self._predictor(job.model_name, job.bundle_digest)
             for uid in job.series_instance_uids if predictor is not None else ():
-                new = _untried(present[uid], job.bundle_digest, watched)[: self._settings.infer.batch_size]
+                new = self._portion(_untried(present[uid], job.bundle_digest, watched))
                 if new and predictor is not None:
                     yield _Task(predictor, replace(present[uid], instances=new))
+
+    def _portion(self, new: tuple[Instance, ...]) -> tuple[Instance, ...]:
+        """Full batches, as long as there is one."""
+        size = self._settings.infer.batch_size
+        return new[: min(max(len(new) // size, 1), _BATCHES_AT_ONCE) * size]
 
     def _predictor(self, name: str, digest: str) -> Predictor | None:
         """The model; None if it does not answer for slices by themselves."""

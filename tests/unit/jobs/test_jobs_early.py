@@ -107,13 +107,13 @@ def test_a_batch_is_looked_at_when_it_is_full_or_nothing_came_for_a_while(
 ) -> None:
     bench = make_bench("a")
     work = early_work(bench, bench.worker())
-    bench.receive(tmp_path / "in", count=9)
+    bench.receive(tmp_path / "in", count=17)
     assert work.step()
     assert not work.step()
     bench.seconds += 1
     assert work.step()
     assert not work.step()
-    assert seen == [8, 1]
+    assert seen == [16, 1]
 
 
 def test_a_late_image_is_the_only_one_that_is_looked_at_again(make_bench: Any, tmp_path: Path, seen: list[int]) -> None:
@@ -163,11 +163,11 @@ def test_one_process_looks_at_a_study_and_none_after_it_died_of_it(
 ) -> None:
     bench = make_bench("a")
     first, second = early_work(bench, bench.worker()), early_work(bench, bench.worker("w2"), "w2")
-    bench.receive(tmp_path / "in", count=17)
+    bench.receive(tmp_path / "in", count=9)
     assert first.step()
     assert not second.step()
     bench.archive.early_claims.give_back("w1")  # as at its orderly end
-    bench.receive(tmp_path / "more", count=18)
+    bench.receive(tmp_path / "more", count=10)
     assert second.step()
     assert seen == [8, 8]
 
