@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dicomnode.bundles import Accepts, Bundle, Tiling, Way, why_out_of_scope
-from dicomnode.dicom.digest import content_digest
 from dicomnode.dicom.mammography import STANDARD_VIEWS
 from dicomnode.errors import IdentityError, ImageError, ScopeError
 from dicomnode.findings import Outcome, Result
 from dicomnode.inference.decoding.decoders import Decoders
+from dicomnode.inference.early.digests import ContentDigests
 from dicomnode.inference.frame_reader import FrameReader
 from dicomnode.inference.laterality import with_laterality
 from dicomnode.inference.loaded import LoadedModel
@@ -46,7 +46,13 @@ class Analysis:
     boxes: tuple[tuple[Detection, ...], ...] = ()
 
 
-def digest_input(selected: Sequence[Series], bundle: Bundle, settings: Settings, way: Way = Way.EAGER) -> str:
+def digest_input(
+    selected: Sequence[Series],
+    bundle: Bundle,
+    settings: Settings,
+    way: Way = Way.EAGER,
+    contents_of: ContentDigests | None = None,
+) -> str:
     """Hex SHA-256 over the content of the series' instances and the settings that change evidence.
 
     It does not depend on the order in which series or instances arrived or how they were transferred.
@@ -56,9 +62,11 @@ def digest_input(selected: Sequence[Series], bundle: Bundle, settings: Settings,
         bundle: The model, by its digest.
         settings: The node's AE title is written into evidence.
         way: How the network computes, which changes scores within the bundle's limits.
+        contents_of: Remembers contents; None reads every file.
     """
+    known = contents_of or ContentDigests()
     instances = (item for series in selected for item in series.instances)
-    contents = sorted(f"{item.sop_instance_uid} {content_digest(item.path)}" for item in instances)
+    contents = sorted(f"{item.sop_instance_uid} {known.of(item)}" for item in instances)
     digest = hashlib.sha256()
     computed = () if way is Way.EAGER else (f"computed {way}",)
     for line in (bundle.name, bundle.digest, settings.node.ae_title, *computed, *contents):

@@ -116,7 +116,9 @@ class Attempts:
         selected = _selected(study, job)
         priors = self._priors(job, bundle)
         try:
-            digest = digest_input((*selected, *priors), bundle, self._settings, self._models.way(bundle))
+            digest = digest_input(
+                (*selected, *priors), bundle, self._settings, self._models.way(bundle), self._models.contents
+            )
         except InputError as error:
             digest = _digest_words("unreadable", describe(error), bundle.digest, self._settings.node.ae_title)
             result = self._without_answer(job, bundle, Outcome.REFUSED, describe(error), digest)

@@ -157,6 +157,8 @@ class EarlyWork:
         try:
             with self._models.urgent(_BEHIND_JOBS):
                 look_ahead(task.predictor, task.series, self._models.decoders)
+            for item in task.series.instances:
+                self._models.contents.of(item)
         except Exception as error:  # noqa: BLE001  whatever it is, the job meets it again and answers for it
             uid = task.series.series_instance_uid
             _LOG.info("images of series %s wait for their job: %s", uid, describe(error))

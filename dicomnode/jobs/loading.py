@@ -13,6 +13,7 @@ from dicomnode.bundles import Bundle, Way, load_bundle
 from dicomnode.errors import BundleError
 from dicomnode.inference.decoding.processes import DecodingProcesses
 from dicomnode.inference.devices import choose_device
+from dicomnode.inference.early.digests import ContentDigests
 from dicomnode.inference.early.outputs import OutputMemory
 from dicomnode.inference.loaded import LoadedModel, load_model
 from dicomnode.inference.pool.device_pool import DevicePool
@@ -43,6 +44,7 @@ class LoadedModels:
     All networks share one device, whose pool brings the images of several jobs through them together.
 
     Attributes:
+        contents: Remembers digests of instances.
         decoders: Decode the compressed images of all jobs, one process for each core.
     """
 
@@ -51,6 +53,7 @@ class LoadedModels:
         self._settings = settings
         self._device = choose_device(settings.infer.device)
         self._pool = DevicePool(self._device, settings.infer.batch_wait_seconds)
+        self.contents = ContentDigests()
         self.decoders = DecodingProcesses(min(_MOST_DECODERS, len(os.sched_getaffinity(0))))
         infer = settings.infer
         self._memory = OutputMemory(infer.early_memory_mib << 20) if infer.early else None

@@ -82,6 +82,10 @@ class Inferring:
             from dicomnode.jobs.worker import Worker
 
             self._worker = Worker(self._archive, self._settings, self._owner, self._clock)
+            self._made.set()
+            from dicomnode.evidence.preparing import load_tables
+
+            load_tables()
         except Exception as error:  # noqa: BLE001  the part that waits for the worker raises it
             self._error = error
         self._made.set()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,14 @@ import pytest
 import torch
 
 from dicomnode.bundles import load_bundle
+from dicomnode.dicom.digest import content_digest
+from dicomnode.inference.early.digests import ContentDigests
 from dicomnode.inference.early.outputs import OutputMemory, output_keys
 from dicomnode.inference.network import SliceNetwork
 from dicomnode.inference.predictor import Predictor, Request
 from dicomnode.inference.slice_group import SliceGroup
-from dicomnode.study import SourceReference
+from dicomnode.study import Instance, SourceReference
+from tests.archives import make_file
 from tests.unit.inference.test_predict_network import detector_bundle
 
 CPU = torch.device("cpu")
@@ -132,3 +136,18 @@ def test_what_was_not_asked_for_longest_is_forgotten() -> None:
     assert memory.held_bytes <= 3000
     assert memory.get(keys[5]) is not None
     assert memory.get(keys[1]) is None
+
+
+def test_contents_are_digested_once(tmp_path: Path) -> None:
+    first, second = tmp_path / "1.dcm", tmp_path / "2.dcm"
+    first.write_bytes(make_file())
+    second.write_bytes(make_file("1.2.3.2"))
+    instance = Instance("1.2.3.1", "1.2", "1.3", "1.4", "1.2.840.10008.1.2.1", first, "a" * 64)
+    contents = ContentDigests(most=1)
+    digest = contents.of(instance)
+    assert digest == content_digest(first)
+    moved = replace(instance, path=tmp_path / "gone")
+    assert contents.of(moved) == digest
+    assert contents.of(replace(instance, path=second, sha256="b" * 64)) != digest
+    with pytest.raises(FileNotFoundError):
+        contents.of(moved)  # forgotten for the other one
