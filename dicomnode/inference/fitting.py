@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from dicomnode.errors import DeviceMemoryError
+from dicomnode.inference.memory import MemoryGauge, memory_of
 
 _LOG = logging.getLogger(__name__)
 _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
@@ -26,8 +27,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 class FittedNetwork:
     """A network on its device, and how many images fit through it at once.
 
-    A batch that does not fit is halved and tried again; if not even one image fits, the network moves to the CPU. What
-    worked is kept for all that follows, until the model is loaded anew.
+    What an image needs is measured, and a batch is made smaller if less memory is free. One that does not fit all the
+    same is halved and tried again; if not even one image fits, the network moves to the CPU. What worked then is kept
+    for all that follows, until the model is loaded anew.
 
     Args:
         name: Of the bundle, for messages.
@@ -42,6 +44,7 @@ class FittedNetwork:
         self.size = size
         self._name = name
         self._wanted = size
+        self._gauge = MemoryGauge(lambda: memory_of(self.device))
 
     def outputs(
         self, images: Sequence[_Input], forward: Callable[[Sequence[_Input]], Sequence[_Output]]
@@ -57,9 +60,10 @@ class FittedNetwork:
         """
         found: list[_Output] = []
         while len(found) < len(images):
-            part = images[len(found) : len(found) + self.size]
+            part = images[len(found) : len(found) + self._gauge.fitting(self.size)]
             try:
-                found += forward(part)
+                with self._gauge.measuring(len(part)):
+                    found += forward(part)
                 continue
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
