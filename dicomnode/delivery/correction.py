@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from dicomnode.archive import Archive
 from dicomnode.archive.records import Delivery, DeliveryState, Evidence, EvidenceState, NewEvidence
 from dicomnode.errors import GateError, NotFoundError
-from dicomnode.evidence import PreviousEvidence, check, to_bytes
+from dicomnode.evidence import PreviousEvidence, to_bytes
 from dicomnode.evidence.correcting import StudyIdentity, corrected, corrected_uid, give_identity
 
 _ARRIVED = (DeliveryState.DELIVERED, DeliveryState.WARNING)
@@ -82,6 +82,8 @@ class Corrector:
     def _problems(
         self, dataset: Dataset, study_instance_uid: str, identity: StudyIdentity, companions: list[Dataset]
     ) -> tuple[str, ...]:
+        from dicomnode.evidence import check  # takes in highdicom, and identities seldom change
+
         study = self._archive.studies.get(study_instance_uid)
         paths = [instance.path for series in study.series for instance in series.instances]
         headers = [dcmread(path, stop_before_pixels=True, force=True) for path in paths]

@@ -16,7 +16,6 @@ from dicomnode.delivery.capabilities import Knowledge
 from dicomnode.delivery.document import Document
 from dicomnode.delivery.fallback import Action, Decision, Offer, decide
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
-from dicomnode.delivery.substituting import substitute_for
 from dicomnode.dicom.kinds import sop_class_name
 from dicomnode.errors import ArchiveFullError, describe
 from dicomnode.evidence.ladder import Form
@@ -95,6 +94,8 @@ class Courier:
             if decision.action is not Action.SUBSTITUTE or decision.form is None:
                 return _nothing(decision)
             reason = "the target " + ", ".join(decision.reasons)
+            from dicomnode.delivery.substituting import substitute_for  # takes in highdicom, and is seldom needed
+
             try:
                 made = substitute_for(self._archive, evidence, decision.form, reason, self._clock())
             except ArchiveFullError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicomnode.evidence.encode import to_bytes
-from dicomnode.evidence.gate import Examination, check, examine
 from dicomnode.evidence.identity import (
     EvidenceObject,
     NodeIdentity,
@@ -17,6 +16,7 @@ from dicomnode.evidence.identity import (
 
 if TYPE_CHECKING:
     from dicomnode.evidence.build import build_annotations, build_evidence
+    from dicomnode.evidence.gate import Examination, check, examine
 
 __all__ = [
     "EvidenceObject",
@@ -35,9 +35,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Take in the writers, and highdicom with them, when somebody writes: checking and sending need neither."""
+    """Take in writers and gate, and highdicom with them, when somebody writes or checks: sending needs neither."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dicomnode.evidence import build
+    from dicomnode.evidence import build, gate
 
-    return getattr(build, name)
+    return getattr(build if name.startswith("build") else gate, name)

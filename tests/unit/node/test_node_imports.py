@@ -44,4 +44,4 @@ def test_the_supervisor_needs_no_index() -> None:
 @pytest.mark.parametrize("role", ["receive", "dispatch", "infer"])
 def test_a_role_is_ready_without_frameworks(role: str, settings_path: Path) -> None:
     Archive.open(load_settings(settings_path)).close()  # Alembic makes the tables once
-    assert not taken_in(PARTS, str(settings_path), role) & {"torch", "monai", "scipy", "alembic"}
+    assert not taken_in(PARTS, str(settings_path), role) & {"torch", "monai", "scipy", "highdicom", "alembic"}
