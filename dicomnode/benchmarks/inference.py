@@ -17,7 +17,8 @@ from dicomnode.inference.devices import choose_device
 from dicomnode.inference.loaded import LoadedModel, load_model
 from dicomnode.inference.mammography.predictor import ExamPredictor
 from dicomnode.inference.pool.device_pool import DevicePool
-from dicomnode.inference.tuning.reference import Pixels, passes, reference_pixels
+from dicomnode.inference.tuning.patterns import Pixels
+from dicomnode.inference.tuning.reference import passes, reference_pixels
 from dicomnode.inference.ways import ways_for
 
 _SAMPLE_MILLISECONDS = "100"

@@ -123,6 +123,9 @@ def analyse_with_images(
     except ScopeError as error:
         return Analysis(without_answer(bundle, uid, Outcome.OUT_OF_SCOPE, str(error), input_digest, created), ())
     result = result_of(read.prediction, bundle, uid, read.images, input_digest, created, read.notes)
+    if predictor.way is not Way.EAGER:
+        computed = f"{result.model.parameters}; computed {predictor.way}"
+        result = replace(result, model=replace(result.model, parameters=computed))
     return Analysis(result, read.groups, read.prediction.boxes)
 
 

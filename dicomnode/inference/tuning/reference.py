@@ -26,9 +26,9 @@ from dicomnode.inference.mammography.predictor import ExamPredictor
 from dicomnode.inference.predictor import Prediction, Request
 from dicomnode.inference.self_check import generated_exam, size_of
 from dicomnode.inference.slice_group import SliceGroup
+from dicomnode.inference.tuning.patterns import Pixels, grey_pattern, stained_pattern
 from dicomnode.study import SourceReference
 
-Pixels = npt.NDArray[np.float32]
 _COUNTS = {Task.CLASSIFICATION: 24, Task.DETECTION: 6, Task.EXAM: 1}
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _OVERLAP = 0.9
@@ -67,7 +67,8 @@ _FORM: TypeAdapter[_Stored] = TypeAdapter(_Stored)
 def reference_pixels(bundle: Bundle) -> list[Pixels]:
     """The images (C, rows, columns) of a classifier or detector."""
     rows, columns = size_of(bundle)
-    return [_pattern(number, bundle.channels, rows, columns) for number in range(_COUNTS[bundle.node.task])]
+    pattern = grey_pattern if bundle.channels == 1 else stained_pattern
+    return [pattern(number, rows, columns) for number in range(_COUNTS[bundle.node.task])]
 
 
 def answers_of(model: LoadedModel, pixels: Sequence[Pixels]) -> tuple[ReferenceAnswer, ...]:
@@ -160,17 +161,3 @@ def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
     both = max(0.0, width) * max(0.0, height)
     areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
     return both / (areas - both) if areas > both else 1.0
-
-
-def _pattern(number: int, channels: int, rows: int, columns: int) -> Pixels:
-    """An ellipse with rings, stripes and a spot, whose places, sizes and strengths follow from the number."""
-    y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
-    a, b, c, d = (np.sin(12.9898 * (number + 1) * step) for step in (1.0, 1.7, 2.3, 3.1))
-    inside = ((x - 0.2 * a) / (0.6 + 0.2 * b)) ** 2 + ((y - 0.2 * c) / (0.7 + 0.2 * d)) ** 2
-    body = np.clip(1.2 - inside, 0.0, 0.8)
-    rings = 0.15 * (inside < 1) * np.sin((14 + 8 * a) * inside)
-    stripes = 0.1 * (1 + b) * np.sin((20 + 15 * c) * x + (20 + 15 * d) * y)
-    spot = (0.5 + 0.5 * d) * np.exp(-((x - 0.4 * d) ** 2 + (y - 0.4 * a) ** 2) / (0.004 + 0.02 * (1 + c)))
-    grey = np.clip(body + rings + stripes + spot, 0.0, 1.5)
-    tints = 1.0 - 0.25 * np.abs(np.sin(np.arange(channels) + number))[:, None, None]
-    return np.asarray(160 * grey * tints, dtype=np.float32)

@@ -14,8 +14,8 @@ from dicomnode.bundles import Bundle, TriedWay, Tuning, Way, software
 from dicomnode.errors import BundleError, describe
 from dicomnode.inference.device_figures import device_figures
 from dicomnode.inference.loaded import LoadedModel, load_model
+from dicomnode.inference.tuning.patterns import Pixels
 from dicomnode.inference.tuning.reference import (
-    Pixels,
     ReferenceAnswer,
     answers_of,
     difference,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from dicomnode.bundles import load_bundle
+from dicomnode.bundles import Way, load_bundle
 from dicomnode.dicom.digest import content_digest
 from dicomnode.findings import Outcome, Presence
 from dicomnode.inference.analyse import analyse, analyse_with_images, digest_input
@@ -53,6 +53,13 @@ def test_a_series_gets_an_answer_that_names_its_images(files: list[Path], predic
     assert "of 5 images" in result.reason or "5 images read" in result.reason
     assert (result.input_digest, result.created, result.model.name) == ("d" * 64, NOW, "small")
     assert result == analyse(study, [series], predictor.bundle, predictor, NOW, "d" * 64)
+
+
+def test_an_answer_says_how_it_was_computed(files: list[Path], make_bundle: Any) -> None:
+    study, series = study_of(files)
+    quick = Predictor(load_bundle(make_bundle()), torch.device("cpu"), way=Way.CHANNELS_LAST)
+    result = analyse(study, [series], quick.bundle, quick, NOW, "d" * 64)
+    assert result.model.parameters.endswith("; computed channels-last")
 
 
 @pytest.mark.parametrize(
