@@ -15,10 +15,11 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from pydicom.uid import RLELossless
 
 from dicomnode.dicom.decoding import StoredValues
 from dicomnode.errors import PixelError
-from dicomnode.inference.decoding.encoded import EncodedFrame
+from dicomnode.inference.decoding.encoded import EncodedFrame, decode_frame
 from dicomnode.inference.on_request.wire import Message, receive, send
 
 COMMAND = (sys.executable, "-m", "dicomnode.inference.decoding")
@@ -27,6 +28,8 @@ _ATTEMPTS = 2
 _WAIT_SECONDS = 90.0
 _END_SECONDS = 10.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Decoded here: run lengths take less time than to ask another process, and their decoder, in Rust, ends no process.
+_QUICK = frozenset({str(RLELossless)})
 
 
 class DecodingProcesses:
@@ -50,6 +53,9 @@ class DecodingProcesses:
     @contextmanager
     def decoded(self, frame: EncodedFrame) -> Iterator[StoredValues]:
         """As `dicomnode.inference.decoding.decoders.Decoders.decoded`."""
+        if frame.transfer_syntax_uid in _QUICK:
+            yield decode_frame(frame)
+            return
         process = self._free.get()
         try:
             yield process.decode(frame)

@@ -76,8 +76,8 @@ def test_the_same_frames_and_colours(tmp_path: Path, processes: DecodingProcesse
 
 
 def test_larger_frames_and_several_threads(tmp_path: Path, processes: DecodingProcesses) -> None:
-    small = _frame(_compressed(make_series(tmp_path / "a", 1, shape=(40, 50), series="a"), RLELossless))
-    large = _frame(_compressed(make_series(tmp_path / "b", 1, shape=(400, 500), series="b"), RLELossless))
+    small = _frame(_compressed(make_series(tmp_path / "a", 1, shape=(40, 50), series="a"), JPEGLSLossless))
+    large = _frame(_compressed(make_series(tmp_path / "b", 1, shape=(400, 500), series="b"), JPEGLSLossless))
 
     def total(frame: EncodedFrame) -> int:
         with processes.decoded(frame) as stored:
@@ -99,14 +99,14 @@ def test_damaged_pixels_are_refused_by_name(tmp_path: Path, processes: DecodingP
 
 
 def test_a_lost_file_is_refused_by_name(tmp_path: Path, processes: DecodingProcesses) -> None:
-    frame = _frame(_compressed(make_series(tmp_path, 1, shape=(40, 50)), RLELossless))
+    frame = _frame(_compressed(make_series(tmp_path, 1, shape=(40, 50)), JPEGLSLossless))
     Path(frame.path).unlink()
     with pytest.raises(FileNotFoundError), processes.decoded(frame):
         pass
 
 
 def test_a_process_that_was_killed_is_started_anew(tmp_path: Path) -> None:
-    frame = _frame(_compressed(make_series(tmp_path, 1, shape=(40, 50)), RLELossless))
+    frame = _frame(_compressed(make_series(tmp_path, 1, shape=(40, 50)), JPEGLSLossless))
     decoding, before = DecodingProcesses(1), _children(os.getpid())
     try:
         for _ in range(2):
@@ -120,7 +120,7 @@ def test_a_process_that_was_killed_is_started_anew(tmp_path: Path) -> None:
 
 
 def test_pixels_that_end_their_process_are_refused(tmp_path: Path) -> None:
-    frame = _frame(_compressed(make_series(tmp_path, 1, shape=(40, 50)), RLELossless))
+    frame = _frame(_compressed(make_series(tmp_path, 1, shape=(40, 50)), JPEGLSLossless))
     dying = "import os, socket, sys; socket.socket(fileno=int(sys.argv[1])).recv(1); os.abort()"
     decoding = DecodingProcesses(1, (sys.executable, "-c", dying))
     message = f"{frame.sop_instance_uid}: its pixel data ended the process"
@@ -141,7 +141,7 @@ with decoding.decoded(EncodedFrame(**json.loads(sys.argv[1]))):
 
 
 def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
-    frame = _frame(_compressed(make_series(tmp_path, 1, shape=(40, 50)), RLELossless))
+    frame = _frame(_compressed(make_series(tmp_path, 1, shape=(40, 50)), JPEGLSLossless))
     with subprocess.Popen(
         [sys.executable, "-c", _PARENT, json.dumps(asdict(frame))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as parent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +99,20 @@ def test_grey_scales_that_differ_are_told_when_they_are_read(tmp_path: Path) -> 
     assert [item.stored for item in image.slices] == [None, None]
     with pytest.raises(PixelError, match="different grey scales"):
         list(SlicePixels(image.slices, 1, FrameReader()))
+
+
+@pytest.mark.parametrize("kind", ["slices", "frames"])
+def test_memory_does_not_grow_with_the_number_of_slices(tmp_path: Path, kind: str) -> None:
+    """As float32 all of them together need 13 MB, one of them 0.26 MB."""
+    if kind == "slices":
+        series = as_series(make_series(tmp_path, 50, modality="CT", shape=(256, 256)))
+    else:
+        series = as_series([write_instance(make_enhanced(50, shape=(256, 256)), tmp_path)])
+    (image,) = open_series(series).images
+    tracemalloc.start()
+    try:
+        for _ in open_group(image, 1, FrameReader()).pixels:
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
