@@ -30,6 +30,7 @@ def add_receive_parser(commands: Any) -> None:
         "mammograms": (12, "mammograms of 24 MB in a run"),
         "tiny": (2000, "images of 11 KiB in a run"),
         "repeats": (3, "turns of all receivers"),
+        "processes": (1, "processes of the node that receive"),
     }
     for name, (default, words) in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{words} (default {default})")
@@ -58,7 +59,7 @@ def bench_receive(args: argparse.Namespace) -> int:
             progress("starting the receivers")
             with tempfile.TemporaryDirectory(prefix="dicomnode-bench-", dir=args.folder.resolve()) as name:
                 folder = Path(name)
-                with _receivers(args.receivers, folder) as receivers:
+                with _receivers(args.receivers, folder, args.processes) as receivers:
                     columns += measure_load(load, receivers, plan, folder / "files", progress)
     if args.json:
         print(json.dumps(_values(columns, args, file_system), indent=2))
@@ -73,7 +74,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     from dicomnode.benchmarks.receive_files import loads
     from dicomnode.errors import UsageError
 
-    for option, least in (("slices", 0), ("mammograms", 0), ("tiny", 0), ("repeats", 1)):
+    for option, least in (("slices", 0), ("mammograms", 0), ("tiny", 0), ("repeats", 1), ("processes", 1)):
         if (value := getattr(args, option)) < least:
             raise UsageError(f"--{option} {value}: give {least} or more")
     if min(args.associations) < 1:
@@ -93,10 +94,10 @@ def _check_space(plan: Plan, folder: Path) -> None:
 
 
 @contextmanager
-def _receivers(names: list[str], folder: Path) -> Iterator[list[Receiver]]:
+def _receivers(names: list[str], folder: Path, processes: int) -> Iterator[list[Receiver]]:
     from dicomnode.benchmarks.receivers import node_receiver, orthanc_receiver, storescp_receiver
 
-    own = {"engine": "own"}
+    own = {"engine": "own", "processes": processes}
     with ExitStack() as running:
         start: dict[str, Callable[[Path], AbstractContextManager[Receiver]]] = {
             _NODE: lambda place: node_receiver(_NODE, place, {"receive": own}),
@@ -122,6 +123,7 @@ def _values(columns: list[Column], args: argparse.Namespace, file_system: str) -
         "cores": len(os.sched_getaffinity(0)),
         "file_system": file_system,
         "repeats": args.repeats,
+        "processes": args.processes,
         "columns": [
             {
                 "load": column.load,

@@ -8,7 +8,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dicomnode.cli.log_setup import set_up_logging
+from dicomnode.node.log_setup import set_up_logging
 from dicomnode.settings import Settings, load_settings
 
 _log = logging.getLogger("dicomnode.serve")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 
 from dicomnode.archive import Archive
@@ -26,6 +26,7 @@ from dicomnode.intake.admission import (
 from dicomnode.intake.alerts import Alerts
 from dicomnode.intake.arriving import Arrival, Shelf, StoreRequest
 from dicomnode.intake.callers import addresses_of
+from dicomnode.intake.seats import Seats
 from dicomnode.intake.sending import Sending
 from dicomnode.intake.tallying import Tallies
 from dicomnode.intake.watch import Call, Link, Patience, Watch
@@ -64,9 +65,13 @@ class Doorkeeper:
         settings: The node's settings.
         archive: Where instances go.
         clock: Present time.
+        seats: Of all processes that receive, if there are several.
     """
 
-    def __init__(self, settings: Settings, archive: Archive, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: Settings, archive: Archive, clock: Callable[[], datetime], seats: Seats | None = None
+    ) -> None:
+        self._seats = seats
         self._archive = archive
         self._clock = clock
         self._rules = rules_of(settings)
@@ -125,20 +130,31 @@ class Doorkeeper:
         """Note that the sender asked for the release of its association: it sent what it had to send."""
         visit.sending.released()
 
+    def left(self, visit: Visit) -> None:
+        """Let another have its place."""
+        self.watch.closed(visit.call)
+        if self._seats is not None:
+            with self._guard:
+                self._seats.tell(self.watch.counts())
+
     def closed(self, visit: Visit) -> None:
         """Let completion know that nothing more comes this way."""
-        self.watch.closed(visit.call)
+        self.left(visit)
         with suppress(ArchiveError):  # a restart closes it, and the deadline does so in any case
             visit.sending.close()
 
     def _decide(self, visit: Visit, caller: Caller) -> Admitted | Rejected:
         addresses = {host: addresses_of(host) for host in hosts_to_ask(caller.ae_title, self._rules)}
         no_space = self._archive.space.look().refusal
-        with self._guard:  # two that come at once must not both be the last that there is room for
-            load = Load(self.watch.counts(), self._tallies.today(), no_space)
-            decision = admit(caller, self._rules, load, addresses)
+        seats = self._seats
+        # Two that come at once must not both be the last that there is room for
+        with self._guard, nullcontext() if seats is None else seats.held():
+            counts = self.watch.counts() if seats is None else seats.counts()
+            decision = admit(caller, self._rules, Load(counts, self._tallies.today(), no_space), addresses)
             if isinstance(decision, Admitted):
                 self.watch.admitted(visit.call, decision.peer)
+                if seats is not None:
+                    seats.tell(self.watch.counts())
         return decision
 
     def _note(self, caller: Caller, rejected: Rejected) -> None:

@@ -81,10 +81,12 @@ def _announce(settings: Settings, role: str, port: int | None = None) -> None:
 
 
 def _receive(settings: Settings, archive: Archive) -> Mapping[str, Part]:
-    from dicomnode.intake.scp import serve_dimse
+    from dicomnode.node.receiving import Receiving
+
+    receiving = Receiving(settings, archive, now)
 
     def listen(stop: threading.Event) -> None:
-        serve_dimse(settings, archive, stop, partial(_announce, settings, "receive"))
+        receiving.run(stop, partial(_announce, settings, "receive"))
 
     return {"listener": listen}
 

@@ -21,6 +21,7 @@ class ReceiveSettings(Section):
     engine: Literal["own", "pynetdicom"] = Field(
         "own", description="What speaks the upper layer: the node's own, or pynetdicom, several times slower."
     )
+    processes: int = Field(1, ge=1, le=16, description="Processes that share the port; 1 with engine = pynetdicom.")
     maximum_pdu_bytes: int = Field(131072, ge=4096, description="Largest PDU that the node accepts.")
     maximum_instance_bytes: int = Field(4 * 1024**3, ge=1024, description="Largest instance.")
     maximum_associations: int = Field(32, ge=1, description="Associations at once; more are rejected for now.")
@@ -37,6 +38,12 @@ class ReceiveSettings(Section):
     tls: TlsServerSettings = Field(
         default_factory=lambda: TlsServerSettings.model_validate({}), description="TLS of the listener."
     )
+
+    @model_validator(mode="after")
+    def _one_process(self) -> Self:
+        if self.processes > 1 and self.engine == "pynetdicom":
+            raise ValueError("receive: more than one of processes goes with engine = own")
+        return self
 
 
 class PeerSettings(Section):

@@ -248,7 +248,7 @@ class Association:
 
     def _leave(self) -> None:
         """Grant the release at once; nothing is under way that it would have to wait for."""
-        self._door.watch.closed(self._visit.call)  # its place is free before the peer knows
+        self._door.left(self._visit)  # its place is free before the peer knows
         self._door.released(self._visit)
         self._outgoing = RELEASE_REPLY
         self._fire(Event.RELEASE)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.cli.log_setup import set_up_logging
 from dicomnode.errors import SettingsError
+from dicomnode.node.log_setup import set_up_logging
 from dicomnode.settings import LogSettings
 
 _SCRIPT = """
 import logging, warnings
-from dicomnode.cli.log_setup import set_up_logging
+from dicomnode.node.log_setup import set_up_logging
 from dicomnode.settings import LogSettings
 set_up_logging(LogSettings())
 warnings.warn("Invalid value for VR DA: '19SECRET'")
