@@ -9,10 +9,24 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from dicomnode.errors import PixelError
-from dicomnode.evidence.documents import answer_document, attention_document, lesions_document, text_document
+from dicomnode.evidence.documents import (
+    answer_document,
+    attention_document,
+    cleared_document,
+    lesions_document,
+    text_document,
+)
 from dicomnode.evidence.heat_map_document import heat_map_document
 from dicomnode.evidence.heat_maps import HeatMaps, heat_maps_of
-from dicomnode.evidence.identity import EvidenceObject, NodeIdentity, PreviousEvidence, Role, kind_of
+from dicomnode.evidence.identity import (
+    MAXIMUM_PARTS,
+    PROCESSED,
+    EvidenceObject,
+    NodeIdentity,
+    PreviousEvidence,
+    Role,
+    kind_of,
+)
 from dicomnode.evidence.lesion_places import places_of
 from dicomnode.evidence.masks import Masks, ProjectedMasks, masks_of
 from dicomnode.evidence.narrative import heat_map_sentence
@@ -114,9 +128,24 @@ def _reports(desk: _Desk, remarks: tuple[str, ...]) -> Iterator[_Document]:
 
 
 def _lesions(desk: _Desk) -> Iterator[_Document]:
-    for place in places_of(desk.result, desk.sources):
+    places = places_of(desk.result, desk.sources)
+    for place in places:
         draft = replace(desk.draft("lesions", place.projection), result=place.result, sources=place.sources)
         yield draft, lesions_document(draft)
+    if desk.result.outcome in PROCESSED:
+        yield from _cleared(desk, {place.kind for place in places})
+
+
+def _cleared(desk: _Desk, outlined: set[str]) -> Iterator[_Document]:
+    """What supersedes the lesions of an earlier result where this one outlines none."""
+    projections = {one.part: one for one in projections_of(desk.result, desk.sources)}
+    for part in range(1, MAXIMUM_PARTS + 1):
+        kind = kind_of("lesions", part)
+        if kind in desk.previous and kind not in outlined:
+            view = projections[part].view if part in projections else ""
+            draft = Draft("lesions", desk.result, desk.sources, desk.previous[kind], desk.node, part, view)
+            if draft.superseded is not None:
+                yield draft, cleared_document(draft)
 
 
 def _segmentations(desk: _Desk, masks: Masks | tuple[ProjectedMasks, ...] | str | None) -> Iterator[_Document]:

@@ -21,7 +21,7 @@ from dicomnode.evidence.content import (
 )
 from dicomnode.evidence.library import image_library
 from dicomnode.evidence.measurements import answer_groups, evaluations, lesion_groups
-from dicomnode.evidence.narrative import conclusion_sentences, findings_sentences
+from dicomnode.evidence.narrative import NOT_VERIFIED, conclusion_sentences, findings_sentences
 from dicomnode.evidence.sources import TYPE_2_IDENTITY, Sources
 from dicomnode.evidence.stamp import Draft, stamp
 from dicomnode.findings import Code
@@ -43,6 +43,21 @@ def lesions_document(draft: Draft) -> Dataset:
     return _document(hd.sr.Comprehensive3DSR, draft, body)
 
 
+def cleared_document(draft: Draft) -> Dataset:
+    """In place of the lesions, where an earlier result outlined some and this one none: sentences that say so.
+
+    Viewers show the newest document of a series; without it that would be the outlines of the superseded result.
+    """
+    where = f" on {draft.view}" if draft.view else ""
+    findings = [
+        f"The newest result of {draft.result.model.name} outlines no lesion{where}.",
+        "The earlier reports of this series are superseded and no longer hold.",
+    ]
+    outcome = code(concepts.CONCLUSION, concepts.OUTCOME_SUMMARIES[draft.result.outcome])
+    conclusions = [*_sentences(concepts.CONCLUSION, [NOT_VERIFIED, "See the text document of this result."]), outcome]
+    return _document(hd.sr.Comprehensive3DSR, draft, _report(draft, findings, conclusions))
+
+
 def attention_document(draft: Draft) -> Dataset:
     """Where the network looked closely: Comprehensive 3D SR, TID 1500 with a TID 1410 group for each box.
 
@@ -60,20 +75,20 @@ def text_document(draft: Draft, remarks: tuple[str, ...]) -> Dataset:
         remarks: Sentences on the other documents.
     """
     findings = findings_sentences(draft.result, draft.sources)
-    conclusions = conclusion_sentences(draft.result, draft.sources, remarks)
+    conclusions = _sentences(concepts.CONCLUSION, conclusion_sentences(draft.result, draft.sources, remarks))
     outcome = code(concepts.CONCLUSION, concepts.OUTCOME_SUMMARIES[draft.result.outcome])
     cause = concepts.OUTCOME_CAUSES.get(draft.result.outcome)
     coded_conclusions = [outcome] if cause is None else [outcome, code(concepts.CONCLUSION, cause)]
-    body = root(
-        concepts.DIAGNOSTIC_IMAGING_REPORT,
-        [
-            *_context(draft),
-            container(concepts.FINDINGS, _sentences(concepts.FINDING, findings)),
-            container(concepts.CONCLUSIONS, [*_sentences(concepts.CONCLUSION, conclusions), *coded_conclusions]),
-        ],
-        "2000",
-    )
-    return _document(hd.sr.EnhancedSR, draft, body)
+    return _document(hd.sr.EnhancedSR, draft, _report(draft, findings, [*conclusions, *coded_conclusions]))
+
+
+def _report(draft: Draft, findings: Iterable[str], conclusions: list[Dataset]) -> Dataset:
+    """The tree of a report in the manner of TID 2000."""
+    sections = [
+        container(concepts.FINDINGS, _sentences(concepts.FINDING, findings)),
+        container(concepts.CONCLUSIONS, conclusions),
+    ]
+    return root(concepts.DIAGNOSTIC_IMAGING_REPORT, [*_context(draft), *sections], "2000")
 
 
 def _sentences(name: Code, sentences: Iterable[str]) -> list[Dataset]:

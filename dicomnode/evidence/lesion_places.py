@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dicomnode.evidence.identity import kind_of
 from dicomnode.evidence.measurements import outlines
 from dicomnode.evidence.projections import Projection, is_projection, projections_of
 from dicomnode.evidence.sources import Sources
@@ -27,6 +28,11 @@ class LesionPlace:
     projection: Projection | None
     result: Result
     sources: Sources
+
+    @property
+    def kind(self) -> str:
+        """Of the document."""
+        return kind_of("lesions", 1 if self.projection is None else self.projection.part)
 
 
 def places_of(result: Result, sources: Sources) -> tuple[LesionPlace, ...]:

@@ -9,6 +9,7 @@ from dicomnode.evidence.views import view_name
 from dicomnode.findings import ClassScore, Finding, Outcome, Presence, Result, SideAnswer, StudyAnswer, Tally
 from dicomnode.study import SourceReference
 
+NOT_VERIFIED = "Result of an artificial intelligence; not verified by a human."
 _MAXIMUM_IMAGES = 6
 
 _OUTCOMES = {
@@ -69,7 +70,7 @@ def conclusion_sentences(result: Result, sources: Sources, remarks: tuple[str, .
     """
     model = result.model
     sentences = [
-        "Result of an artificial intelligence; not verified by a human.",
+        NOT_VERIFIED,
         _OUTCOMES[result.outcome],
         f"Model: {model.name}, version {model.version}, by {model.manufacturer} (SHA-256 {model.digest[:16]}).",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage
 
-from dicomnode.evidence import check, to_bytes
+from dicomnode.evidence import PreviousEvidence, build_evidence, check, to_bytes
 from dicomnode.evidence.identity import role_of
 from dicomnode.evidence.ladder import forms_of, substitute_kind
 from dicomnode.evidence.substitutes import Original, build_substitute
 from dicomnode.findings import Outcome, Result
-from tests.evidence_cases import counted, documents, negative, positive, tiled, unanswered
+from tests.evidence_cases import NODE, counted, documents, negative, positive, tiled, unanswered
 from tests.exam_cases import FOR_PROCESSING, make_exam, screened
 from tests.factories import ENHANCED_CT, SAGITTAL, make_enhanced, make_instance, make_series, write_instance
 from tests.slides import make_cells, make_pictures, make_slide, make_slide_coordinates
@@ -148,6 +149,21 @@ def test_judges_accept_documents_on_projections(tmp_path: Path, source: str) -> 
         *(f"heat-map{part}" for part in ("", "-2", "-3", "-4")),
         *(f"{role}{part}" for role in ("lesions", "segmentation", "picture") for part in ("", "-3")),
     }
+    judge(made, paths, tmp_path)
+
+
+def test_judges_accept_reports_that_lesions_are_gone(tmp_path: Path) -> None:
+    paths = make_exam(tmp_path)
+    result = screened(paths)
+    before = {
+        one.kind: PreviousEvidence(one.sop_instance_uid, str(one.dataset.SOPClassUID), one.instance_number)
+        for one in build_evidence(result, paths, {}, NODE)
+    }
+    newer = replace(result, input_digest="f" * 64, findings=result.findings[1:])
+    made = {one.kind: one.dataset for one in build_evidence(newer, paths, before, NODE)}
+    original = Original(dcmread(BytesIO(to_bytes(made["lesions"]))), result.model.name, "lesions")
+    for form in forms_of("lesions"):
+        made[substitute_kind("lesions", form)] = build_substitute(original, form, {})
     judge(made, paths, tmp_path)
 
 

@@ -19,10 +19,10 @@ from dicomnode.demo.study import make_study, write_study
 from dicomnode.dicom.codes import BREAST, LEFT, RIGHT
 from dicomnode.dicom.outline import axes, outline
 from dicomnode.dicom.uids import derive_uid
-from dicomnode.evidence import build_evidence, to_bytes
+from dicomnode.evidence import PreviousEvidence, build_evidence, to_bytes
 from dicomnode.findings import Finding, Mask, Measurement, Polygon, Result
 from tests import mammograms
-from tests.evidence_cases import LONG_AXIS, MILLIMETER, MODEL, NODE, answer, finding, positive, references
+from tests.evidence_cases import LONG_AXIS, MILLIMETER, MODEL, NODE, answer, finding, negative, positive, references
 from tests.exam_cases import MALIGNANT, side
 
 MADE = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -120,6 +120,25 @@ def exam(folder: Path) -> Case:
     said = answer([images["L-CC"]], concept=MALIGNANT, classes=(), site=BREAST, sides=sides)
     result = positive(drawn.paths, answer=said, findings=tuple(findings), model=BREAST_MODEL)
     return _case(folder, drawn.paths, result, masks)
+
+
+def superseded(folder: Path) -> Case:
+    """A mammogram with a lesion by a first result, of which a second one says nothing."""
+    drawn = mammograms.make_exam(folder, views=("L-CC",), study="superseded")
+    (image,), (mammogram,) = references(drawn.paths), drawn.views.values()
+    shown = Polygon(image, _points(mammogram.lesions[0].mask))
+    lesion = finding("Lesion 1", [image], concept=MALIGNANT, mask=None, contours=(shown,), site=BREAST)
+    first = positive(drawn.paths, findings=(lesion,), model=BREAST_MODEL)
+    before = build_evidence(first, drawn.paths, {}, NODE)
+    previous = {
+        one.kind: PreviousEvidence(one.sop_instance_uid, str(one.dataset.SOPClassUID), one.instance_number)
+        for one in before
+    }
+    second = replace(negative(drawn.paths), model=BREAST_MODEL, input_digest="cd" * 32)
+    after = build_evidence(second, drawn.paths, previous, NODE)
+    made = {f"first-{one.kind}": one.dataset for one in before} | {one.kind: one.dataset for one in after}
+    files = tuple(_write(folder / f"{kind}.dcm", dataset) for kind, dataset in made.items())
+    return Case(first.study_instance_uid, (*drawn.paths, *files), made, {})
 
 
 def _case(

@@ -18,7 +18,7 @@ from dicomnode.web.viewer.installing import Installed, find_installed
 from tests.peers_fixtures import CHROMIUM, ORTHANC, running_orthanc
 from tests.serving import serving
 from tests.unit.web.signed_in import PASSWORD, QUICK
-from tests.viewer.cases import Case, brain, broken, exam
+from tests.viewer.cases import Case, brain, broken, exam, superseded
 from tests.viewer.ohif import FLAGS, RADIOLOGIST, Ohif
 from tests.viewer.serving import keep, settings_of, viewer_on
 
@@ -38,7 +38,8 @@ def ohif() -> Installed:
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
     """The studies by name."""
     folder = tmp_path_factory.mktemp("cases")
-    return {"brain": brain(folder / "brain"), "exam": exam(folder / "exam"), "broken": broken(folder / "broken")}
+    made = {"brain": brain, "exam": exam, "broken": broken, "superseded": superseded}
+    return {name: make(folder / name) for name, make in made.items()}
 
 
 @pytest.fixture(scope="package")

@@ -21,7 +21,7 @@ from tests.browser.looking import picture
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 RADIOLOGIST = "radiologist"
 SIZE = {"width": 1100, "height": 700}
-_LONG, _PATIENT, _IMPATIENT, _PAUSE = 240_000, 120_000, 6_000, 250  # ms
+_LONG, _PATIENT, _IMPATIENT, _PAUSE = 240_000, 120_000, 4_000, 250  # ms
 _CLICKS, _OVERLAY = 2, 50
 _PANE = "[data-cy=viewport-pane]"
 _NO_TOUR = "localStorage.setItem('shownTours', JSON.stringify(['basicViewerTour', 'basicTour']))"

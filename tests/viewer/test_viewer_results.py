@@ -39,7 +39,7 @@ def test_the_list_of_studies_names_them(viewer: Ohif, address: Address, cases: d
     words = re.sub(r"\s+", " ", viewer.page.locator("body").inner_text())
     # Orthanc 1.10 does not know the list that OHIF sends as includefield: it tells no descriptions.
     assert "Generated, Test 02-Jan-2026" in words
-    assert "1-3 of 3" in words
+    assert "1-4 of 4" in words
     viewer.picture("study-list")
 
 
@@ -96,6 +96,15 @@ def test_the_report_says_it_in_sentences_and_the_answer_blanks_no_other(
     viewer.expect_contours(FIRST, SECOND)
     viewer.hang(case.name("segmentation"))
     viewer.expect_segments(case.name("segmentation"), ["Lesion 1", "Lesion 2"])
+
+
+def test_of_several_results_the_newest_is_shown(viewer: Ohif, address: Address, cases: dict[str, Case]) -> None:
+    case = cases["superseded"]
+    viewer.open(address(case.study_uid)).hang(case.name("text"))
+    viewer.expect_sentences("The study was processed, without findings.")  # OHIF alone shows the first result's
+    viewer.hang(case.name("lesions"))
+    viewer.expect_sentences("outlines no lesion on L-CC.")
+    viewer.picture("superseded")
 
 
 def test_mammograms_of_both_breasts_are_outlined(viewer: Ohif, address: Address, cases: dict[str, Case]) -> None:

@@ -75,7 +75,7 @@ def lesions_have_templates(subject: Subject) -> Iterator[str]:
 
 def text(subject: Subject) -> Iterator[str]:
     """The text has findings and conclusions in words, the coded outcome, and says that nobody verified it."""
-    if subject.role != "text":
+    if subject.role != "text" and not subject.is_cleared:
         return
     yield from title(subject.dataset, concepts.DIAGNOSTIC_IMAGING_REPORT, "2000")
     for code in (concepts.FINDINGS, concepts.CONCLUSIONS):

@@ -89,9 +89,16 @@ class Subject:
         )
 
     @property
+    def is_cleared(self) -> bool:
+        """Whether it says, in the series of the lesions that it supersedes, that there are none any more."""
+        title = concepts.DIAGNOSTIC_IMAGING_REPORT
+        superseding = bool(self.dataset.get("PredecessorDocumentsSequence"))
+        return self.role == "lesions" and superseding and concept(self.dataset)[:2] == (title.value, title.scheme)
+
+    @property
     def is_report(self) -> bool:
         """Whether it is a measurement report (TID 1500)."""
-        return self.role in ("answer", "lesions", "attention")
+        return self.role in ("answer", "lesions", "attention") and not self.is_cleared
 
 
 def equipment(dataset: Dataset) -> list[Dataset]:

@@ -9,13 +9,13 @@ from dicomnode.web.dicomweb.addresses import SERVICE
 
 _SOURCE = "dicomnode"
 _WORKERS = 4  # that decode images in the browser
-_REDRAW = Path(__file__).parent / "redraw.js"
+_REPORTS = Path(__file__).parent / "reports.js"
 _NAMESPACE = "@ohif/extension-default.dataSourcesModule.dicomweb"
 
 
 def configuration_script() -> str:
-    """The content of ``/app-config.js``; the keys are OHIF's own. It brings what OHIF fails to draw by itself, too."""
-    return f"window.config = {json.dumps(_configuration(), indent=2)};\n{_REDRAW.read_text(encoding='utf-8')}"
+    """The content of ``/app-config.js``; the keys are OHIF's own. With it comes what mends OHIF."""
+    return f"window.config = {json.dumps(_configuration(), indent=2)};\n{_REPORTS.read_text(encoding='utf-8')}"
 
 
 def _configuration() -> dict[str, object]:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomnode.evidence import PreviousEvidence, build_evidence, check
+from dicomnode.evidence import EvidenceObject, PreviousEvidence, build_evidence, check
 from dicomnode.evidence.identity import MAXIMUM_PARTS, evidence_series_uid, role_of
 from dicomnode.evidence.views import view_name
-from tests.evidence_cases import MODEL, NODE, documents, finding, headers, positive, references, square
+from dicomnode.findings import Outcome
+from tests.evidence_cases import (
+    MODEL,
+    NODE,
+    documents,
+    finding,
+    headers,
+    positive,
+    references,
+    sentences,
+    square,
+    unanswered,
+)
 from tests.evidence_mutations import item
 from tests.exam_cases import make_exam, screened
 from tests.factories import make_series
@@ -83,15 +95,52 @@ def test_a_volume_keeps_its_one_report(tmp_path: Path) -> None:
     assert found["lesions"].SeriesDescription.endswith(": lesions (unverified)")
 
 
+def newest(objects: Iterable[EvidenceObject]) -> dict[str, PreviousEvidence]:
+    """What the archive tells of them when the next result is written."""
+    return {
+        one.kind: PreviousEvidence(one.sop_instance_uid, str(one.dataset.SOPClassUID), one.instance_number)
+        for one in objects
+    }
+
+
+def test_where_no_lesion_is_any_more_a_report_says_so(paths: list[Path]) -> None:
+    result = screened(paths)
+    previous = newest(build_evidence(result, paths, {}, NODE))
+    newer = replace(result, input_digest="f" * 64, findings=result.findings[:1])
+    after = {one.kind: one.dataset for one in build_evidence(newer, paths, previous, NODE)}
+    assert labels(after["lesions"]) == ["Lesion 1"]
+    cleared = after["lesions-3"]
+    assert "outlines no lesion on L-MLO." in sentences(cleared)
+    assert (cleared.InstanceNumber, cleared.SeriesDescription.partition(": ")[2]) == (2, "lesions L-MLO (unverified)")
+    for document in after.values():
+        assert check(document, headers(paths), companions=list(after.values())) == ()
+    assert "lesions-2" not in after and "lesions-4" not in after
+
+
+@pytest.mark.parametrize(("change", "word"), [("silent", "not verified"), ("numbers", "numbers or coordinates")])
+def test_gate_knows_what_such_a_report_must_say(paths: list[Path], change: str, word: str) -> None:
+    result = screened(paths)
+    objects = build_evidence(result, paths, {}, NODE)
+    newer = replace(result, input_digest="f" * 64, findings=())
+    broken = {one.kind: one.dataset for one in build_evidence(newer, paths, newest(objects), NODE)}["lesions"]
+    if change == "silent":
+        item(broken, "Conclusions").ContentSequence.pop(0)
+    else:
+        broken.ContentSequence.extend(item(objects[0].dataset, "Imaging Measurements").ContentSequence)
+    assert any(word in problem for problem in check(broken, headers(paths)))
+
+
+def test_a_result_that_is_none_leaves_the_lesions_as_they_were(paths: list[Path]) -> None:
+    previous = newest(build_evidence(screened(paths), paths, {}, NODE))
+    after = build_evidence(replace(unanswered(paths, Outcome.FAILED), input_digest="f" * 64), paths, previous, NODE)
+    assert {one.kind for one in after} == {"answer", "text"}
+
+
 def test_a_report_names_the_one_that_it_supersedes_in_its_own_series(paths: list[Path]) -> None:
     result = screened(paths)
     before = {one.kind: one for one in build_evidence(result, paths, {}, NODE)}
-    previous = {
-        kind: PreviousEvidence(one.sop_instance_uid, str(one.dataset.SOPClassUID), one.instance_number)
-        for kind, one in before.items()
-    }
     newer = replace(result, input_digest="f" * 64)
-    after = {one.kind: one for one in build_evidence(newer, paths, previous, NODE)}
+    after = {one.kind: one for one in build_evidence(newer, paths, newest(before.values()), NODE)}
     for kind in ("lesions", "lesions-3"):
         (series,) = after[kind].dataset.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
         assert series.SeriesInstanceUID == after[kind].series_instance_uid == before[kind].series_instance_uid

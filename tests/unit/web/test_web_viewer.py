@@ -69,7 +69,7 @@ def test_its_configuration_is_ours_and_no_service_worker_starts(viewer: Client) 
     script = viewer.get("/app-config.js")
     assert script.headers["content-type"].startswith("text/javascript")
     assert '"qidoRoot": "/dicom-web"' in script.text
-    assert "VIEWPORT_DATA_CHANGED" in script.text  # what draws reports again, after their images
+    assert "VIEWPORT_DATA_CHANGED" in script.text  # of what mends how OHIF shows reports
     assert "elsewhere" not in script.text + viewer.get("/init-service-worker.js").text
 
 
