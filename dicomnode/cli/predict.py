@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,7 @@ def _add(report: Report, item: Predicted, explained_by: LoadedModel | None) -> N
 def _results(
     args: argparse.Namespace, settings: Settings, predictor: LoadedModel, inputs: Inputs
 ) -> Iterator[Predicted | Problem]:
+    from dicomnode.inference.decoding.processes import one_per_core
     from dicomnode.inference.predict_files import predict_pictures, predict_studies
     from dicomnode.inference.predict_tiles import predict_tile_pictures
     from dicomnode.inference.predictor import Predictor
@@ -111,7 +113,8 @@ def _results(
         yield from predict_tile_pictures(predictor, tiling, inputs.pictures, args.spacing, created)
     else:
         yield from predict_pictures(predictor, inputs.pictures, created)
-    yield from predict_studies(predictor, inputs.dicom, settings, created)
+    with closing(one_per_core()) as decoders:
+        yield from predict_studies(predictor, inputs.dicom, settings, created, decoders)
 
 
 def _load(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> LoadedModel:

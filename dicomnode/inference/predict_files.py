@@ -15,6 +15,7 @@ from dicomnode.dicom.uids import derive_uid
 from dicomnode.errors import ImageError, ScopeError
 from dicomnode.findings import Outcome
 from dicomnode.inference.analyse import Analysis, analyse_with_images, check_scope, digest_input
+from dicomnode.inference.decoding.decoders import Decoders
 from dicomnode.inference.files import Problem, read_studies
 from dicomnode.inference.loaded import LoadedModel
 from dicomnode.inference.mammography.predictor import ExamPredictor
@@ -71,7 +72,11 @@ def predict_pictures(
 
 
 def predict_studies(
-    predictor: LoadedModel, files: Sequence[Path], settings: Settings, created: datetime
+    predictor: LoadedModel,
+    files: Sequence[Path],
+    settings: Settings,
+    created: datetime,
+    decoders: Decoders | None = None,
 ) -> Iterator[Predicted | Problem]:
     """Predict on each image series of the studies that DICOM files make up; on each exam, if the model looks at exams.
 
@@ -80,6 +85,7 @@ def predict_studies(
         files: Instances, in any order.
         settings: Those that change evidence.
         created: Time of the results, with time zone.
+        decoders: Decode compressed frames; this process does unless given.
     """
     studies, problems = read_studies(files)
     yield from problems
@@ -90,17 +96,22 @@ def predict_studies(
             yield Problem(first, f"study {study.study_instance_uid} holds no images; give the series to predict on")
         elif isinstance(predictor, ExamPredictor):
             fitting = [item for item in series if why_out_of_scope(predictor.bundle.node.accepts, item) is None]
-            yield _predict_together(predictor, study, fitting or series, settings, created)
+            yield _predict_together(predictor, study, fitting or series, settings, created, decoders)
         else:
             for item in series:
-                yield _predict_together(predictor, study, [item], settings, created)
+                yield _predict_together(predictor, study, [item], settings, created, decoders)
 
 
 def _predict_together(
-    predictor: LoadedModel, study: Study, selected: Sequence[Series], settings: Settings, created: datetime
+    predictor: LoadedModel,
+    study: Study,
+    selected: Sequence[Series],
+    settings: Settings,
+    created: datetime,
+    decoders: Decoders | None,
 ) -> Predicted:
     digest = digest_input(selected, predictor.bundle, settings, predictor.way)
-    analysis = analyse_with_images(study, selected, predictor.bundle, predictor, created, digest)
+    analysis = analyse_with_images(study, selected, predictor.bundle, predictor, created, digest, (), decoders)
     paths = tuple(instance.path for series in selected for instance in series.instances)
     exam = isinstance(predictor, ExamPredictor)
     return Predicted(paths[0], analysis, paths, study.study_instance_uid if exam else selected[0].series_instance_uid)

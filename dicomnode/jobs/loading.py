@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +10,7 @@ from dicomnode.archive.deployments import DeploymentStore
 from dicomnode.archive.records import DeploymentState, Job
 from dicomnode.bundles import Bundle, Way, load_bundle
 from dicomnode.errors import BundleError
-from dicomnode.inference.decoding.processes import DecodingProcesses
+from dicomnode.inference.decoding.processes import one_per_core
 from dicomnode.inference.devices import choose_device
 from dicomnode.inference.early.digests import ContentDigests
 from dicomnode.inference.early.outputs import OutputMemory
@@ -19,8 +18,6 @@ from dicomnode.inference.loaded import LoadedModel, load_model
 from dicomnode.inference.pool.device_pool import DevicePool
 from dicomnode.inference.tuning.choice import way_on
 from dicomnode.settings import Settings
-
-_MOST_DECODERS = 8
 
 
 def check_deployment(deployments: DeploymentStore, job: Job) -> None:
@@ -54,7 +51,7 @@ class LoadedModels:
         self._device = choose_device(settings.infer.device)
         self._pool = DevicePool(self._device, settings.infer.batch_wait_seconds)
         self.contents = ContentDigests()
-        self.decoders = DecodingProcesses(min(_MOST_DECODERS, len(os.sched_getaffinity(0))))
+        self.decoders = one_per_core()
         infer = settings.infer
         self._memory = OutputMemory(infer.early_memory_mib << 20) if infer.early else None
         self._guard = threading.RLock()

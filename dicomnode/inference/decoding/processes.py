@@ -24,6 +24,7 @@ from dicomnode.inference.on_request.wire import Message, receive, send
 
 COMMAND = (sys.executable, "-m", "dicomnode.inference.decoding")
 _ATTEMPTS = 2
+_MOST_PROCESSES = 8
 # Longer than the process itself gives a frame.
 _WAIT_SECONDS = 90.0
 _END_SECONDS = 10.0
@@ -66,6 +67,11 @@ class DecodingProcesses:
         """End the processes; frames that come later start them anew."""
         for process in self._all:
             process.end()
+
+
+def one_per_core() -> DecodingProcesses:
+    """As many processes as this one may use cores, at most eight: an image has to be read as well as decoded."""
+    return DecodingProcesses(min(_MOST_PROCESSES, len(os.sched_getaffinity(0))))
 
 
 class _Process:
