@@ -20,7 +20,8 @@ from dicomnode.peers.commitment_reports import write_report
 from dicomnode.settings import TargetSettings
 
 _log = logging.getLogger(__name__)
-_IDLE_SECONDS = 1.0
+_IDLE_SECONDS = 2.0
+_SHORTEST_PAUSE_SECONDS = 0.5
 _BATCH = 100
 _LOOKS = 8  # with the pauses between them: about four minutes
 _UNREPORTED = 3
@@ -77,9 +78,11 @@ class Prover:
 
     def run(self, stop: Event) -> None:
         """Ask until told to stop."""
+        waiter = self._archive.wakeups.waiter()
         while not stop.is_set():
             if self.prove_due() == 0:
-                stop.wait(_IDLE_SECONDS)
+                waiter.wait(stop, _IDLE_SECONDS)
+                stop.wait(_SHORTEST_PAUSE_SECONDS)  # nothing is due the moment it was sent
 
     def prove_due(self) -> int:
         """Ask once for what is due; returns how many objects that was."""

@@ -19,7 +19,7 @@ from dicomnode.settings import CompletionSettings
 
 _GRACE = timedelta(seconds=0.25)
 """After a release: who sends each series by itself mostly begins with the next one within this."""
-_IDLE_SECONDS = 1.0
+_IDLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from dicomnode.intake.fetching import Fetcher
 from dicomnode.settings import PacsSettings
 
 _LOG = logging.getLogger(__name__)
-_ROUND_SECONDS = 1.0
+_ROUND_SECONDS = 2.0
 _PAUSE = timedelta(seconds=15)
 _MOST_TRIED = 8  # earlier studies looked into per prior that is wanted
 

@@ -22,7 +22,7 @@ from dicomnode.settings import Settings
 from dicomnode.study import Instance, Series
 
 _LOG = logging.getLogger(__name__)
-_IDLE_SECONDS = 1.0
+_IDLE_SECONDS = 5.0
 _PART_BATCH_AFTER = timedelta(seconds=0.15)
 """What does not fill a batch is looked at once nothing came for so long."""
 _BATCHES_AT_ONCE = 4

@@ -47,6 +47,7 @@ class AuditFile:
     def run(self, stop: threading.Event) -> None:
         """Append until told to stop; a disk that cannot take it is tried again."""
         trouble = ""
+        waiter = self._archive.wakeups.waiter()
         while not stop.is_set():
             try:
                 self.take_up()
@@ -56,7 +57,8 @@ class AuditFile:
                 if not trouble:
                     _LOG.error("%s: %s; audit messages wait in the index", self._folder / NAME, error.strerror)
                 trouble = str(error)
-            stop.wait(_PAUSE_SECONDS)
+            waiter.wait(stop, _LONGEST_PAUSE_SECONDS)
+            stop.wait(_PAUSE_SECONDS)  # at most so often, however much goes on
 
     def take_up(self) -> None:
         """Go on where a killed predecessor was: its last line may not be noted yet.
@@ -108,6 +110,7 @@ class AuditSyslog:
     def run(self, stop: threading.Event) -> None:
         """Send until told to stop."""
         pause = _PAUSE_SECONDS
+        waiter = self._archive.wakeups.waiter()
         while not stop.is_set():
             try:
                 busy = self.send_new() > 0
@@ -121,6 +124,7 @@ class AuditSyslog:
                 _LOG.info("the audit record repository takes messages again")
             pause = _PAUSE_SECONDS
             if not busy:
+                waiter.wait(stop, _LONGEST_PAUSE_SECONDS)
                 stop.wait(pause)
 
     def send_new(self) -> int:

@@ -22,7 +22,7 @@ from dicomnode.node.stopping import Stopper, run_together
 from dicomnode.settings import Settings
 
 _log = logging.getLogger(__name__)
-_ROUND_SECONDS = 1.0
+_ROUND_SECONDS = 2.0
 _LONGEST_PAUSE = timedelta(hours=1)
 """A time further ahead than this was written before the clock was put back."""
 _STUDIES_COMPARED_AT_ONCE = 2

@@ -16,7 +16,7 @@ from dicomnode.errors import ArchiveError, SettingsError
 from dicomnode.settings import Settings
 
 _log = logging.getLogger(__name__)
-_RENEW_SECONDS = 5.0
+_RENEW_SECONDS = 10.0
 _ALONE = frozenset({"dispatch"})
 
 
