@@ -79,6 +79,9 @@ class Inferring:
     def _make(self) -> None:
         try:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _POLITE)  # of this thread alone, on Linux
+            from dicomnode.inference.frameworks import take_in
+
+            take_in()
             from dicomnode.jobs.worker import Worker
 
             self._worker = Worker(self._archive, self._settings, self._owner, self._clock)
