@@ -24,6 +24,7 @@ class Checkup:
     def look(self, progress: Progress) -> Iterator[Discrepancy]:
         """Tell every contradiction; change nothing."""
         comparison = Comparison(self._database, self._files)
+        yield from comparison.journals()
         yield from comparison.counts()
         yield from comparison.rows(progress)
         yield from comparison.strays()
@@ -31,8 +32,8 @@ class Checkup:
     def repair(self, now: datetime, progress: Progress, *, fetch: bool = False) -> Iterator[Discrepancy]:
         """Tell every contradiction with what was done about it.
 
-        Counts come first: repairs of rows keep them right. Rows come before files: what a row lacks may lie where no
-        row looks.
+        What dead processes had acknowledged comes first: it may hold what seems to be missing. Counts come before rows,
+        whose repairs keep them right, and rows before files: what a row lacks may lie where no row looks.
 
         Args:
             now: Present time.
@@ -42,5 +43,7 @@ class Checkup:
         comparison = Comparison(self._database, self._files)
         repairs = Repairs(self._database, self._files, self._instances, comparison, now, fetch=fetch)
         repairs.evidence_found_again()
+        for journal in list(comparison.journals()):  # which lets go of them
+            yield repairs.repair(journal)
         for found in (comparison.counts(), comparison.rows(progress), comparison.strays()):
             yield from map(repairs.repair, found)

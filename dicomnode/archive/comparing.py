@@ -14,6 +14,7 @@ from dicomnode.archive.contents import miscounted
 from dicomnode.archive.database import Database
 from dicomnode.archive.discrepancies import Discrepancy, Fault, FileRow, Holding
 from dicomnode.archive.files import EVIDENCE, QUARANTINE, FileStore, file_sha256
+from dicomnode.archive.landing.journal import dead_journals, read_journal
 from dicomnode.archive.recovery import unknown_files
 
 _BATCH = 500
@@ -34,6 +35,12 @@ class Comparison:
     def __init__(self, database: Database, files: FileStore) -> None:
         self._database = database
         self._files = files
+
+    def journals(self) -> Iterator[Discrepancy]:
+        """Journals of dead processes that tell of arrivals which nobody has taken over yet."""
+        for folder in dead_journals(self._files.journals):
+            if next(read_journal(folder), None) is not None:
+                yield Discrepancy(Fault.NOT_INDEXED, Holding.JOURNAL, folder.relative_to(self._files.root))
 
     def rows(self, progress: Progress) -> Iterator[Discrepancy]:
         """Rows whose file is not there, or is another."""

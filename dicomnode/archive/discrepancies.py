@@ -15,6 +15,7 @@ class Fault(StrEnum):
     NO_ROW = "file without row"
     DAMAGED = "file differs from its name"
     LEFT_OVER = "left by a process that ended"
+    NOT_INDEXED = "acknowledged by a process that ended before it was indexed"
     MISCOUNTED = "counts differ from the rows"
 
 
@@ -26,6 +27,7 @@ class Holding(StrEnum):
     SUBSTITUTES = "substitutes"
     STAGING = "staging"
     CONTENTS = "contents"
+    JOURNAL = "journal"
 
 
 @dataclass(frozen=True, slots=True)

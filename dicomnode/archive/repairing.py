@@ -50,6 +50,8 @@ class Repairs:
             with self._database.write() as connection:
                 recount(connection, found.study_instance_uid)
             return replace(found, outcome="counted anew", mended=True)
+        if found.fault is Fault.NOT_INDEXED:
+            return replace(found, outcome=f"{self._instances.take_over()} instance(s) indexed", mended=True)
         if found.fault in (Fault.NO_FILE, Fault.OTHER_BYTES):
             return self._row(found)
         if found.fault is Fault.NO_ROW and found.holding is Holding.INSTANCES:

@@ -66,7 +66,7 @@ class Size:
     Attributes:
         instances: Rows of instances.
         studies: Rows of studies.
-        arrival: Milliseconds that it took to store an instance of 2 kB durably, median of batches.
+        arrival: Milliseconds that it took until an instance of 2 kB was durable and indexed, median of batches.
         completion: Milliseconds to find and complete an open study, median.
         searches: All searches for studies together.
         times: Each kind of request.
@@ -182,6 +182,7 @@ def _arrive(one: _Measured, batch: int) -> None:
     started = time.perf_counter()
     for data in files:
         _store(archive, data)
+    archive.instances.flush()
     stored = time.perf_counter()
     (waiting,) = archive.studies.open_studies()
     archive.studies.complete(study, "measured", waiting.arrivals, datetime.now(UTC))
@@ -194,7 +195,7 @@ def _store(archive: Archive, data: bytes) -> None:
     with archive.instances.new_file() as staged:
         staged.write(data)
         origin = Origin(Way.C_STORE, "MODALITY", "DICOMNODE", "127.0.0.1")
-        archive.instances.commit(staged, read_header(BytesIO(data)), origin, datetime.now(UTC))
+        archive.instances.land(staged, read_header(BytesIO(data)), origin, datetime.now(UTC))
 
 
 def _file(study: str, place: int) -> bytes:

@@ -136,7 +136,7 @@ def _lines(url: str, measured: list[Size]) -> Iterator[str]:
             f"{size.instances:>12,} {size.arrival:>11.1f} {size.completion:>11.1f}"
             f" {size.searches.p50:>26.1f} {size.searches.p95:>8.1f}"
         )
-    yield "an arrival: of an instance of 2 kB, until it is durable; completion: of a study; medians"
+    yield "an arrival: of an instance of 2 kB, until it is durable and indexed; completion: of a study; medians"
     yield "CPU: of client and web role together, without a database server's"
 
 

@@ -15,8 +15,8 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from dicomnode.archive import Archive
-from dicomnode.archive.files import IN_MEMORY_BYTES, INSTANCES, FileStore, sync_folder
+from dicomnode.archive import Archive, files
+from dicomnode.archive.files import INSTANCES, FileStore, sync_folder
 from dicomnode.archive.landing import journal
 from dicomnode.archive.landing.records import PAGE_BYTES
 from dicomnode.archive.records import DeliveryState, JobKind, NewEvidence, NewJob, Origin, Stored, Way
@@ -30,9 +30,7 @@ SENT = {
     "1.2.3.1": make_file("1.2.3.1", InstanceNumber=1),
     "1.2.3.2": make_file("1.2.3.2", InstanceNumber=2, PatientID="P2"),  # kept aside: another patient's
     "1.2.3.3": make_file("1.2.3.3", InstanceNumber=3),
-    "1.2.3.4": make_file(
-        "1.2.3.4", InstanceNumber=4, EncapsulatedDocument=b"1" * IN_MEMORY_BYTES
-    ),  # gets a file at once
+    "1.2.3.4": make_file("1.2.3.4", InstanceNumber=4, EncapsulatedDocument=b"1" * PAGE_BYTES),  # gets a file at once
 }
 POSTED = {uid: make_file(uid, "1.2.4", InstanceNumber=int(uid[-1])) for uid in ("1.2.4.1", "1.2.4.2")}
 OLD = {uid: make_file(uid, "1.2.6", InstanceNumber=int(uid[-1])) for uid in ("1.2.6.1", "1.2.6.2")}
@@ -55,6 +53,7 @@ def main(folder: Path) -> None:
     """Everything once."""
     (folder / "index").mkdir()
     sync_folder(folder)
+    files.IN_MEMORY_BYTES = PAGE_BYTES
     # Two records fill a segment, so that they are used again.
     journal._FIRST_SEGMENT_BYTES = journal._LARGEST_SEGMENT_BYTES = 2 * PAGE_BYTES
     settings = settings_in(folder)
@@ -62,10 +61,11 @@ def main(folder: Path) -> None:
         _receive(settings, archive)
         _take_posted(archive)
         _answer(archive)
-        _deliver(archive)
+        _deliver(archive, 1)
         _forget(archive)
     # The last one to close the index writes its log back; a new log is begun afterwards.
     with Archive.open(settings) as archive:
+        _deliver(archive, 10)
         _recover(settings, archive)
 
 
@@ -106,8 +106,8 @@ def _evidence(archive: Archive) -> Iterator[NewEvidence]:
         yield NewEvidence(uid, SR, f"2.25.9{number}", "1.2.4", "brain", f"answer-{number}", path, 1)
 
 
-def _deliver(archive: Archive) -> None:
-    for due in archive.deliveries.due("pacs", at(2), 10):
+def _deliver(archive: Archive, most: int) -> None:
+    for due in archive.deliveries.due("pacs", at(2), most):
         assert archive.deliveries.lease(due.delivery_id, "sender", at(60), at(2))
         assert archive.deliveries.mark(
             due.delivery_id, "sender", DeliveryState.DELIVERED, "status 0x0000", at(2), at(3)

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from dicomnode.archive import Archive
 from dicomnode.archive.associations import AssociationStore
 from dicomnode.archive.backup import back_up
+from dicomnode.archive.discrepancies import Fault
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.landing.backlog import Landed
 from dicomnode.archive.records import Origin, Stored, StoredStatus, StudyState, Way
@@ -162,6 +163,23 @@ def test_a_backup_holds_what_was_acknowledged_and_not_indexed(
         assert restored.instances.recover(Origin(Way.RECOVERED), at(9)) == 1
         assert restored.instances.get("1.2.3.1").path.read_bytes() == data
         assert restored.studies.get("1.2.3").called_ae_titles == ("DICOMNODE",)
+
+
+@only_sqlite
+def test_a_checkup_finds_the_journal_of_a_dead_process(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with index_stands_still(archive, monkeypatch):
+        land(archive, make_file())
+        dead = killed(archive, tmp_path / "dead")
+    with open_archive(dead) as survivor:
+        (dead / "staging" / f"{next((dead / 'journal').iterdir()).name}.lock").touch()
+        found = [item.fault for item in survivor.checkup.look(lambda _done, _all: None)]
+        assert found[0] is Fault.NOT_INDEXED
+        mended = [str(item) for item in survivor.checkup.repair(NOW, lambda _done, _all: None)]
+        assert "1 instance(s) indexed" in mended[0]
+        assert list(survivor.checkup.look(lambda _done, _all: None)) == []
+        assert survivor.instances.get("1.2.3.1").path.read_bytes() == make_file()
 
 
 @only_sqlite
