@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from dicomnode.cli.bench_arrivals import add_arrivals_parser
 from dicomnode.cli.bench_evidence import add_evidence_parser
 from dicomnode.cli.bench_infer import add_infer_parser
 from dicomnode.cli.bench_query import add_query_parser
@@ -37,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     networks.add_argument("--repeats", type=int, metavar="N", help="timed passes (default: 10 on a GPU, else 3)")
     networks.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     networks.set_defaults(run=bench_networks)
+    add_arrivals_parser(commands)
     add_evidence_parser(commands)
     add_infer_parser(commands)
     add_query_parser(commands)

@@ -84,6 +84,7 @@ def _take_posted(archive: Archive) -> None:
     for item in outcome.stored:
         _promise(f"stored {item.sop_instance_uid}")
     archive.instances.flush()
+    _until_cleared(archive)
 
 
 def _answer(archive: Archive) -> None:
@@ -117,7 +118,6 @@ def _deliver(archive: Archive, most: int) -> None:
 
 def _forget(archive: Archive) -> None:
     """Take in a study that nobody has work for, and delete it when it is old."""
-    _until_cleared(archive)
     for (uid, content), take in zip(OLD.items(), (_land, put), strict=True):
         take(archive, content)
         _promise(f"stored {uid}")
@@ -135,7 +135,7 @@ def _land(archive: Archive, content: bytes) -> Stored:
 
 
 def _until_cleared(archive: Archive) -> None:
-    """Wait until what the journal holds besides its last segment may be written over."""
+    """Wait until what the journal holds besides its last segment may be written over: that makes everything durable."""
     used = archive.instances._backlog._journal
     assert used is not None
     while used.size > 2 * PAGE_BYTES:
