@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicomnode.bundles import BrokenBundle, Bundle, list_bundles
+from dicomnode.bundles import BrokenBundle, Bundle, list_bundles, read_tunings
 from dicomnode.cli.bundle_argument import find_bundle
 from dicomnode.errors import DicomNodeError
 from dicomnode.settings import Settings
@@ -102,6 +102,7 @@ def bundle_values(bundle: Bundle) -> dict[str, Any]:
         "digest": bundle.digest,
         "runs_code": bundle.runs_code,
         "targets": list(bundle.targets),
+        "tuned": {one.device: one.chosen.value for one in read_tunings(bundle.path)},
         **asdict(bundle.node),
     }
 
