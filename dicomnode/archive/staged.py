@@ -53,11 +53,11 @@ class StagedFile:
             ArchiveFullError: The disk is full.
         """
         self.size += len(data)
+        self._digest.update(data)  # here, while the sender sends the rest, and not when it waits for the answer
         if self._file is None and self.size <= self._limit:
             self._memory += data
             return
         file = self._written_out()
-        self._digest.update(data)
         with full_disk_is_refusal():
             file.write(data)
 
@@ -69,7 +69,7 @@ class StagedFile:
     @property
     def sha256(self) -> str:
         """Hex digest of the bytes so far."""
-        return (self._digest if self._file is not None else hashlib.sha256(self._memory)).hexdigest()
+        return self._digest.hexdigest()
 
     @property
     def content(self) -> memoryview | None:
@@ -122,7 +122,6 @@ class StagedFile:
     def _written_out(self) -> BinaryIO:
         if self._file is None:
             self._file = self._opened()
-            self._digest.update(self._memory)
             with full_disk_is_refusal():
                 self._file.write(self._memory)
             self._memory = bytearray()  # whoever holds the old one keeps it

@@ -52,7 +52,8 @@ def _policies(settings: Settings) -> Table:
             ("Simultaneous associations", str(receive.maximum_associations)),
             ("Network timeout", f"{receive.network_timeout_seconds:g} s"),
             ("Association without a stored instance is aborted after", f"{receive.idle_timeout_seconds:g} s"),
-            ("Asynchronous operations window", "not supported: one operation at a time"),
+            ("Asynchronous operations window", "not supported: one operation at a time, whatever is proposed"),
+            ("Message fragments of several presentation contexts", _interleaved(settings)),
             ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
             ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
             ("SOP Class Common Extended Negotiation", "accepted: a class of the Storage Service Class is stored"),
@@ -60,6 +61,12 @@ def _policies(settings: Settings) -> Table:
             ("User Identity Negotiation", "not used; peers are known by AE title, address and certificate"),
         ),
     )
+
+
+def _interleaved(settings: Settings) -> str:
+    if settings.receive.engine == "own":
+        return "may be interleaved; messages are answered in the order in which they end"
+    return "may not be interleaved"
 
 
 def _callers(settings: Settings) -> Iterator[Block]:
