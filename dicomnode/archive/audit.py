@@ -139,21 +139,33 @@ def add_audit(connection: Connection, event: str, detail: str, now: datetime, st
 
 def add_event(connection: Connection, event: AuditEvent, now: datetime) -> None:
     """Add an entry in a transaction that does more; writers queue, so the entry before is the last one."""
+    add_events(connection, [event], now)
+
+
+def add_events(connection: Connection, events: Iterable[AuditEvent], now: datetime) -> None:
+    """Add entries in their order, each chained to the one before."""
     query = select(tables.audit.c.digest).order_by(tables.audit.c.audit_id.desc()).limit(1)
     before = connection.execute(query).scalar_one_or_none() or ""
-    event = replace(event, event=one_line(event.event), detail=one_line(event.detail), actor=one_line(event.actor))
-    connection.execute(
-        insert(tables.audit).values(
-            event=event.event,
-            detail=event.detail,
-            at=now,
-            kind=event.kind,
-            actor=event.actor,
-            outcome=int(event.outcome),
-            objects=_objects_text(event.objects),
-            digest=chain_digest(before, event, now),
-        )
-    )
+    rows = []
+    for given in events:
+        event = replace(given, event=one_line(given.event), detail=one_line(given.detail), actor=one_line(given.actor))
+        before = chain_digest(before, event, now)
+        rows.append(_row(event, now, before))
+    if rows:
+        connection.execute(insert(tables.audit), rows)
+
+
+def _row(event: AuditEvent, now: datetime, digest: str) -> dict[str, object]:
+    return {
+        "event": event.event,
+        "detail": event.detail,
+        "at": now,
+        "kind": event.kind,
+        "actor": event.actor,
+        "outcome": int(event.outcome),
+        "objects": _objects_text(event.objects),
+        "digest": digest,
+    }
 
 
 def chain_digest(before: str, event: AuditEvent, at: datetime) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from types import MappingProxyType
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_event
 from dicomnode.archive.database import Database
+from dicomnode.archive.delivery_ends import NO_LEASE, Ended, holds, write_ends
 from dicomnode.archive.delivery_rows import (
     IN_FLIGHT,
-    audit_export,
     delivery_from_row,
     delivery_rows,
     has_predecessor_in_flight,
@@ -21,16 +20,12 @@ from dicomnode.archive.delivery_rows import (
     trace_delivery,
 )
 from dicomnode.archive.files import FileStore
-from dicomnode.archive.records import Delivery, DeliveryState, ProofState
+from dicomnode.archive.records import Delivery, DeliveryState
 from dicomnode.dicom.audit import AuditEvent, AuditKind
 from dicomnode.errors import ArchiveError, NotFoundError
 
 _ROWS, _EVIDENCE, _JOBS = tables.deliveries.c, tables.evidence.c, tables.jobs.c
-_ARRIVED = (DeliveryState.DELIVERED, DeliveryState.WARNING)
 _ENDED_BADLY = (DeliveryState.REFUSED, DeliveryState.WAITING, DeliveryState.HELD)
-_LONGEST_ANSWER = 2000
-NO_PROOF: Mapping[str, object] = MappingProxyType({"proof": ProofState.NONE, "next_proof_at": None})
-_NO_LEASE: dict[str, object] = {"lease_owner": None, "lease_until": None}
 
 
 class DeliveryStore:
@@ -61,26 +56,33 @@ class DeliveryStore:
         return [delivery_from_row(row, self._files.root) for row in rows]
 
     def lease(self, delivery_id: int, owner: str, until: datetime, now: datetime) -> Delivery | None:
-        """Take a delivery for sending; None if it is no longer due (another process has it).
+        """As `lease_all`, of one; None if it is no longer due."""
+        return next(iter(self.lease_all([delivery_id], owner, until, now)), None)
+
+    def lease_all(
+        self, delivery_ids: Sequence[int], owner: str, until: datetime, now: datetime
+    ) -> tuple[Delivery, ...]:
+        """Take deliveries for sending; those that are no longer due (another process has them) are left out.
 
         Args:
-            delivery_id: From `due`.
+            delivery_ids: From `due`.
             owner: Name of the sender, from `claim_name`.
-            until: The delivery is due again after this, should the sender die.
+            until: They are due again after this, should the sender die.
             now: Present time.
         """
         values = {"state": DeliveryState.SENDING, "lease_owner": owner, "lease_until": until, "updated_at": now}
         with self._database.write() as connection:
             due = self._is_due(connection, now)
-            taken = update(tables.deliveries).where(_ROWS.delivery_id == delivery_id, due)
-            if connection.execute(taken.values(attempts=_ROWS.attempts + 1, **values)).rowcount == 0:
-                return None
-            row = connection.execute(delivery_rows().where(_ROWS.delivery_id == delivery_id)).one()
-        return delivery_from_row(row, self._files.root)
+            take = update(tables.deliveries).where(_ROWS.delivery_id.in_(delivery_ids), due)
+            take = take.values(attempts=_ROWS.attempts + 1, **values)
+            taken = connection.execute(take.returning(_ROWS.delivery_id)).scalars().all()
+            rows = connection.execute(delivery_rows().where(_ROWS.delivery_id.in_(taken))).all() if taken else ()
+        leased = {row.delivery_id: delivery_from_row(row, self._files.root) for row in rows}
+        return tuple(leased[one] for one in delivery_ids if one in leased)
 
     def renew(self, delivery_ids: Collection[int], owner: str, until: datetime) -> None:
         """Keep the leases of deliveries whose turn in a batch is yet to come."""
-        held = and_(_ROWS.delivery_id.in_(delivery_ids), _holds(owner))
+        held = and_(_ROWS.delivery_id.in_(delivery_ids), holds(owner))
         with self._database.write() as connection:
             connection.execute(update(tables.deliveries).where(held).values(lease_until=until))
 
@@ -97,40 +99,24 @@ class DeliveryStore:
         prove: bool = False,
         sent_as: str | None = None,
     ) -> bool:
-        """Write what became of a leased delivery; every end of it becomes a trace line.
+        """As `mark_all`, of one; true if it was written."""
+        ended = Ended(delivery_id, state, status, next_attempt_at, answer, prove, sent_as)
+        return self.mark_all(owner, [ended], now) == 1
+
+    def mark_all(self, owner: str, ended: Sequence[Ended], now: datetime) -> int:
+        """Write what became of leased deliveries; every end of one becomes a trace line.
 
         Args:
-            delivery_id: A delivery in state `sending`.
-            owner: Who leased it.
-            state: Waiting (try again), delivered, warning, refused or held.
-            status: What the peer said, one line, no PHI.
-            next_attempt_at: For state waiting.
+            owner: Who leased them.
+            ended: How each ended.
             now: Present time.
-            answer: What the peer said at length; cut where it is very long.
-            prove: Whether to make sure that the target has it, if it arrived.
-            sent_as: SOP Instance UID of what was sent in its place.
 
         Returns:
-            False if the lease was lost; nothing was written then. After a successful send this means that
-            the object may have been sent twice, which its UID makes harmless.
+            How many were written. Where a lease was lost nothing is; after a successful send this means that the
+            object may have been sent twice, which its UID makes harmless.
         """
-        values = {"state": state, "status": status, "next_attempt_at": next_attempt_at, "updated_at": now} | _NO_LEASE
-        values |= {"answer": answer[:_LONGEST_ANSWER], "sent_sop_instance_uid": sent_as}
-        if state in _ARRIVED:
-            values |= _sent(now, prove)
-        held = and_(_ROWS.delivery_id == delivery_id, _holds(owner))
         with self._database.write() as connection:
-            if _is_recalled(connection, delivery_id):
-                # Withdrawn while it was under way: what did not arrive is not tried again, what did is not looked for
-                state = DeliveryState.CANCELLED if state is DeliveryState.WAITING else state
-                values |= {"state": state, **NO_PROOF}
-            if connection.execute(update(tables.deliveries).where(held).values(values)).rowcount == 0:
-                return False
-            if state not in IN_FLIGHT:
-                trace_delivery(connection, delivery_id, str(state), status, now)
-            if state in _ARRIVED:
-                audit_export(connection, delivery_id, status, now)
-        return True
+            return write_ends(connection, ended, owner, now)
 
     def retry(
         self,
@@ -161,7 +147,7 @@ class DeliveryStore:
         if study_instance_uid is not None:
             of_study = select(_EVIDENCE.sop_instance_uid).where(_EVIDENCE.study_instance_uid == study_instance_uid)
             chosen = and_(chosen, _ROWS.sop_instance_uid.in_(of_study))
-        values = {"state": DeliveryState.WAITING, "next_attempt_at": now, "updated_at": now} | _NO_LEASE
+        values = {"state": DeliveryState.WAITING, "next_attempt_at": now, "updated_at": now} | dict(NO_LEASE)
         with self._database.write() as connection:
             if delivery_id is not None:
                 one = _ROWS.delivery_id == delivery_id
@@ -268,25 +254,3 @@ class DeliveryStore:
         )
         # The states once more, plainly: by them an index leaves out the many that arrived long ago.
         return and_(_ROWS.state.in_(IN_FLIGHT), unsent, ~is_of_recalled())
-
-
-def _holds(owner: str) -> ColumnElement[bool]:
-    return and_(_ROWS.state == DeliveryState.SENDING, _ROWS.lease_owner == owner)
-
-
-def _sent(now: datetime, prove: bool) -> dict[str, object]:
-    """Proof of an earlier sending says nothing of this one."""
-    return {
-        "sent_at": now,
-        "proof": ProofState.PENDING if prove else ProofState.NONE,
-        "proof_status": "",
-        "proof_attempts": 0,
-        "proven_at": None,
-        "next_proof_at": now if prove else None,
-        "transaction_uid": None,
-    }
-
-
-def _is_recalled(connection: Connection, delivery_id: int) -> bool:
-    query = select(_ROWS.delivery_id).where(_ROWS.delivery_id == delivery_id, is_of_recalled())
-    return connection.execute(query).first() is not None

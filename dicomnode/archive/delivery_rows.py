@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select
 
 from dicomnode.archive import tables
-from dicomnode.archive.audit import add_event
+from dicomnode.archive.audit import add_events
 from dicomnode.archive.database import IndexRow
 from dicomnode.archive.records import Delivery, DeliveryState, ProofState, TraceEntry
-from dicomnode.archive.traces import add_trace
+from dicomnode.archive.traces import add_traces
 from dicomnode.dicom.audit import AuditEvent, AuditKind, AuditObject
 
 IN_FLIGHT = (DeliveryState.WAITING, DeliveryState.SENDING)
@@ -61,28 +63,56 @@ def delivery_from_row(row: IndexRow, root: Path) -> Delivery:
 
 def trace_delivery(connection: Connection, delivery_id: int, event: str, status: str, now: datetime) -> None:
     """Add a line about a delivery to its study's trace, in a transaction that does more."""
+    tell_of(connection, [Told(delivery_id, event, status)], now)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a study is told of a delivery.
+
+    Attributes:
+        delivery_id: Which one.
+        event: Of the trace.
+        status: What the target said.
+        left: Whether the object left, which is audited.
+    """
+
+    delivery_id: int
+    event: str
+    status: str
+    left: bool = False
+
+
+def tell_of(connection: Connection, told: Sequence[Told], now: datetime) -> None:
+    """Add lines about deliveries to their studies' traces, and audit what left, in a transaction that does more."""
     query = (
-        select(_EVIDENCE.study_instance_uid, _EVIDENCE.model_name, _EVIDENCE.role, _ROWS.target, _JOBS.generation)
+        select(
+            _ROWS.delivery_id,
+            _ROWS.target,
+            _EVIDENCE.study_instance_uid,
+            _EVIDENCE.sop_class_uid,
+            _EVIDENCE.model_name,
+            _EVIDENCE.role,
+            _JOBS.generation,
+        )
         .join_from(tables.deliveries, tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)
         .join(tables.jobs, _JOBS.job_id == _EVIDENCE.job_id)
-        .where(_ROWS.delivery_id == delivery_id)
+        .where(_ROWS.delivery_id.in_([one.delivery_id for one in told]))
     )
-    row = connection.execute(query).one()
-    text = f"{row.role} to {row.target}: {status}"
-    add_trace(connection, TraceEntry(row.study_instance_uid, row.generation, event, row.model_name, text, now))
+    rows: dict[int, Any] = {row.delivery_id: row for row in connection.execute(query)}
+    add_traces(connection, [_line(rows[one.delivery_id], one, now) for one in told])
+    add_events(connection, [_export(rows[one.delivery_id], one) for one in told if one.left], now)
 
 
-def audit_export(connection: Connection, delivery_id: int, status: str, now: datetime) -> None:
-    """Audit that an object left, in a transaction that does more."""
-    query = (
-        select(_EVIDENCE.study_instance_uid, _EVIDENCE.sop_class_uid, _EVIDENCE.role, _ROWS.target)
-        .join_from(tables.deliveries, tables.evidence, _ROWS.sop_instance_uid == _EVIDENCE.sop_instance_uid)
-        .where(_ROWS.delivery_id == delivery_id)
-    )
-    row = connection.execute(query).one()
+def _line(row: IndexRow, told: Told, now: datetime) -> TraceEntry:
+    text = f"{row.role} to {row.target}: {told.status}"
+    return TraceEntry(row.study_instance_uid, row.generation, told.event, row.model_name, text, now)
+
+
+def _export(row: IndexRow, told: Told) -> AuditEvent:
     study = AuditObject(row.study_instance_uid, ((row.sop_class_uid, 1),))
-    detail = f"{row.role} to {row.target}: {status}"
-    add_event(connection, AuditEvent("result sent", detail, AuditKind.EXPORT, row.target, objects=(study,)), now)
+    detail = f"{row.role} to {row.target}: {told.status}"
+    return AuditEvent("result sent", detail, AuditKind.EXPORT, row.target, objects=(study,))
 
 
 def has_predecessor_in_flight(now: datetime) -> ColumnElement[bool]:

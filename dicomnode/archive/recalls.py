@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from dicomnode.archive import tables
 from dicomnode.archive.audit import add_audit
 from dicomnode.archive.database import Database, IndexRow
-from dicomnode.archive.deliveries import NO_PROOF
+from dicomnode.archive.delivery_ends import NO_PROOF
 from dicomnode.archive.files import FileStore
 from dicomnode.archive.finishing import Answer, add_evidence, queue
 from dicomnode.archive.records import DeliveryState, EvidenceState, NewEvidence, TraceEntry

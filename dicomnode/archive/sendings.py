@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from dicomnode.archive import tables
 from dicomnode.archive.database import Database, IndexRow
-from dicomnode.archive.deliveries import NO_PROOF
+from dicomnode.archive.delivery_ends import NO_PROOF
 from dicomnode.archive.delivery_rows import trace_delivery
 from dicomnode.archive.finishing import is_silenced, queue
 from dicomnode.archive.records import DeliveryState, EvidenceState

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
@@ -48,13 +48,21 @@ def why_of(record: StudyRecord, entries: Sequence[TraceEntry]) -> dict[str, str]
 
 def add_trace(connection: Connection, entry: TraceEntry) -> None:
     """Add a line in a transaction that does more; line breaks become spaces."""
-    connection.execute(
-        insert(tables.traces).values(
-            study_instance_uid=entry.study_instance_uid,
-            generation=entry.generation,
-            event=entry.event,
-            model_name=entry.model_name,
-            text=" ".join(entry.text.split()),
-            at=entry.at,
-        )
-    )
+    add_traces(connection, [entry])
+
+
+def add_traces(connection: Connection, entries: Iterable[TraceEntry]) -> None:
+    """Add lines in their order, in a transaction that does more."""
+    rows = [
+        {
+            "study_instance_uid": entry.study_instance_uid,
+            "generation": entry.generation,
+            "event": entry.event,
+            "model_name": entry.model_name,
+            "text": " ".join(entry.text.split()),
+            "at": entry.at,
+        }
+        for entry in entries
+    ]
+    if rows:
+        connection.execute(insert(tables.traces), rows)

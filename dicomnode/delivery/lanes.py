@@ -25,9 +25,14 @@ class Lanes:
 
     def send(self, documents: Sequence[Document]) -> Iterator[tuple[Document, SendOutcome]]:
         """Send documents; each is answered exactly once, as soon as its outcome is known."""
+        for bunch in self.send_in_bunches(documents):
+            yield from bunch
+
+    def send_in_bunches(self, documents: Sequence[Document]) -> Iterator[list[tuple[Document, SendOutcome]]]:
+        """The same; outcomes that were there at the same time come together."""
         lanes = min(len(self._senders), -(-len(documents) // _A_LANE))
         if lanes <= 1:
-            yield from self._senders[0].send(documents)
+            yield from ([outcome] for outcome in self._senders[0].send(documents))
             return
         sent: SimpleQueue[_Sent] = SimpleQueue()
         unwanted = Event()
@@ -38,7 +43,7 @@ class Lanes:
         for thread in threads:
             thread.start()
         try:
-            yield from _outcomes(sent, lanes)
+            yield from _bunches(sent, lanes)
         finally:
             unwanted.set()
             for thread in threads:
@@ -67,15 +72,23 @@ def _work(sender: Sender, documents: Sequence[Document], sent: SimpleQueue[_Sent
     sent.put(ended)
 
 
-def _outcomes(sent: SimpleQueue[_Sent], lanes: int) -> Iterator[tuple[Document, SendOutcome]]:
+def _bunches(sent: SimpleQueue[_Sent], lanes: int) -> Iterator[list[tuple[Document, SendOutcome]]]:
     """What the lanes say, until each has ended; then an error of one of them is raised."""
     error: BaseException | None = None
     while lanes:
-        outcome = sent.get()
-        if isinstance(outcome, tuple):
-            yield outcome
-        else:
-            lanes -= 1
-            error = error or outcome
+        waiting = [sent.get(), *(sent.get() for _ in range(sent.qsize()))]  # nobody else takes from it
+        outcomes = [item for item in waiting if isinstance(item, tuple)]
+        ended = [item for item in waiting if not isinstance(item, tuple)]
+        lanes -= len(ended)
+        error = error or next(filter(None, ended), None)
+        if outcomes:
+            yield outcomes
     if error is not None:
         raise error
+
+
+def in_bunches(sender: Sender, documents: Sequence[Document]) -> Iterator[list[tuple[Document, SendOutcome]]]:
+    """Outcomes of a sender, those together that are there together."""
+    if isinstance(sender, Lanes):
+        return sender.send_in_bunches(documents)
+    return ([outcome] for outcome in sender.send(documents))

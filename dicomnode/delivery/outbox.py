@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from threading import Event
 
 from dicomnode.archive import Archive
+from dicomnode.archive.delivery_ends import Ended
 from dicomnode.archive.records import Delivery, DeliveryState
 from dicomnode.delivery.address import address_of
 from dicomnode.delivery.backoff import backoff
@@ -16,7 +17,7 @@ from dicomnode.delivery.courier import Courier
 from dicomnode.delivery.cstore import CStoreSender
 from dicomnode.delivery.document import Document, Sender
 from dicomnode.delivery.identity import IdentityCheck
-from dicomnode.delivery.lanes import Lanes
+from dicomnode.delivery.lanes import Lanes, in_bunches
 from dicomnode.delivery.outcomes import OutcomeKind, SendOutcome
 from dicomnode.delivery.stow import StowSender
 from dicomnode.errors import describe
@@ -28,6 +29,9 @@ _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 1.0
 _BATCH = 32
 _LEASE_MARGIN = timedelta(seconds=10)
+
+# A delivery, its outcome, and the SOP Instance UID of what was sent for it, if anything was
+_Ended = tuple[Delivery, SendOutcome, str | None]
 
 _STATES = {
     OutcomeKind.SUCCESS: DeliveryState.DELIVERED,
@@ -128,40 +132,38 @@ class Outbox:
         waiting: dict[str, Delivery] = {}
         for delivery, prepared in self._courier.prepare(self._cleared(leased, jitter)):
             if isinstance(prepared, SendOutcome):
-                self._mark(delivery, prepared, jitter)
+                self._mark([(delivery, prepared, None)], jitter)
             else:
                 documents.append(prepared)
                 waiting[prepared.sop_instance_uid] = delivery
         try:
-            for document, outcome in self._sender.send(documents):
-                learnt = self._courier.learn(document, outcome)
-                self._mark(waiting.pop(document.sop_instance_uid), learnt, jitter, document.sop_instance_uid)
+            for bunch in in_bunches(self._sender, documents):
+                self._mark([self._learnt(waiting, *sent) for sent in bunch], jitter)
                 self._renew(waiting.values())
             rest = SendOutcome(OutcomeKind.TRANSIENT, "not sent yet")
         except OSError as error:
             rest = SendOutcome(OutcomeKind.TRANSIENT, describe(error))
-        for delivery in waiting.values():
-            self._mark(delivery, rest, jitter)
+        self._mark([(delivery, rest, None) for delivery in waiting.values()], jitter)
         return len(leased)
+
+    def _learnt(self, waiting: dict[str, Delivery], document: Document, outcome: SendOutcome) -> _Ended:
+        uid = document.sop_instance_uid
+        return waiting.pop(uid), self._courier.learn(document, outcome), uid
 
     def _cleared(self, leased: Sequence[Delivery], jitter: float) -> Sequence[Delivery]:
         """Those whose study still is whose it was."""
         if self._identity is None:
             return leased
         found = self._identity.sort(leased)
-        for delivery, outcome in found.stopped:
-            self._mark(delivery, outcome, jitter)
+        self._mark([(delivery, outcome, None) for delivery, outcome in found.stopped], jitter)
         return found.cleared
 
     def _lease_batch(self) -> Sequence[Delivery]:
         now = self._clock()
         due = self._archive.deliveries.due(self._target.name, now, _BATCH * self._target.connections)
         self._lease_until = now + self._lease
-        taken = [
-            self._archive.deliveries.lease(delivery.delivery_id, self._owner, self._lease_until, now)
-            for delivery in due
-        ]
-        return [delivery for delivery in taken if delivery is not None]
+        numbers = [delivery.delivery_id for delivery in due]
+        return self._archive.deliveries.lease_all(numbers, self._owner, self._lease_until, now) if numbers else ()
 
     def _renew(self, waiting: Collection[Delivery]) -> None:
         """Keep what is still to be sent from being sent by another process that cannot see whether this one lives."""
@@ -170,29 +172,30 @@ class Outbox:
             self._lease_until = now + self._lease
             self._archive.deliveries.renew([item.delivery_id for item in waiting], self._owner, self._lease_until)
 
-    def _mark(self, delivery: Delivery, outcome: SendOutcome, jitter: float, sent: str | None = None) -> None:
+    def _mark(self, ended: Sequence[_Ended], jitter: float) -> None:
+        if not ended:
+            return
         now = self._clock()
+        self._archive.deliveries.mark_all(self._owner, [self._end(*one, jitter, now) for one in ended], now)
+        for delivery, outcome, _ in ended:
+            _log.log(
+                logging.INFO if outcome.arrived else logging.WARNING,
+                "delivery %d to %s: %s (%s), attempt %d",
+                delivery.delivery_id,
+                self._target.name,
+                _STATES[outcome.kind],
+                outcome.status,
+                delivery.attempts,
+            )
+
+    def _end(self, delivery: Delivery, outcome: SendOutcome, sent: str | None, jitter: float, now: datetime) -> Ended:
         pause = backoff(delivery.attempts, self._target.maximum_backoff_seconds, jitter)
-        again = now + timedelta(seconds=max(pause, outcome.retry_after or 0.0))
-        state = _STATES[outcome.kind]
-        self._archive.deliveries.mark(
+        return Ended(
             delivery.delivery_id,
-            self._owner,
-            state,
+            _STATES[outcome.kind],
             outcome.status,
-            again,
-            now,
-            answer=outcome.answer,
-            prove=self._target.proof != "none",
-            sent_as=None if sent == delivery.sop_instance_uid else sent,
-        )
-        level = logging.INFO if outcome.arrived else logging.WARNING
-        _log.log(
-            level,
-            "delivery %d to %s: %s (%s), attempt %d",
-            delivery.delivery_id,
-            self._target.name,
-            state,
-            outcome.status,
-            delivery.attempts,
+            now + timedelta(seconds=max(pause, outcome.retry_after or 0.0)),
+            outcome.answer,
+            self._target.proof != "none",
+            None if sent == delivery.sop_instance_uid else sent,
         )
