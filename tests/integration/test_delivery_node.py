@@ -32,7 +32,8 @@ def send(node, paths: list[Path], called: str = "DICOMNODE") -> str:
         for path, header in zip(paths, headers, strict=True)
     ]
     sender = CStoreSender(DimsePeer("127.0.0.1", node.dicom_port, called, "MODALITY", 10.0))
-    assert all(outcome.arrived for _, outcome in sender.send(documents))
+    outcomes = [outcome for _, outcome in sender.send(documents)]
+    assert all(outcome.arrived for outcome in outcomes), (outcomes, node.log)
     return headers[0].study_instance_uid
 
 
