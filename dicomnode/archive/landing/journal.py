@@ -11,7 +11,9 @@ import fcntl
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -22,6 +24,7 @@ from dicomnode.archive.staged import full_disk_is_refusal
 
 _FIRST_SEGMENT_BYTES, _LARGEST_SEGMENT_BYTES = 2 << 20, 32 << 20
 _SUFFIX = ".segment"
+_TRIES, _PAUSE_SECONDS = 200, 0.01
 
 
 @dataclass(slots=True, eq=False)
@@ -61,8 +64,7 @@ class Journal:
         self._syncing = self._broken = False
         self._appended = self._synced = 0
         with full_disk_is_refusal():
-            make_folder(folder)
-            self._lock = _locked(folder)
+            self._lock = _made_and_locked(folder)
 
     @property
     def synced(self) -> int:
@@ -220,6 +222,20 @@ def remove_journal(folder: Path) -> None:
     """Take away a journal of which nothing is needed any more, durably."""
     shutil.rmtree(folder)
     sync_folder(folder.parent)
+
+
+def _made_and_locked(folder: Path) -> int:
+    """A handle on a new folder.
+
+    Who looks for journals of dead processes may hold it, or take it away, before its owner does: then it is made anew.
+    """
+    for _ in range(_TRIES):
+        if not folder.is_dir():
+            make_folder(folder)
+        with suppress(BlockingIOError, FileNotFoundError):
+            return _locked(folder)
+        time.sleep(_PAUSE_SECONDS)
+    return _locked(folder)
 
 
 def _locked(folder: Path) -> int:
