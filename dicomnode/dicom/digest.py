@@ -27,6 +27,7 @@ from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag
 from pydicom.uid import ImplicitVRLittleEndian
 
+from dicomnode.dicom.digest_scan import digest_parts
 from dicomnode.dicom.fragments import Range, fragments
 from dicomnode.dicom.head_scan import UNDEFINED_LENGTH, UnusualError, scan_to_pixels
 from dicomnode.dicom.parsing import PARSE_ERRORS
@@ -66,10 +67,19 @@ def content_digest(path: Path) -> str:
             return large_file_digest(path)
         except (*PARSE_ERRORS, UnusualError):
             pass
-    return _digest_of(path.read_bytes())
+    content = path.read_bytes()
+    try:
+        parts = digest_parts(content)
+    except UnusualError:
+        return parsed_digest(content)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
-def _digest_of(content: bytes) -> str:
+def parsed_digest(content: bytes) -> str:
+    """As `content_digest`, of a file's bytes, by pydicom."""
     digest = hashlib.sha256()
     try:
         dataset = dcmread(BytesIO(content), force=True)

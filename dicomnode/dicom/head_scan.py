@@ -51,7 +51,7 @@ def scan_head(data: Bytes, wanted: Collection[int], *, whole: bool = False) -> t
         UnusualError: No File Meta Information, big endian, deflated, ``data`` ends too early, or no DICOM.
     """
     try:
-        syntax, start = _meta(data, whole)
+        syntax, start = transfer_syntax_at(data, whole)
         values = _values(data, start, syntax, wanted, whole)
     except struct.error as error:
         raise UnusualError from error
@@ -73,8 +73,8 @@ def scan_data_set(data: Bytes, syntax: str, wanted: Collection[int], *, whole: b
         raise UnusualError from error
 
 
-def _meta(data: Bytes, whole: bool) -> tuple[str, int]:
-    """Transfer syntax, and where the data set starts."""
+def transfer_syntax_at(data: Bytes, whole: bool = False) -> tuple[str, int]:
+    """Transfer syntax, and where the data set starts; errors as `scan_head`."""
     if data[128:132] != b"DICM":
         raise UnusualError
     meta, start = _walk(data, 132, True, (_TRANSFER_SYNTAX,), 0x0002FFFF, whole)
@@ -105,9 +105,9 @@ def scan_to_pixels(data: Bytes, wanted: Collection[int]) -> tuple[str, dict[int,
         UnusualError: As `scan_head`, or there is no Pixel Data.
     """
     try:
-        syntax, start = _meta(data, False)
+        syntax, start = transfer_syntax_at(data, False)
         values, offset = _walk(data, start, syntax != ImplicitVRLittleEndian, wanted, _PIXEL_DATA - 1, False)
-        tag, length, start = _element(data, offset, syntax != ImplicitVRLittleEndian)
+        tag, length, start = element_at(data, offset, syntax != ImplicitVRLittleEndian)
     except struct.error as error:
         raise UnusualError from error
     if tag != _PIXEL_DATA:
@@ -127,7 +127,7 @@ def first_item(sequence: bytes, syntax: str, wanted: Collection[int]) -> dict[in
         UnusualError: As `scan_head`.
     """
     try:
-        tag, length, start = _element(sequence, 0, False) if sequence else (_SEQUENCE_END, 0, 0)
+        tag, length, start = element_at(sequence, 0, False) if sequence else (_SEQUENCE_END, 0, 0)
         if tag != _ITEM:
             return {}
         item = sequence[start:] if length == _UNDEFINED else sequence[start : start + length]
@@ -143,7 +143,7 @@ def _walk(
     values: dict[int, bytes] = {}
     previous, end, header, short_vrs = 0, len(data), _header, _SHORT
     while offset + 8 <= end:
-        group, number, vr, length = header(data, offset)  # a call of `_element` for each would double the time
+        group, number, vr, length = header(data, offset)  # a call of `element_at` for each would double the time
         tag, start = group << 16 | number, offset + 8
         if tag > last:  # perhaps in another encoding: behind meta information comes the data set
             return values, offset
@@ -153,7 +153,7 @@ def _walk(
         if not explicit:
             length = length << 16 | vr
         elif vr not in short_vrs:
-            tag, length, start = _element(data, offset, True)
+            tag, length, start = element_at(data, offset, True)
         if length == _UNDEFINED:
             offset = _behind_sequence(data, start, explicit and vr != _UNKNOWN, 0)
         else:
@@ -170,8 +170,13 @@ def _tag_at(data: Bytes, offset: int) -> int:
     return int(group << 16 | number)
 
 
-def _element(data: Bytes, offset: int, explicit: bool) -> tuple[int, int, int]:
-    """Tag, length and start of the value of the element at ``offset``."""
+def element_at(data: Bytes, offset: int, explicit: bool) -> tuple[int, int, int]:
+    """Tag, length and start of the value of the element at ``offset``.
+
+    Raises:
+        UnusualError: Its value representation is unknown.
+        struct.error: ``data`` ends in it.
+    """
     group, number, vr, length = _header(data, offset)
     tag = group << 16 | number
     if not explicit or group == 0xFFFE:
@@ -188,7 +193,7 @@ def _behind_sequence(data: Bytes, offset: int, explicit: bool, depth: int) -> in
     if depth > _MAXIMUM_DEPTH:
         raise UnusualError
     while True:
-        tag, length, start = _element(data, offset, explicit)
+        tag, length, start = element_at(data, offset, explicit)
         if tag == _SEQUENCE_END:
             return start
         if tag != _ITEM:
@@ -198,7 +203,7 @@ def _behind_sequence(data: Bytes, offset: int, explicit: bool, depth: int) -> in
 
 def _behind_item(data: Bytes, offset: int, explicit: bool, depth: int) -> int:
     while True:
-        tag, length, start = _element(data, offset, explicit)
+        tag, length, start = element_at(data, offset, explicit)
         if tag == _ITEM_END:
             return start
         if length == _UNDEFINED:

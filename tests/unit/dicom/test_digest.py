@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+import os
+import warnings
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
-from dicomnode.dicom.digest import content_digest, large_file_digest
+from dicomnode.dicom.digest import content_digest, large_file_digest, parsed_digest
+from dicomnode.dicom.digest_scan import digest_parts
+from dicomnode.dicom.head_scan import UnusualError
+from dicomnode.dicom.part10 import part10_preamble
+from tests.data_sets import data_sets
 from tests.factories import make_enhanced, make_instance, write_instance
 
 
@@ -117,3 +125,43 @@ def test_large_files_are_digested_where_they_lie(tmp_path: Path, kind: str) -> N
         dataset.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
     path = write_instance(dataset, tmp_path / "one.dcm")
     assert large_file_digest(path) == content_digest(path)
+
+
+def _scanned_digest(content: bytes) -> str | None:
+    try:
+        return sha256(b"".join(digest_parts(content))).hexdigest()
+    except UnusualError:
+        return None
+
+
+@settings(deadline=None, max_examples=80)
+@given(data_sets(), st.data())
+def test_the_walk_digests_as_pydicom_does(given_set: tuple[bytes, str], data: st.DataObject) -> None:
+    content, syntax = bytearray(given_set[0]), given_set[1]
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=2)):
+        content[place] = data.draw(st.integers(0, 255))
+    whole = part10_preamble("1.2", "1.2.3", syntax, "") + content
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert _scanned_digest(whole) in (None, parsed_digest(whole))
+
+
+@pytest.mark.parametrize(
+    "dataset", [make_instance(), make_enhanced(), make_instance(transfer_syntax=ImplicitVRLittleEndian)]
+)
+def test_usual_files_are_walked(tmp_path: Path, dataset: FileDataset) -> None:
+    content = write_instance(dataset, tmp_path / "one.dcm").read_bytes()
+    assert _scanned_digest(content) == parsed_digest(content)
+
+
+@pytest.mark.data
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_real_files_are_digested_as_by_pydicom() -> None:
+    walked = 0
+    for path in sorted((Path(os.environ["DICOMNODE_TEST_DATA"]) / "dicom_samples").rglob("*")):
+        if path.is_file() and path.stat().st_size < 4_000_000:
+            found = _scanned_digest(path.read_bytes())
+            if found is not None:
+                walked += 1
+                assert found == parsed_digest(path.read_bytes()), path
+    assert walked > 150
