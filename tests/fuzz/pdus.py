@@ -42,6 +42,17 @@ def echo_request() -> bytes:
     return _pdu(0x04, struct.pack(">IBB", len(command) + 2, 1, 0x03) + command)
 
 
+def store_request(instance: bytes = b"1.2.3.4") -> list[bytes]:
+    """P-DATA-TFs with a C-STORE-RQ and a data set that is cut off, in fragments."""
+    elements = [(0x0002, _MR + b"\0"), (0x0100, b"\1\0"), (0x0110, b"\2\0"), (0x0700, b"\0\0"), (0x0800, b"\0\0")]
+    elements.append((0x1000, instance + b"\0" * (len(instance) % 2)))
+    body = b"".join(struct.pack("<HHI", 0, element, len(value)) + value for element, value in elements)
+    command = struct.pack("<HHII", 0, 0, 4, len(body)) + body
+    data = struct.pack("<HHI", 0x0008, 0x0018, len(instance)) + instance
+    pieces = [(0x01, command[:30]), (0x03, command[30:]), (0x00, data[:5]), (0x02, data[5:])]
+    return [_pdu(0x04, struct.pack(">IBB", len(piece) + 2, 3, control) + piece) for control, piece in pieces]
+
+
 RELEASE, ABORT = _pdu(0x05, bytes(4)), _pdu(0x07, bytes(4))
 
 
@@ -50,6 +61,8 @@ def conversation(chance: random.Random) -> list[bytes]:
     whole = [associate_request(), echo_request(), RELEASE, ABORT, _pdu(0x02, bytes(70)), _pdu(0x03, bytes(4))]
     chosen = [associate_request()] if chance.random() < 0.8 else []
     chosen += chance.choices(whole, k=chance.randint(0, 4))
+    if chance.random() < 0.4:
+        chosen += store_request()
     return [mutated(pdu, chance) if chance.random() < 0.6 else pdu for pdu in chosen]
 
 

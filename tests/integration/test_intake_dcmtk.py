@@ -8,12 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pynetdicom import AE
-from pynetdicom.dimse_primitives import C_STORE
 
 from dicomnode.archive import Archive
 from dicomnode.archive.records import StudyState
@@ -25,7 +23,7 @@ from dicomnode.settings import CompletionSettings, NodeSettings, ReceiveSettings
 from tests.archives import at, make_file
 from tests.listeners import dcmtk, listening
 from tests.peers_fixtures import wait_for
-from tests.unit.intake.test_intake_scp import pause
+from tests.unit.intake.test_intake_scp import send
 
 SERVER = """
 import sys, threading
@@ -207,13 +205,6 @@ def send_raw(port: int, sop_class_uid: str, sop_instance_uid: str, syntax: str, 
     entity.add_requested_context(sop_class_uid, syntax)
     association = entity.associate("127.0.0.1", port, ae_title="DICOMNODE")
     assert association.accepted_contexts, f"{sop_class_uid} in {syntax} was not accepted"
-    request = C_STORE()
-    request.MessageID, request.Priority = 1, 2
-    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = sop_class_uid, sop_instance_uid
-    request.DataSet = BytesIO(content)
-    pause(association)
-    association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
-    _, response = association.dimse.get_msg(block=True)
-    association._reactor_checkpoint.set()
+    response = send(association, content, sop_class_uid, sop_instance_uid)
     association.release()
     return int(response.Status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import build_context
@@ -51,17 +52,8 @@ def associate(port: int, *classes: str, called: str = "DICOMNODE", syntaxes: tup
     return entity.associate("127.0.0.1", port, ae_title=called)
 
 
-def pause(association: Any) -> None:
-    """Have pynetdicom's own thread leave the answer to us; what it looked at last may still be going on."""
-    association._reactor_checkpoint.clear()
-    seen = 0
-    while seen < 5:
-        seen = seen + 1 if association._is_paused else 0
-        time.sleep(0.002)
-
-
 def send(association: Any, data: bytes | None, sop_class: str = MR, uid: str = "1.2.3.1") -> Any:
-    """Send bytes as they are; pynetdicom's own way would encode them anew."""
+    """Send bytes as they are; pynetdicom's own way would encode them anew. None if there is no answer."""
     request = C_STORE()
     request.MessageID = 1
     request.AffectedSOPClassUID = sop_class
@@ -69,15 +61,23 @@ def send(association: Any, data: bytes | None, sop_class: str = MR, uid: str = "
     request.Priority = 2
     request.DataSet = None if data is None else BytesIO(data)
     context = next(cx for cx in association.accepted_contexts if cx.abstract_syntax == sop_class)
-    pause(association)
+    answers: queue.Queue[Any] = queue.Queue()
+
+    def keep(event: Any) -> None:
+        answers.put(event.message.message_to_primitive())
+
+    association.bind(evt.EVT_DIMSE_RECV, keep)  # pynetdicom's own thread may be the one that takes the answer
     association.dimse.send_msg(request, context.context_id)
     if data == b"":  # announced, so one fragment has to come; pynetdicom sends none for no bytes
         last_fragment = P_DATA()
         last_fragment.presentation_data_value_list = [[context.context_id, b"\x02"]]
         association.dul.send_pdu(last_fragment)
-    _, response = association.dimse.get_msg(block=True)
-    association._reactor_checkpoint.set()
-    return response
+    try:
+        while answers.empty() and association.is_established:
+            time.sleep(0.002)
+        return None if answers.empty() else answers.get()
+    finally:
+        association.unbind(evt.EVT_DIMSE_RECV, keep)
 
 
 def dataset_of(file: bytes) -> bytes:
