@@ -90,7 +90,9 @@ class FrameReader:
         """`read_into` for many slices, several at once; in order."""
         everything = list(places)
         count = max(self._decoders.processes, _READING_THREADS)
-        size = max(1, min(_MOST_AT_ONCE, len(everything) // count))
+        size = max(
+            1, min(_MOST_AT_ONCE, len(everything) // (4 * count))
+        )  # so that no thread ends long after the others
         parts = [everything[start : start + size] for start in range(0, len(everything), size)]
         if len(parts) < 2:
             return self._fill(everything)
