@@ -165,8 +165,9 @@ class Association:
 
     def _complain(self, what: str) -> None:
         peer = self._visit.call.peer
+        level = logging.INFO if peer is None else logging.WARNING  # whatever scans ports is no news
         who = "a stranger" if peer is None else peer.name
-        _LOG.warning("association of %s from %s is aborted: %s", who, self._visit.call.link.address, what)
+        _LOG.log(level, "association of %s from %s is aborted: %s", who, self._visit.call.link.address, what)
 
     def _note_expiry(self) -> None:
         if self.state is State.AWAITING_REQUEST and not self._visit.call.cut:
