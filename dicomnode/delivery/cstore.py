@@ -6,7 +6,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    SegmentationStorage,
+)
 
 from dicomnode.delivery.document import Document
 from dicomnode.delivery.encoding import encoded
@@ -28,10 +33,12 @@ class CStoreSender:
         peer: Whom to.
         keep_open: Keep the association open between batches, until `rest` or `close`. What is sent next in it is sent
             once more, in a new one, if the peer ended it meanwhile.
+        deflate: Deflate segmentations for a peer that takes them so.
     """
 
-    def __init__(self, peer: DimsePeer, *, keep_open: bool = False) -> None:
+    def __init__(self, peer: DimsePeer, *, keep_open: bool = False, deflate: bool = False) -> None:
         self._peer = peer
+        self._deflate = deflate
         self._keep_open = keep_open
         self._association: StoreAssociation | None = None
         self._used_at = 0.0
@@ -40,7 +47,7 @@ class CStoreSender:
     def send(self, documents: Sequence[Document]) -> Iterator[tuple[Document, SendOutcome]]:
         """Send documents in order over as few associations as their kinds allow (128 contexts each)."""
         try:
-            for batch in _batches(documents):
+            for batch in _batches(list(map(self._wanted, documents))):
                 yield from self._send_batch(batch)
         except BaseException:
             self._abort()
@@ -59,6 +66,12 @@ class CStoreSender:
         if self._association is not None:
             self._association.release()
             self._association = None
+
+    def _wanted(self, document: Document) -> Document:
+        is_plain = document.transfer_syntax_uid == ExplicitVRLittleEndian and not document.send_as_uid
+        if self._deflate and is_plain and document.sop_class_uid == SegmentationStorage:
+            return replace(document, smaller_as_uid=DeflatedExplicitVRLittleEndian)
+        return document
 
     def _abort(self) -> None:
         if self._association is not None:
@@ -124,6 +137,8 @@ def _proposals(documents: Sequence[Document]) -> dict[tuple[str, str], None]:
     for document in documents:
         syntax = document.transfer_syntax_uid
         pairs[document.sop_class_uid, document.send_as_uid or syntax] = None
+        if document.smaller_as_uid:
+            pairs[document.sop_class_uid, document.smaller_as_uid] = None
         if syntax in _UNCOMPRESSED:
             pairs.update({(document.sop_class_uid, other): None for other in _UNCOMPRESSED})
     return pairs
@@ -136,7 +151,8 @@ def _store(association: StoreAssociation, document: Document) -> SendOutcome | N
         words = f"the peer does not accept SOP class {document.sop_class_uid}"
         return SendOutcome(OutcomeKind.PERMANENT, words, of_class=True)
     syntax = document.transfer_syntax_uid
-    chosen = next((one for one in (syntax, document.send_as_uid, *_UNCOMPRESSED) if one in accepted), None)
+    preferred = (document.smaller_as_uid, syntax, document.send_as_uid, *_UNCOMPRESSED)
+    chosen = next((one for one in preferred if one in accepted), None)
     if chosen is None or (chosen != document.send_as_uid and chosen != syntax and syntax not in _UNCOMPRESSED):
         words = f"the peer does not accept transfer syntax {syntax} for this class"
         return SendOutcome(OutcomeKind.PERMANENT, words, of_class=True)

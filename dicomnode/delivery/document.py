@@ -20,6 +20,7 @@ class Document:
         sop_instance_uid: (0008,0018).
         transfer_syntax_uid: (0002,0010).
         send_as_uid: Transfer syntax that it is encoded in anew for sending, empty to send the file as it is.
+        smaller_as_uid: Transfer syntax that it is sent in instead where the peer takes that; empty for none.
         note: What whoever looks up its delivery must know of it, one line; empty if it is just what was to be sent.
     """
 
@@ -29,6 +30,7 @@ class Document:
     transfer_syntax_uid: str
     send_as_uid: str = ""
     note: str = ""
+    smaller_as_uid: str = ""
 
 
 class Sender(Protocol):

@@ -54,7 +54,7 @@ def _make_sender(target: TargetSettings, calling_ae_title: str, clock: Callable[
     if isinstance(address, str):
         access = WebAccess.of(f"targets.{target.name}", target.tls, target.authorization)
         return StowSender(address, target.timeout_seconds, clock, access)
-    return CStoreSender(address, keep_open=True)
+    return CStoreSender(address, keep_open=True, deflate=target.deflate)
 
 
 def make_courier(

@@ -36,6 +36,7 @@ class TargetSettings(Section):
     url: str | None = Field(None, description="DICOMweb base URL, for STOW-RS.", pattern=r"^https?://")
     timeout_seconds: float = Field(30.0, gt=0, description="For connecting and for each answer.")
     connections: int = Field(4, ge=1, le=32, description="Associations, or connections by HTTP, at once.")
+    deflate: bool = Field(False, description="By C-STORE: deflate segmentations where the target takes them so.")
     maximum_backoff_seconds: float = Field(300.0, gt=0, description="Longest pause between two attempts.")
     tls: TlsClientSettings | None = Field(None, description="Speak TLS by DIMSE; certificates for https.")
     authorization: Secret | None = Field(

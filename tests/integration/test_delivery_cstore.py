@@ -171,6 +171,20 @@ def test_an_explicit_file_is_deflated_for_a_peer_that_is_sent_it_so(tmp_path, st
     assert document.path.read_bytes().endswith(zlib.decompress(scp.received["1.2.3.1"], -zlib.MAX_WBITS))
 
 
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_segmentation_is_deflated_where_that_is_wanted_and_the_peer_takes_it(tmp_path, store_scp, taken):
+    deflated = "1.2.840.10008.1.2.1.99"
+    scp = store_scp(syntaxes=[ExplicitVRLittleEndian, *([deflated] if taken else [])])
+    documents = [write(tmp_path, 1, "1.2.840.10008.5.1.4.1.1.66.4"), write(tmp_path, 2)]
+    wanting = CStoreSender(DimsePeer("127.0.0.1", scp.port, "PACS", "DICOMNODE", 5.0), deflate=True)
+    outcomes = list(wanting.send(documents))
+    assert kinds(outcomes) == [OutcomeKind.SUCCESS] * 2
+    received = scp.received["1.2.3.1"]
+    content = zlib.decompress(received, -zlib.MAX_WBITS) if taken else received
+    assert documents[0].path.read_bytes().endswith(content)
+    assert documents[1].path.read_bytes().endswith(scp.received["1.2.3.2"])
+
+
 def test_echo_tells_whether_and_why_not(store_scp):
     scp = store_scp()
     assert echo("127.0.0.1", scp.port, "PACS", "DICOMNODE", 5).answered
