@@ -23,6 +23,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 ORTHANC = Path("/usr/sbin/Orthanc")
 ORTHANC_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 T = TypeVar("T")
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.25
 SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
 
 
@@ -35,12 +36,13 @@ def free_port() -> int:
 
 def wait_for(condition: Callable[[], T], seconds: float = 30.0, what: str = "condition") -> T:
     """Call until the answer is true; fails the test after `seconds`."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
     while time.monotonic() < deadline:
         answer = condition()
         if answer:
             return answer
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(1.2 * pause, _LONGEST_PAUSE_SECONDS)  # looking costs the node processor time that it needs
     pytest.fail(f"waited {seconds} s in vain for {what}")
 
 
