@@ -33,9 +33,12 @@ def kills(folder: Path, seed: int, count: int) -> Verdict:
         on.sending(folder, studies=None)
         on.sending(folder, studies=None, stow=True)
         while on.faults < count:
-            time.sleep(on.random.uniform(0.05, 3.0))
+            time.sleep(on.random.uniform(0.05, 2.5))
+            seen = len(on.ledger.instances)
             _kill(on, on.random.choice([*ROLES, "whole node"]))
             on.faults += 1
+            if on.faults % 2:  # each second kill may come before anything was done since the last one
+                wait_for(lambda seen=seen: len(on.ledger.instances) > seen, 120, "an instance to arrive after a kill")
         return on.verdict()
 
 
