@@ -109,8 +109,8 @@ class InstanceStore:
 
     def close(self) -> None:
         """Index what has landed; what cannot be is left to the next process."""
-        if self._backlog.close() and self._files.journal_of(self._files.owner).exists():
-            remove_journal(self._files.journal_of(self._files.owner))
+        journal = self._files.journal_of(self._files.owner)
+        if self._backlog.close() and journal.exists() and remove_journal(journal):
             with suppress(ArchiveError):
                 WatermarkStore(self._database).drop(mark_of(self._files.owner))
 

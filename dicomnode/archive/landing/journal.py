@@ -23,7 +23,7 @@ from dicomnode.archive.landing.records import Record, encoded, pages, records_in
 from dicomnode.archive.staged import full_disk_is_refusal
 
 _FIRST_SEGMENT_BYTES, _LARGEST_SEGMENT_BYTES = 2 << 20, 32 << 20
-_SUFFIX = ".segment"
+_SUFFIX, _LOCK = ".segment", "lock"
 _TRIES, _PAUSE_SECONDS = 200, 0.01
 
 
@@ -218,10 +218,11 @@ def read_journal(folder: Path) -> Iterator[Record]:
         yield from records_in(path.read_bytes())
 
 
-def remove_journal(folder: Path) -> None:
-    """Take away a journal of which nothing is needed any more, durably."""
-    shutil.rmtree(folder)
+def remove_journal(folder: Path) -> bool:
+    """Take away a journal of which nothing is needed any more, durably; False if it is there still, or again."""
+    shutil.rmtree(folder, ignore_errors=True)
     sync_folder(folder.parent)
+    return not folder.exists()
 
 
 def _made_and_locked(folder: Path) -> int:
@@ -239,15 +240,16 @@ def _made_and_locked(folder: Path) -> int:
 
 
 def _locked(folder: Path) -> int:
-    """A handle on a folder that nobody else holds.
+    """A handle on the lock of a folder that nobody else holds.
 
     Raises:
-        OSError: Somebody else does, or it is gone.
+        OSError: Somebody else does, or the folder is gone.
     """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lock = folder / _LOCK  # a file, because network file systems lock no folders
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if folder.stat().st_ino != os.fstat(handle).st_ino:
+        if lock.stat().st_ino != os.fstat(handle).st_ino:
             raise FileNotFoundError(f"journal {folder.name} was taken away a moment ago")
     except BaseException:
         os.close(handle)

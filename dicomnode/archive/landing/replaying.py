@@ -66,8 +66,8 @@ class Replay:
                 batch = []
         self._index.index(owner, batch)
         self._files.sync_all()
-        remove_journal(folder)
-        self._marks.drop(mark_of(owner))
+        if remove_journal(folder):
+            self._marks.drop(mark_of(owner))
         return count
 
     def _look_after_file(self, record: Record) -> None:

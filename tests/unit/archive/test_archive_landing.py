@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -23,6 +24,7 @@ from dicomnode.archive.records import Origin, Stored, StoredStatus, StudyState, 
 from dicomnode.archive.restoring import restore
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import ArchiveError, ConflictError
+from dicomnode.settings import Settings
 from tests.archives import NOW, SR, at, complete, contributing, make_file, only_sqlite, open_archive, put
 
 
@@ -278,3 +280,28 @@ def test_where_nothing_landed_there_is_no_journal(archive: Archive) -> None:
     archive.instances.flush()
     put(archive, make_file())
     assert list(archive._files.journals.iterdir()) == []
+
+
+def _refuse(_handle: int) -> None:
+    raise OSError(5, "Input/output error")
+
+
+def test_a_disk_that_refuses_a_sync_is_believed_no_more(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    land(archive, make_file("1.2.3.1"))
+    monkeypatch.setattr(os, "fdatasync", _refuse)
+    with pytest.raises(OSError, match="cannot be written"):
+        land(archive, make_file("1.2.3.2"))
+    monkeypatch.undo()
+    with pytest.raises(OSError, match="cannot be written"):
+        land(archive, make_file("1.2.3.3"))
+    archive.instances.flush()
+    assert archive.instances.known("1.2.3") == {"1.2.3.1"}
+
+
+def test_what_need_not_survive_a_power_cut_is_not_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"node": {"data_dir": str(tmp_path)}, "storage": {"durable": False}}
+    with Archive.open(Settings.model_validate(settings)) as archive:
+        monkeypatch.setattr(os, "fdatasync", _refuse)
+        land(archive, make_file())
+        archive.instances.flush()
+        assert archive.instances.get("1.2.3.1").path.read_bytes() == make_file()
