@@ -156,6 +156,6 @@ def _lines(columns: list[Column], names: list[str], file_system: str) -> Iterato
         for name in names:
             rates = column.rates[name]
             line = f"  {name:18} {column.median(name):8.0f} ({min(rates):.0f} to {max(rates):.0f})"
-            beside = ", ".join(f"{column.ratio(name, peer):.2f} x {peer}" for peer in peers if peer != name)
-            found = max(column.settled[name])
-            yield f"{line:48} {beside}; found after {found:.2f} s"
+            beside = [f"{column.ratio(name, peer):.2f} x {peer}" for peer in peers if peer != name]
+            beside.append(f"found after {max(column.settled[name]):.2f} s")
+            yield f"{line:48} {', '.join(beside)}"
