@@ -149,7 +149,8 @@ port = 0
 accounts = {{ required = false }}
 viewer = {{ folder = {json.dumps(str(folder / "viewer"))}, port = 0 }}
 [completion]
-quiet_period_seconds = 0.5
+# As of a sender that is known to end each study with its only association: only the warm-up is waited for
+adaptive_after_studies = 1
 [infer]
 device = "cpu"
 [models]
