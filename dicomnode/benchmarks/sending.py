@@ -28,6 +28,7 @@ from dicomnode.settings import Settings, TargetSettings
 SEVERAL = 4
 _MODEL, _OWNER, _TARGET = "benchmark", "bench", "orthanc"
 _LEASE_SECONDS = 3600.0
+_PATIENCE_SECONDS = 600.0  # as storescu has: a machine that does much else may stall for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def _by_storescu(studies: Sequence[tuple[Document, ...]], port: int, at_once: in
 
 def _target(port: int, connections: int) -> TargetSettings:
     address = {"name": f"{_TARGET}{connections}", "ae_title": "ORTHANC", "host": "127.0.0.1", "port": port}
-    return TargetSettings.model_validate({**address, "connections": connections, "proof": "none"})
+    ways = {"connections": connections, "proof": "none", "timeout_seconds": _PATIENCE_SECONDS}
+    return TargetSettings.model_validate({**address, **ways})
 
 
 class _Node:
