@@ -16,7 +16,7 @@ def test_it_is_made_anew_where_it_was_taken_for_a_dead_one(tmp_path: Path) -> No
     folder.mkdir()
 
     def look() -> None:
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
         fcntl.flock(handle, fcntl.LOCK_EX)
         held.set()
         Event().wait(0.05)

@@ -323,7 +323,7 @@ def test_every_table_that_holds_a_studys_rows_is_known() -> None:
     of_no_study = {
         "associations", "results", "evidence_numbers", "watermarks", "deployments", "audit", "audit_sinks",
         "capabilities", "recalls", "intake_tallies", "node_leases", "accounts", "api_tokens", "sessions",
-        "commitments", "replays", "echoes", "devices", "notifications", "figures",
+        "commitments", "replays", "echoes", "devices", "notifications", "figures", "device_habits",
     }  # fmt: skip
     from dicomnode.archive.retention import _OF_EVIDENCE, _OF_STUDY
 
