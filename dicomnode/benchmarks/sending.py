@@ -115,8 +115,9 @@ class _Node:
     def __init__(self, archive: Archive, target: TargetSettings) -> None:
         self._archive = archive
         self._target = target
-        sender, courier = make_sender(target, "BENCH", _now), make_courier(archive, target, "BENCH", _now)
-        self._outbox = Outbox(archive, target, sender, courier, archive.deliveries.claim_name(), _now, lambda: 0.5)
+        self._sender, courier = make_sender(target, "BENCH", _now), make_courier(archive, target, "BENCH", _now)
+        owner = archive.deliveries.claim_name()
+        self._outbox = Outbox(archive, target, self._sender, courier, owner, _now, lambda: 0.5)
 
     def send(self, studies: Sequence[tuple[Document, ...]]) -> float:
         """Queue the slices as results of jobs, and send them; seconds that the latter took."""
@@ -127,6 +128,7 @@ class _Node:
         while self._outbox.send_due():
             pass
         seconds = time.perf_counter() - started
+        self._sender.close()  # Orthanc has four threads for associations, and who comes next needs them
         self._check()
         return seconds
 
