@@ -26,8 +26,8 @@ from dicomnode.demo.orthanc import OrthancProcess
 from dicomnode.demo.processes import System
 from dicomnode.errors import DicomNodeError, UsageError
 from dicomnode.settings import Settings, load_settings
+from dicomnode.settings.roles import ROLES
 
-ROLES = ("receive", "dispatch", "infer", "web")
 NODE_AE_TITLE, SENDER_AE_TITLE = "DICOMNODE", "BENCH"
 _START_SECONDS = 180.0
 _SEND_SECONDS = 600.0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dicomnode.node.log_setup import set_up_logging
 from dicomnode.settings import Settings, load_settings
+from dicomnode.settings.roles import ROLES
 
 _log = logging.getLogger("dicomnode.serve")
 
@@ -17,7 +18,7 @@ _log = logging.getLogger("dicomnode.serve")
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = subparsers.add_parser("serve", help="run the node", description=__doc__)
-    parser.add_argument("--role", choices=("receive", "dispatch", "infer", "web"), help="only this role, here")
+    parser.add_argument("--role", choices=ROLES, help="only this role, here")
     parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from dicomnode.demo.folder import DemoFolder
 from dicomnode.errors import UsageError
 from dicomnode.settings import Settings
+from dicomnode.settings.roles import ROLES
 
 NODE, PACS = "node", "pacs"
 NODE_AE_TITLE, PACS_AE_TITLE, MODALITY_AE_TITLE = "DICOMNODE", "DEMOPACS", "DEMOMR"
-NODE_ROLES, PACS_ROLES = ("receive", "dispatch", "infer", "web"), ("receive", "web")
+NODE_ROLES, PACS_ROLES = ROLES, ("receive", "web")
 
 _LISTENERS = """
 [receive]

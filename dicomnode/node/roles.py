@@ -34,7 +34,7 @@ def run_role(role: str, settings: Settings, stopper: Stopper) -> bool:
     """Run one role in this process until stopped.
 
     Args:
-        role: One of `supervisor.ROLES`.
+        role: One of `settings.roles.ROLES`.
         settings: The node's settings.
         stopper: Ends it; set up here to listen to signals.
 
